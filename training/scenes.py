@@ -1,0 +1,157 @@
+"""Draws scene specs, the twin of src/scenes/render.ts: the same bytes from the same spec.
+
+Also labels the patches of a scene, which the vision tower's pretraining and the guided attention of
+the joint training need. Specs are made by `fastv scenes`; nothing is drawn at random here.
+"""
+
+import gzip
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = 96
+PATCH = 8
+GRID = SIZE // PATCH
+PATCHES = GRID * GRID
+MAX_TEXT = 5
+COLORS = [
+    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "gray", "white", "black", "cyan",
+]  # fmt: skip
+SPRITE_SIZES = [12, 16, 20, 24, 28, 32]
+
+
+class Atlas:
+    """Sprites as RGBA [height, width, 4], glyphs as alpha [height, width], both int32."""
+
+    def __init__(self, folder: Path = ROOT / "assets" / "scenes"):
+        index = json.loads((folder / "atlas.json").read_text())
+        data = np.frombuffer(gzip.decompress((folder / "atlas.bin").read_bytes()), np.uint8)
+        self.classes = list(index["sprites"])
+        self.class_id = {name: i for i, name in enumerate(self.classes)}
+        self.sprites = {}
+        for name, sizes in index["sprites"].items():
+            for s in sizes:
+                n = 4 * s["width"] * s["height"]
+                pixels = data[s["offset"] : s["offset"] + n].reshape(s["height"], s["width"], 4).astype(np.int32)
+                self.sprites[name, s["size"]] = (pixels[..., :3] * pixels[..., 3:], pixels[..., 3:])
+        self.glyphs = {}
+        for size, g in index["glyphs"].items():
+            for c, at in g["characters"].items():
+                alpha = data[at : at + g["width"] * g["height"]].reshape(g["height"], g["width"], 1)
+                self.glyphs[c, int(size)] = alpha.astype(np.int32)
+        self.characters = sorted(next(iter(index["glyphs"].values()))["characters"])
+        self.character_id = {c: i for i, c in enumerate(self.characters)}
+
+
+@lru_cache
+def atlas() -> Atlas:
+    return Atlas()
+
+
+_y, _x = np.mgrid[0:SIZE, 0:SIZE]
+
+
+def _background(b: dict) -> np.ndarray:
+    lo, hi = np.array(b["from"], np.int32), np.array(b["to"], np.int32)
+    t = {"gradient-x": _x, "gradient-y": _y}.get(b["style"])
+    if t is None:
+        image = np.broadcast_to(lo, (SIZE, SIZE, 3)).copy()
+    else:
+        image = (lo * (SIZE - 1 - t)[..., None] + hi * t[..., None] + 47) // (SIZE - 1)
+    if b["style"] == "texture":
+        x, y = np.arange(SIZE // 2, dtype=np.uint32)[None, :], np.arange(SIZE // 2, dtype=np.uint32)[:, None]
+        h = x * np.uint32(374761393) + y * np.uint32(668265263)
+        h = h + np.uint32((b["seed"] * 2246822519) & 0xFFFFFFFF)
+        h = (h ^ (h >> np.uint32(13))) * np.uint32(1274126177)
+        h = h ^ (h >> np.uint32(16))
+        noise = (h % np.uint32(17)).astype(np.int32) - 8
+        image = image + noise.repeat(2, 0).repeat(2, 1)[..., None]
+        image = image.clip(0, 255)
+    return image.astype(np.int32)
+
+
+def render(scene: dict) -> np.ndarray:
+    """RGB bytes, uint8 [96, 96, 3]."""
+    a = atlas()
+    image = _background(scene["background"])
+    for c in scene["clutter"]:
+        image[c["y"] : c["y"] + c["height"], c["x"] : c["x"] + c["width"]] = c["color"]
+    for o in scene["objects"]:
+        rgb_alpha, alpha = a.sprites[o["class"], o["size"]]
+        _blend(image, o["box"]["x"], o["box"]["y"], rgb_alpha, alpha)
+    text = scene["text"]
+    if text is not None:
+        color = np.array(text["color"], np.int32)
+        for i, c in enumerate(text["value"]):
+            alpha = a.glyphs[c, text["size"]]
+            _blend(image, text["box"]["x"] + i * alpha.shape[1], text["box"]["y"], color * alpha, alpha)
+    return image.astype(np.uint8)
+
+
+def _blend(image: np.ndarray, x: int, y: int, rgb_alpha: np.ndarray, alpha: np.ndarray) -> None:
+    h, w = alpha.shape[:2]
+    top, left = max(0, -y), max(0, -x)
+    bottom, right = min(h, SIZE - y), min(w, SIZE - x)
+    if bottom <= top or right <= left:
+        return
+    part = image[y + top : y + bottom, x + left : x + right]
+    a, s = alpha[top:bottom, left:right], rgb_alpha[top:bottom, left:right]
+    part[:] = (s + part * (255 - a) + 127) // 255
+
+
+def patch_of(x: int, y: int) -> int:
+    return min(max(y // PATCH, 0), GRID - 1) * GRID + min(max(x // PATCH, 0), GRID - 1)
+
+
+def center_patch(box: dict) -> int:
+    return patch_of(box["x"] + box["width"] // 2, box["y"] + box["height"] // 2)
+
+
+def glyph_box(text: dict, i: int) -> dict:
+    width = text["box"]["width"] // len(text["value"])
+    return {"x": text["box"]["x"] + i * width, "y": text["box"]["y"], "width": width, "height": text["box"]["height"]}
+
+
+def patch_labels(scene: dict) -> dict[str, np.ndarray]:
+    """What the vision tower must be able to say of each of the 144 patches.
+
+    category: 0 background, then the classes, then the characters: what covers most of the patch, if
+      anything covers an eighth of it. center: the patch holds an object's centre. size: index of its
+      sprite size (-100 elsewhere). index: which character of the text its glyph is (-100 elsewhere).
+    """
+    a = atlas()
+    cover = np.full((SIZE, SIZE), -1, np.int16)
+    things = []
+    for o in scene["objects"]:
+        alpha = a.sprites[o["class"], o["size"]][1]
+        things.append((o["box"], alpha, 1 + a.class_id[o["class"]], SPRITE_SIZES.index(o["size"]), -100))
+    text = scene["text"]
+    if text is not None:
+        for i, c in enumerate(text["value"]):
+            alpha = a.glyphs[c, text["size"]]
+            box = glyph_box(text, i)
+            things.append((box, np.maximum(alpha, 128), 1 + len(a.classes) + a.character_id[c], -100, i))
+    for n, (box, alpha, *_) in enumerate(things):
+        x, y = box["x"], box["y"]
+        part = cover[y : y + alpha.shape[0], x : x + alpha.shape[1]]
+        part[alpha[: part.shape[0], : part.shape[1], 0] > 60] = n
+    patches = cover.reshape(GRID, PATCH, GRID, PATCH).transpose(0, 2, 1, 3).reshape(PATCHES, PATCH * PATCH)
+    flat = (np.arange(PATCHES)[:, None] * (len(things) + 1) + patches + 1).ravel()
+    counts = np.bincount(flat, minlength=PATCHES * (len(things) + 1)).reshape(PATCHES, -1)[:, 1:]
+    category = np.zeros(PATCHES, np.int64)
+    size = np.full(PATCHES, -100, np.int64)
+    index = np.full(PATCHES, -100, np.int64)
+    center = np.zeros(PATCHES, np.int64)
+    if things:
+        owner = counts.argmax(1)
+        held = counts.max(1) >= PATCH * PATCH // 8
+        for p in np.nonzero(held)[0]:
+            _, _, category[p], size[p], index[p] = things[owner[p]]
+    for n, (box, _, cat, s, i) in enumerate(things):
+        p = center_patch(box)
+        center[p] = 1
+        category[p], size[p], index[p] = cat, s, i
+    return {"category": category, "center": center, "size": size, "index": index}

@@ -1,0 +1,262 @@
+"""Stage 2: projector and decoder (and, thawed, the tower) learn to answer questions.
+
+  python training/train.py --tower runs/tower.pt --layers 4 --minutes 15 --out runs/a.pt
+  python training/train.py --init runs/a.pt --grow 10 --minutes 30 --thaw --out runs/b.pt
+
+A checkpoint holds everything to go on with: rerun the same command with --init set to its --out.
+The loss is on the answers only, plus, weighted by --guide, the guided attention (see data.py).
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from data import IGNORE, Encoder, batches, pick_any, pick_caption, pick_questions
+from model import Config, DecoderLayer, Llava, decode, guide_loss, layout
+from muon import Both
+from train_tower import normalize
+
+MODEL = Path(__file__).resolve().parent.parent / "models" / "scenes-llava"
+
+
+def lines_of(path: Path, start: int = 0):
+    n = 0
+    while True:
+        with open(path) as file:
+            for line in file:
+                n += 1
+                if n > start:
+                    yield line
+
+
+def grow(model: Llava, layers: int) -> Llava:
+    """A deeper model that computes the same: new layers add nothing until trained.
+
+    Half of the new layers come first, so that what is learned stays away from the first layers,
+    the others between and after the old ones.
+    """
+    old = model.config
+    front = (layers - old.layers) // 2
+    rest = layers - old.layers - front
+    config = Config(**{**old.dict(), "layers": layers})
+    stack = [DecoderLayer(config) for _ in range(front)]
+    for i, layer in enumerate(model.layers):
+        stack.append(layer)
+        if i == old.guided_layer:
+            config.guided_layer = len(stack) - 1
+        if i >= old.guided_layer:
+            share = rest // (old.layers - i)
+            stack += [DecoderLayer(config) for _ in range(share)]
+            rest -= share
+    bigger = Llava(config)
+    fresh = bigger.layers
+    bigger.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("layers.")}, strict=False)
+    for i, layer in enumerate(stack):
+        if any(layer is m for m in model.layers):
+            fresh[i].load_state_dict(layer.state_dict())
+        else:
+            torch.nn.init.zeros_(fresh[i].o_proj.weight)
+            torch.nn.init.zeros_(fresh[i].down_proj.weight)
+    return bigger
+
+
+class Runner:
+    """The forward pass on a batch, compiled once a shape."""
+
+    def __init__(self, model: Llava, encoder: Encoder, device: str, thaw: bool, compiled: bool = True):
+        self.model, self.encoder, self.device, self.thaw = model, encoder, device, thaw
+        self.prefix = torch.from_numpy(encoder.prefix).to(device)
+        self.run = torch.compile(self._run, dynamic=False) if compiled else self._run
+        self.see = torch.compile(model.tower, dynamic=False) if compiled else model.tower
+        self.tables = {}
+
+    def _run(self, features, ids, tables, blocks: int):
+        m, at = self.model, self.encoder.image_at
+        b = ids.shape[0]
+        text = m.embed_tokens(self.prefix)
+        n = features.shape[1]
+        x = torch.cat(
+            [
+                text[:at].expand(b, -1, -1),
+                m.project(features).float(),
+                text[at + n :].expand(b, -1, -1),
+                m.embed_tokens(ids.flatten(1)),
+            ],
+            1,
+        )
+        return decode(m, x, len(self.prefix), blocks, tables)
+
+    def __call__(self, batch):
+        """Hidden states at the labelled positions, their labels, and the guided attention's loss."""
+        b, blocks, length = batch.blocks.shape
+        key = (blocks, length)
+        if key not in self.tables:
+            self.tables[key] = layout(self.model.config, len(self.prefix), blocks, length, self.device)
+        images = normalize(batch.images).to(self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            if self.thaw:
+                features = self.see(images)
+            else:
+                with torch.no_grad():
+                    features = self.see(images)
+            x, q, k = self.run(features, batch.blocks.to(self.device), self.tables[key], blocks)
+            x = x[:, len(self.prefix) :].reshape(-1, x.shape[-1])
+            labels = batch.labels.to(self.device).flatten()
+            where = (labels != IGNORE).nonzero()[:, 0]
+            logits = self.model.lm_head(self.model.norm(x[where])).float()
+        guide = guide_loss(
+            q, k, batch.guide_at.to(self.device), batch.guide_to.to(self.device), len(self.prefix), length
+        )
+        return logits, labels[where], where, guide
+
+
+@torch.no_grad()
+def accuracy(runner: Runner, lines, encoder: Encoder, images: int, size: int = 50):
+    """Exact-match accuracy by family. All answer tokens right under teacher forcing is greedy exact match."""
+    one = lambda rng, questions, n: questions[:n]  # noqa: E731
+    right, total = {}, {}
+    stream = batches(iter(lines), encoder, size, 1, 20, np.random.default_rng(0), one)
+    for _ in range(images // size):
+        batch = next(stream)
+        logits, labels, where, _ = runner(batch)
+        ok = torch.ones(size, dtype=torch.bool)
+        ok.index_put_((where // 20,), torch.tensor(False), accumulate=False) if False else None
+        wrong = where[(logits.argmax(-1) != labels)] // 20
+        ok[wrong.cpu()] = False
+        for b, (family,) in enumerate(batch.families):
+            total[family] = total.get(family, 0) + 1
+            right[family] = right.get(family, 0) + int(ok[b])
+    return {f: right[f] / total[f] for f in total}
+
+
+def validation_lines(path: Path, families=None, limit=10**9):
+    """Rows of single-image questions, wrapped as conversations of one question; captions left out."""
+    import json
+
+    rows = []
+    for line in open(path):
+        r = json.loads(line)
+        if len(r["scenes"]) > 1 or r["family"] == "caption" or (families and r["family"] not in families):
+            continue
+        rows.append(json.dumps({"scenes": r["scenes"], "questions": [r]}))
+        if len(rows) == limit:
+            break
+    return rows
+
+
+def save(path: Path, model: Llava, optimizer, seen: int):
+    state = {"config": model.config.dict(), "model": model.state_dict(), "seen": seen}
+    if optimizer is not None:
+        state["optimizer"] = [p.state_dict() for p in optimizer.parts]
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load(path: Path):
+    state = torch.load(path)
+    model = Llava(Config(**state["config"]))
+    model.load_state_dict(state["model"])
+    return model, state
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--train", type=Path, default=Path("runs/train.jsonl"))
+    p.add_argument("--validation", type=Path, default=Path("runs/validation.jsonl"))
+    p.add_argument("--tower", type=Path)
+    p.add_argument("--init", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--layers", type=int, default=4)
+    p.add_argument("--guided-layer", type=int, default=1)
+    p.add_argument("--grow", type=int)
+    p.add_argument("--thaw", action="store_true", help="train the tower as well")
+    p.add_argument("--minutes", type=float, default=15)
+    p.add_argument("--batch", type=int, default=24)
+    p.add_argument("--questions", type=int, default=10)
+    p.add_argument("--captions-every", type=int, default=0, help="each so many batches one of captions")
+    p.add_argument("--two-turns", type=float, default=0.0)
+    p.add_argument("--guide", type=float, default=1.0)
+    p.add_argument("--muon-lr", type=float, default=0.02)
+    p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--warmup", type=int, default=50)
+    p.add_argument("--cooldown", type=float, default=0.4, help="the share of the time over which the rate falls")
+    p.add_argument("--resume-optimizer", action="store_true")
+    p.add_argument("--seed", type=int, default=0)
+    args = p.parse_args()
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = Encoder(MODEL)
+    seen, state = 0, {}
+    if args.init:
+        model, state = load(args.init)
+        seen = state["seen"]
+    else:
+        model = Llava(Config(vocab=encoder.vocab, layers=args.layers, guided_layer=args.guided_layer))
+        model.tower.load_state_dict(torch.load(args.tower)["tower"])
+    if args.grow:
+        model = grow(model, args.grow)
+    model.to(device)
+    for q in model.tower.parameters():
+        q.requires_grad_(args.thaw)
+    is_matrix = lambda n, q: q.ndim == 2 and ".layers." in "." + n or n.startswith("linear_") and q.ndim == 2  # noqa: E731
+    optimizer = Both(model.named_parameters(), args.muon_lr, args.adam_lr, is_matrix)
+    if args.resume_optimizer and "optimizer" in state:
+        for part, saved in zip(optimizer.parts, state["optimizer"]):
+            part.load_state_dict(saved)
+    runner = Runner(model, encoder, device, args.thaw)
+    lines = lines_of(args.train, seen)
+    short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions)
+    captions = batches(lines, encoder, args.batch, 1, 80, rng, pick_caption)
+    turns = batches(lines, encoder, args.batch, 5, 36, rng, pick_questions, two_turns=1.0)
+    check = validation_lines(args.validation)
+    start, step, log, tally = time.time(), 0, [], {}
+    next_check = 180.0
+    while True:
+        now = time.time() - start
+        done = now / (60 * args.minutes)
+        if done >= 1:
+            break
+        if args.captions_every and step % args.captions_every == args.captions_every - 1:
+            batch = next(captions)
+        elif args.two_turns and rng.random() < args.two_turns:
+            batch = next(turns)
+        else:
+            batch = next(short)
+        logits, labels, where, guide = runner(batch)
+        loss = F.cross_entropy(logits, labels)
+        (loss + args.guide * guide).backward()
+        optimizer.step(min(1, (step + 1) / args.warmup) * min(1, (1 - done) / args.cooldown + 0.01))
+        optimizer.zero_grad()
+        step += 1
+        seen += args.batch
+        length = batch.blocks.shape[2]
+        wrong = set((where[logits.argmax(-1) != labels] // length).tolist())
+        if length == 18:
+            for i in range(args.batch * args.questions):
+                f = batch.families[i // args.questions][i % args.questions]
+                t = tally.setdefault(f, [0, 0])
+                t[0] += i not in wrong
+                t[1] += 1
+        log.append((loss.item(), guide.item()))
+        if step % 25 == 0:
+            l, g = np.mean(log[-25:], 0)
+            parts = " ".join(f"{f} {100 * a / n:.0f}" for f, (a, n) in sorted(tally.items()))
+            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} | {parts}", flush=True)
+            tally = {}
+        if now > next_check:
+            next_check = now + 240
+            save(args.out, model, optimizer, seen)
+    save(args.out, model, optimizer, seen)
+    scores = accuracy(runner, check, encoder, len(check) // 50 * 50)
+    print("validation", " ".join(f"{f} {100 * a:.1f}" for f, a in scores.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
