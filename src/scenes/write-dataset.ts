@@ -1,0 +1,92 @@
+/**
+ * Writes a split to a folder: one JSON line a question, with the paths of its images, as evaluation
+ * data sets are laid out; PNGs beside it. Each file appears whole or not at all.
+ */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import type { Atlas } from './atlas.js';
+import { contactSheet } from './contact-sheet.js';
+import { makeConversation, makeItem, type Item, type Split } from './dataset.js';
+import type { Family } from './question.js';
+import { renderScene } from './render.js';
+import { IMAGE_SIZE } from './scene.js';
+
+export interface WriteOptions {
+  readonly split: Split;
+  readonly families: readonly Family[];
+  /** Items a family. */
+  readonly count: number;
+  /** The first item's index. */
+  readonly start: number;
+  readonly images: boolean;
+  readonly sheet: boolean;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What was written, as paths. */
+export interface Written {
+  readonly questions: string;
+  readonly items: number;
+  readonly images: number;
+  readonly sheet: string | null;
+}
+
+/** A line of the JSONL: `images` are paths relative to it. */
+export type Row = Item & { readonly images: readonly string[] };
+
+/** Writes `<split>.jsonl`, `images/*.png` and `<split>-sheet.png`. @throws the file system's errors. */
+export async function writeDataset(folder: string, options: WriteOptions, atlas: Atlas): Promise<Written> {
+  const { split, families, count, start } = options;
+  await mkdir(join(folder, 'images'), { recursive: true });
+  const total = families.length * count;
+  const lines: string[] = [];
+  const shown: Item[] = [];
+  let images = 0;
+  for (let index = start; index < start + count; index++) {
+    for (const family of families) {
+      const item = makeItem(split, family, index, atlas);
+      const paths = item.scenes.map((_, k) => `images/${item.id}${item.scenes.length > 1 ? `-${String(k)}` : ''}.png`);
+      if (options.images) {
+        for (const [k, scene] of item.scenes.entries()) {
+          const raw = { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3 } as const;
+          const png = await sharp(renderScene(scene, atlas), { raw }).png().toBuffer();
+          await writeWhole(join(folder, paths[k] ?? ''), png);
+          images++;
+        }
+      }
+      lines.push(JSON.stringify({ ...item, images: paths } satisfies Row));
+      if (shown.length < 60) shown.push(item);
+      options.onProgress?.(lines.length, total);
+    }
+  }
+  const questions = join(folder, `${split}.jsonl`);
+  await writeWhole(questions, `${lines.join('\n')}\n`);
+  const sheet = options.sheet ? join(folder, `${split}-sheet.png`) : null;
+  if (sheet !== null) await writeWhole(sheet, await contactSheet(shown, atlas));
+  return { questions, items: lines.length, images, sheet };
+}
+
+/** Writes training conversations, one image a line, in portions that keep memory small. */
+export async function writeConversations(
+  file: string,
+  { count, start, questions }: { readonly count: number; readonly start: number; readonly questions: number },
+  atlas: Atlas,
+): Promise<void> {
+  const temporary = `${file}.tmp`;
+  let lines: string[] = [];
+  await writeFile(temporary, '');
+  for (let i = start; i < start + count; i++) {
+    lines.push(JSON.stringify(makeConversation(i, questions, atlas)));
+    if (lines.length === 1000 || i === start + count - 1) {
+      await writeFile(temporary, `${lines.join('\n')}\n`, { flag: 'a' });
+      lines = [];
+    }
+  }
+  await rename(temporary, file);
+}
+
+async function writeWhole(path: string, data: Buffer | string): Promise<void> {
+  await writeFile(`${path}.tmp`, data);
+  await rename(`${path}.tmp`, path);
+}
