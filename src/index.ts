@@ -1,0 +1,1 @@
+export { FastvError, type FastvErrorCode } from "./errors.js";
