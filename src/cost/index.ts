@@ -1,0 +1,24 @@
+// `fastv/cost`: the paper's formula, exact costs, KV bytes, known models. Pure arithmetic; runs anywhere.
+export { compareCost, type BeforeAfter, type CostComparison } from './compare.js';
+export {
+  decodeMacs,
+  flops,
+  kvCacheBytes,
+  kvCacheLengths,
+  prefillMacs,
+  type CostOptions,
+  type Cut,
+  type Macs,
+} from './exact.js';
+export { KNOWN_MODELS, knownModel, type KnownModel } from './models.js';
+export {
+  paperLayerCost,
+  paperMeanLayerCost,
+  paperMeanLayerCostOfStages,
+  paperReduction,
+  type PaperPruning,
+  type PaperShape,
+  type Tokens,
+} from './paper.js';
+export type { DecoderShape } from './shape.js';
+export { checkStages, keptTokens, tokensOfLayers, type LayerTokens, type Stage } from './stages.js';

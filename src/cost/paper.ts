@@ -1,0 +1,76 @@
+// The cost model of the FastV paper (arXiv 2403.06764 v3, section 4.2, "Computing cost estimation"), as printed there.
+//
+// Its unit is called FLOPs, but what it counts are multiply-accumulates: 4nd² is one product a weight a token for
+// the four attention projections, where a floating-point count would have two. Its MLP has two matrices (2ndm);
+// LLaMA's has three. `exact.ts` counts both as they are. Causal masking, grouped KV heads, the LM head and the
+// selection are not in the formula.
+
+/** A decoder as the formula sees it. */
+export interface PaperShape {
+  /** T, the number of layers. */
+  readonly layers: number;
+  /** d, the hidden size. */
+  readonly hidden: number;
+  /** m, the MLP's inner size. */
+  readonly mlp: number;
+}
+
+/** Where FastV prunes and how much. */
+export interface PaperPruning {
+  /** K: layers 0 … K−1 see every token. */
+  readonly layer: number;
+  /** R in [0, 1]: the share of image tokens dropped. */
+  readonly ratio: number;
+}
+
+/** The tokens of a prefill. */
+export interface Tokens {
+  readonly text: number;
+  readonly image: number;
+}
+
+/**
+ * C(n) = 4nd² + 2n²d + 2ndm: one decoder layer on `n` tokens.
+ * @returns multiply-accumulates (the paper calls them FLOPs)
+ */
+export function paperLayerCost(n: number, { hidden: d, mlp: m }: PaperShape): number {
+  return 4 * n * d ** 2 + 2 * n ** 2 * d + 2 * n * d * m;
+}
+
+/**
+ * The mean cost of a layer under FastV, [K·C(n) + (T−K)·C(n̂)] / T with n̂ = n_text + (1−R)·n_image.
+ * This is the number that the paper's Table 1 prints in units of 10⁹. n̂ is not rounded, as in the paper.
+ */
+export function paperMeanLayerCost(shape: PaperShape, tokens: Tokens, pruning: PaperPruning): number {
+  const { layers: T } = shape;
+  const { layer: K, ratio: R } = pruning;
+  const n = tokens.text + tokens.image;
+  const kept = tokens.text + (1 - R) * tokens.image;
+  return (K * paperLayerCost(n, shape) + (T - K) * paperLayerCost(kept, shape)) / T;
+}
+
+/**
+ * The same mean for several stages, each of which drops its share of what the earlier ones left. The paper has one
+ * stage; with one, this is {@link paperMeanLayerCost}.
+ * @param stages ascending in K
+ */
+export function paperMeanLayerCostOfStages(
+  shape: PaperShape,
+  tokens: Tokens,
+  stages: readonly PaperPruning[],
+): number {
+  let image = tokens.image;
+  let sum = 0;
+  let layer = 0;
+  for (const stage of stages) {
+    sum += (stage.layer - layer) * paperLayerCost(tokens.text + image, shape);
+    layer = stage.layer;
+    image *= 1 - stage.ratio;
+  }
+  return (sum + (shape.layers - layer) * paperLayerCost(tokens.text + image, shape)) / shape.layers;
+}
+
+/** The theoretical reduction, 1 − [K·C(n) + (T−K)·C(n̂)] / (T·C(n)) (the paper's equation of section 4.2). */
+export function paperReduction(shape: PaperShape, tokens: Tokens, pruning: PaperPruning): number {
+  return 1 - paperMeanLayerCost(shape, tokens, pruning) / paperLayerCost(tokens.text + tokens.image, shape);
+}
