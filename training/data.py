@@ -30,7 +30,9 @@ class Batch:
     blocks: torch.Tensor  # int64 [b, Q, L], padded with 0
     labels: torch.Tensor  # int64 [b, Q, L]: the token that each position must predict, or -100
     guide_at: torch.Tensor  # int64 [g, 2]: image, position among all tokens
-    guide_to: torch.Tensor  # float [g, prefix]: where that token should look
+    guide_to: torch.Tensor  # float [g, prefix + L]: where that token should look
+    read_at: torch.Tensor  # the same for the reading layer: the answer looks at the words that name things
+    read_to: torch.Tensor
     families: list  # [b][Q] family of each block
 
 
@@ -53,13 +55,13 @@ class Encoder:
         return self.image_at + scenes.center_patch(box)
 
     def turn(self, q: dict, scene: dict, first: bool):
-        """Tokens, labels and attention targets of one turn: lists, and (position, patches)."""
+        """Tokens, labels and attention targets of one turn: lists, (position, patches), (position, words)."""
         question = self.encode(("" if first else " USER: ") + q["question"] + " ASSISTANT:")
         answer = self.encode(" " + q["answer"]) + [self.eos]
         tokens = [*question, *answer]
         n = len(question)
         labels = [IGNORE] * (n - 1) + answer + [IGNORE]
-        guides = []
+        guides, words = [], []
         if q["family"] == "caption":
             at = n
             for m in q["mentions"]:
@@ -75,9 +77,10 @@ class Encoder:
             guides += self.read(scene["text"], tokens, n, len(tokens) - 1)
         else:
             for m in q["mentions"]:
-                at = question.index(self.id("Ġ" + m["word"]))
-                guides.append((at, [self.patch(e["box"]) for e in m["evidence"]]))
-        return tokens, labels, guides
+                words.append(question.index(self.id("Ġ" + m["word"])))
+                guides.append((words[-1], [self.patch(e["box"]) for e in m["evidence"]]))
+        reads = [(at, words) for at in range(n - 1, len(tokens) - 2)] if words else []
+        return tokens, labels, guides, reads
 
     def read(self, text: dict, tokens: list, start: int, end: int):
         """Each token that predicts a character looks at that character; the last one at the sink."""
@@ -94,37 +97,52 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
         images = np.stack([scenes.render(r["scenes"][0]) for r in records])
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)
-        at, to, families = [], [], []
+        targets_of = {"guide": ([], []), "read": ([], [])}
+        families = []
         for b, r in enumerate(records):
             scene = r["scenes"][0]
             picked = choose(rng, r["questions"], questions)
             families.append([q["family"] for q in picked])
             for k, q in enumerate(picked):
-                tokens, targets, guides = encoder.turn(q, scene, True)
+                tokens, targets, guides, reads = encoder.turn(q, scene, True)
                 if two_turns and rng.random() < two_turns:
                     more = picked[rng.integers(len(picked))]
-                    t2, l2, g2 = encoder.turn(more, scene, False)
-                    guides = guides + [(p + len(tokens), x) for p, x in g2]
+                    t2, l2, g2, r2 = encoder.turn(more, scene, False)
+                    n = len(tokens)
+                    guides = guides + [(p + n, x) for p, x in g2]
+                    reads = reads + [(p + n, [w + n for w in ws]) for p, ws in r2]
                     tokens, targets = tokens + t2, targets + l2
                 blocks[b, k, : len(tokens)] = tokens[:length]
                 labels[b, k, : len(targets)] = targets[:length]
                 for p, patches in guides:
-                    if p >= length:
-                        continue
-                    row = np.zeros(prefix, np.float32)
-                    row[0] = 1
-                    for x in patches:
-                        row[x] += 1
-                    at.append((b, prefix + k * length + p))
-                    to.append(row / row.sum())
+                    if p < length:
+                        add(targets_of["guide"], b, prefix + k * length + p, [0, *patches], prefix + length)
+                for p, words in reads:
+                    if p < length:
+                        add(targets_of["read"], b, prefix + k * length + p, [prefix + w for w in words], prefix + length)
         yield Batch(
             images,
             torch.from_numpy(blocks),
             torch.from_numpy(labels),
-            torch.tensor(at, dtype=torch.int64).view(-1, 2),
-            torch.from_numpy(np.stack(to)) if to else torch.zeros(0, prefix),
+            *(
+                tensor
+                for at, to in targets_of.values()
+                for tensor in (
+                    torch.tensor(at, dtype=torch.int64).view(-1, 2),
+                    torch.from_numpy(np.stack(to)) if to else torch.zeros(0, prefix + length),
+                )
+            ),
             families,
         )
+
+
+def add(targets, image: int, position: int, columns: list, width: int):
+    """Asks for attention spread evenly over the columns, as often as each is named."""
+    row = np.zeros(width, np.float32)
+    for c in columns:
+        row[c] += 1
+    targets[0].append((image, position))
+    targets[1].append(row / row.sum())
 
 
 def pick_questions(rng, questions, n):

@@ -28,12 +28,13 @@ class Config:
     layers: int = 4
     heads: int = 4
     mlp: int = 704
-    rope_theta: float = 10000.0
+    rope_theta: float = 1e6  # slow enough that many dimensions match by content, not by place
     max_positions: int = 2048
     eps: float = 1e-5
-    # the layer whose attention is guided in training, and how many of its heads
+    # layers whose attention is guided in training (first head): where words find what they name,
+    # and where the answer finds the words
     guided_layer: int = 1
-    guided_heads: int = 1
+    reading_layer: int = 2
 
     @property
     def patches(self) -> int:
@@ -189,26 +190,25 @@ def layout(c: Config, prefix: int, blocks: int, length: int, device):
 
 
 def decode(model: Llava, x, prefix: int, blocks: int, tables):
-    """Runs the decoder's layers; also gives q and k of the guided layer's guided heads."""
-    guided = None
+    """Runs the decoder's layers; also gives the first head's q and k [b, tokens, head_dim] of the guided
+    layer and of the reading layer."""
+    guided = {}
     for i, layer in enumerate(model.layers):
         x, q, k = layer(x, prefix, blocks, *tables)
-        if i == model.config.guided_layer:
-            h = model.config.guided_heads
-            guided = q[:, :h], k[:, :h]
-    return x, *guided
+        guided[i] = q[:, 0], k[:, 0]
+    c = model.config
+    return x, guided[c.guided_layer], guided[c.reading_layer]
 
 
 def guide_loss(q, k, at, to, prefix: int, length: int):
-    """Cross entropy of the guided heads' attention at the tokens `at` to the targets over the prefix."""
+    """Cross entropy of one head's attention at the tokens `at` [g, 2] to the targets `to`
+    [g, prefix + length]: the prefix, then the token's own block."""
     b, position = at[:, 0], at[:, 1]
-    rows = q[b, :, position]  # [g, heads, head_dim]
+    rows = q[b, position].float()  # [g, head_dim]
     own = position - (position - prefix) % length  # where the token's block starts
-    steps = torch.arange(length, device=q.device)
-    mine = own[:, None] + steps  # [g, length]
-    seen = mine <= position[:, None]
-    to_prefix = torch.einsum("ghd,ghpd->ghp", rows.float(), k[b, :, :prefix].float())
-    keys = k[b[:, None], :, mine]  # [g, length, heads, head_dim]
-    to_self = torch.einsum("ghd,glhd->ghl", rows.float(), keys.float()).masked_fill(~seen[:, None], float("-inf"))
-    log = torch.cat([to_prefix, to_self], -1).log_softmax(-1)[..., :prefix]
-    return -(to[:, None] * log).sum(-1).mean()
+    mine = own[:, None] + torch.arange(length, device=q.device)  # [g, length]
+    to_prefix = torch.einsum("gd,gpd->gp", rows, k[b, :prefix].float())
+    to_self = torch.einsum("gd,gld->gl", rows, k[b[:, None], mine].float())
+    to_self = to_self.masked_fill(mine > position[:, None], -1e9)
+    log = torch.cat([to_prefix, to_self], -1).log_softmax(-1)
+    return -(to * log).sum(-1).mean()

@@ -47,12 +47,12 @@ class Muon(torch.optim.Optimizer):
 class Both:
     """One optimizer for the training loop: Muon for hidden matrices, AdamW for what is left."""
 
-    def __init__(self, named, muon_lr, adam_lr, is_matrix):
+    def __init__(self, named, muon_lr, adam_lr, is_matrix, decay=0.01):
         named = [(n, p) for n, p in named if p.requires_grad]
         matrices = [p for n, p in named if is_matrix(n, p)]
         rest = [p for n, p in named if not is_matrix(n, p)]
         self.parts = [
-            Muon(matrices, lr=muon_lr, weight_decay=0.01),
+            Muon(matrices, lr=muon_lr, weight_decay=decay),
             torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.base = [muon_lr, adam_lr]

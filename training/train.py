@@ -8,6 +8,7 @@ The loss is on the answers only, plus, weighted by --guide, the guided attention
 """
 
 import argparse
+import json
 import math
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import scenes
 from data import IGNORE, Encoder, batches, pick_any, pick_caption, pick_questions
 from model import Config, DecoderLayer, Llava, decode, guide_loss, layout
 from muon import Both
@@ -49,6 +51,8 @@ def grow(model: Llava, layers: int) -> Llava:
         stack.append(layer)
         if i == old.guided_layer:
             config.guided_layer = len(stack) - 1
+        if i == old.reading_layer:
+            config.reading_layer = len(stack) - 1
         if i >= old.guided_layer:
             share = rest // (old.layers - i)
             stack += [DecoderLayer(config) for _ in range(share)]
@@ -63,6 +67,55 @@ def grow(model: Llava, layers: int) -> Llava:
             torch.nn.init.zeros_(fresh[i].o_proj.weight)
             torch.nn.init.zeros_(fresh[i].down_proj.weight)
     return bigger
+
+
+@torch.no_grad()
+def calibrate(model: Llava, encoder: Encoder, lines, images: int = 1500):
+    """Starts words and patches off in one language: a class's word is embedded where its patches lie.
+
+    The embedding of each class word and character becomes the mean of the projected patches that show
+    it, less the mean of all; the guided head's q and k start as the same projection, onto the principal
+    directions of these embeddings in the rotary dimensions that turn slowest. Training then finds the
+    matching of word and patch instead of a plateau.
+    """
+    a, c = scenes.atlas(), model.config
+    records = [json.loads(next(lines))["scenes"][0] for _ in range(images)]
+    labels = [scenes.patch_labels(s) for s in records]
+    category = torch.from_numpy(np.stack([x["category"] for x in labels])).flatten()
+    center = torch.from_numpy(np.stack([x["center"] for x in labels])).flatten().bool()
+    features = torch.cat([model.tower(normalize(np.stack([scenes.render(s) for s in records[i : i + 50]]))) for i in range(0, images, 50)]).flatten(0, 1)
+    # the projector's input is centred and scaled by its first bias and weight
+    mean, std = features.mean(0), features.std(0) + 1e-3
+    model.linear_1.weight.copy_(torch.randn_like(model.linear_1.weight) / math.sqrt(c.tower_width) / std)
+    model.linear_1.bias.copy_(-model.linear_1.weight @ mean)
+    model.linear_2.weight.normal_(0, 1.5 / math.sqrt(c.width))
+    model.linear_2.bias.zero_()
+    p = model.project(features)
+    model.linear_2.bias.copy_(-p.mean(0))
+    p = p - p.mean(0)
+    scale = p.norm(dim=-1).mean()
+    model.linear_2.weight.div_(scale)
+    model.linear_2.bias.div_(scale)
+    p = p / scale
+    words = [(1 + i, encoder.id("Ġ" + w)) for i, w in enumerate(a.classes)]
+    words += [(1 + len(a.classes) + i, encoder.id(w)) for i, w in enumerate(a.characters)]
+    means = torch.stack([p[center & (category == k)].mean(0) for k, _ in words])
+    means = means - means.mean(0)
+    means = means / means.norm(dim=-1, keepdim=True)
+    for (_, token), m in zip(words, means):
+        model.embed_tokens.weight[token] = m
+    model.lm_head.weight.copy_(0.3 * model.embed_tokens.weight)
+    hd = c.width // c.heads
+    half = hd // 2
+    slow = [i for i in range(half) if c.rope_theta ** (-i / half) < 0.003]
+    dims = [d for i in slow for d in (i, i + half)]
+    _, _, directions = torch.linalg.svd(means[: len(a.classes)], full_matrices=False)
+    layer = model.layers[c.guided_layer]
+    for part in (0, 1):  # q and k
+        rows = layer.qkv.weight[part * c.width : part * c.width + hd]
+        rows.zero_()
+        rows[dims] = 0.6 * directions[: len(dims)]
+    print(f"calibrated: {len(dims)} dimensions match by content", flush=True)
 
 
 class Runner:
@@ -92,7 +145,7 @@ class Runner:
         return decode(m, x, len(self.prefix), blocks, tables)
 
     def __call__(self, batch):
-        """Hidden states at the labelled positions, their labels, and the guided attention's loss."""
+        """Logits at the labelled positions, their labels and places, and the two attention losses."""
         b, blocks, length = batch.blocks.shape
         key = (blocks, length)
         if key not in self.tables:
@@ -104,13 +157,18 @@ class Runner:
             else:
                 with torch.no_grad():
                     features = self.see(images)
-            x, q, k = self.run(features, batch.blocks.to(self.device), self.tables[key], blocks)
+            x, guided, reading = self.run(features, batch.blocks.to(self.device), self.tables[key], blocks)
             x = x[:, len(self.prefix) :].reshape(-1, x.shape[-1])
             labels = batch.labels.to(self.device).flatten()
             where = (labels != IGNORE).nonzero()[:, 0]
             logits = self.model.lm_head(self.model.norm(x[where])).float()
-        guide = guide_loss(
-            q, k, batch.guide_at.to(self.device), batch.guide_to.to(self.device), len(self.prefix), length
+        guide = torch.stack(
+            [
+                guide_loss(*qk, at.to(self.device), to.to(self.device), len(self.prefix), length)
+                if len(at)
+                else torch.zeros((), device=self.device)
+                for qk, at, to in ((guided, batch.guide_at, batch.guide_to), (reading, batch.read_at, batch.read_to))
+            ]
         )
         return logits, labels[where], where, guide
 
@@ -125,7 +183,6 @@ def accuracy(runner: Runner, lines, encoder: Encoder, images: int, size: int = 5
         batch = next(stream)
         logits, labels, where, _ = runner(batch)
         ok = torch.ones(size, dtype=torch.bool)
-        ok.index_put_((where // 20,), torch.tensor(False), accumulate=False) if False else None
         wrong = where[(logits.argmax(-1) != labels)] // 20
         ok[wrong.cpu()] = False
         for b, (family,) in enumerate(batch.families):
@@ -136,8 +193,6 @@ def accuracy(runner: Runner, lines, encoder: Encoder, images: int, size: int = 5
 
 def validation_lines(path: Path, families=None, limit=10**9):
     """Rows of single-image questions, wrapped as conversations of one question; captions left out."""
-    import json
-
     rows = []
     for line in open(path):
         r = json.loads(line)
@@ -182,8 +237,9 @@ def main():
     p.add_argument("--captions-every", type=int, default=0, help="each so many batches one of captions")
     p.add_argument("--two-turns", type=float, default=0.0)
     p.add_argument("--guide", type=float, default=1.0)
-    p.add_argument("--muon-lr", type=float, default=0.02)
-    p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--muon-lr", type=float, default=0.01)
+    p.add_argument("--adam-lr", type=float, default=1e-3)
+    p.add_argument("--decay", type=float, default=0.3, help="Muon's; it bounds a matrix's norm by 1/decay")
     p.add_argument("--warmup", type=int, default=50)
     p.add_argument("--cooldown", type=float, default=0.4, help="the share of the time over which the rate falls")
     p.add_argument("--resume-optimizer", action="store_true")
@@ -198,15 +254,16 @@ def main():
         model, state = load(args.init)
         seen = state["seen"]
     else:
-        model = Llava(Config(vocab=encoder.vocab, layers=args.layers, guided_layer=args.guided_layer))
+        model = Llava(Config(vocab=encoder.vocab, layers=args.layers, guided_layer=args.guided_layer, reading_layer=args.guided_layer + 1))
         model.tower.load_state_dict(torch.load(args.tower)["tower"])
+        calibrate(model, encoder, lines_of(args.train))
     if args.grow:
         model = grow(model, args.grow)
     model.to(device)
     for q in model.tower.parameters():
         q.requires_grad_(args.thaw)
     is_matrix = lambda n, q: q.ndim == 2 and ".layers." in "." + n or n.startswith("linear_") and q.ndim == 2  # noqa: E731
-    optimizer = Both(model.named_parameters(), args.muon_lr, args.adam_lr, is_matrix)
+    optimizer = Both(model.named_parameters(), args.muon_lr, args.adam_lr, is_matrix, args.decay)
     if args.resume_optimizer and "optimizer" in state:
         for part, saved in zip(optimizer.parts, state["optimizer"]):
             part.load_state_dict(saved)
@@ -231,7 +288,7 @@ def main():
             batch = next(short)
         logits, labels, where, guide = runner(batch)
         loss = F.cross_entropy(logits, labels)
-        (loss + args.guide * guide).backward()
+        (loss + args.guide * guide.sum()).backward()
         optimizer.step(min(1, (step + 1) / args.warmup) * min(1, (1 - done) / args.cooldown + 0.01))
         optimizer.zero_grad()
         step += 1
@@ -244,11 +301,11 @@ def main():
                 t = tally.setdefault(f, [0, 0])
                 t[0] += i not in wrong
                 t[1] += 1
-        log.append((loss.item(), guide.item()))
+        log.append((loss.item(), *guide.tolist()))
         if step % 25 == 0:
-            l, g = np.mean(log[-25:], 0)
+            l, g, r = np.mean(log[-25:], 0)
             parts = " ".join(f"{f} {100 * a / n:.0f}" for f, (a, n) in sorted(tally.items()))
-            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} | {parts}", flush=True)
+            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} {r:.3f} | {parts}", flush=True)
             tally = {}
         if now > next_check:
             next_check = now + 240

@@ -13,6 +13,7 @@ interface Flags {
   readonly family?: readonly Family[];
   readonly layout: 'questions' | 'conversations';
   readonly questionsPerImage: number;
+  readonly imagesPerConversation: number;
   readonly images: boolean;
   readonly sheet: boolean;
   readonly json?: boolean;
@@ -33,6 +34,7 @@ export function scenesCommand(): Command {
         .default('questions'),
     )
     .option('--questions-per-image <n>', 'at most so many, conversations only', positive, 14)
+    .option('--images-per-conversation <n>', 'videos and image sets where more than 1, conversations only', positive, 1)
     .option('--no-images', 'write no PNGs')
     .option('--no-sheet', 'write no contact sheet')
     .option('--json', 'print what was written as JSON')
@@ -42,8 +44,10 @@ export function scenesCommand(): Command {
       if (flags.layout === 'conversations') {
         const { mkdir } = await import('node:fs/promises');
         await mkdir(folder, { recursive: true });
-        const file = join(folder, 'train.jsonl');
-        await writeConversations(file, { count, start, questions: flags.questionsPerImage }, atlas);
+        const suffix = flags.imagesPerConversation === 1 ? '' : `-${String(flags.imagesPerConversation)}`;
+        const file = join(folder, `train${suffix}.jsonl`);
+        const { questionsPerImage: questions, imagesPerConversation: images } = flags;
+        await writeConversations(file, { count, start, questions, images }, atlas);
         console.log(flags.json ? JSON.stringify({ conversations: file, images: count }) : file);
         return;
       }

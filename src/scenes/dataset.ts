@@ -5,11 +5,19 @@
  */
 import { ask } from './ask.js';
 import type { Atlas } from './atlas.js';
-import { answerKinds, FAMILIES, IMAGE_FAMILIES, type Family, type ImageFamily, type Question } from './question.js';
+import {
+  answerKinds,
+  FAMILIES,
+  IMAGE_FAMILIES,
+  ORDINALS,
+  type Family,
+  type ImageFamily,
+  type Question,
+} from './question.js';
 import { Random } from './random.js';
 import { HARD_STYLE, NORMAL_STYLE, sampleScene } from './sample-scene.js';
 import type { Scene } from './scene.js';
-import { sampleSequence } from './sequence.js';
+import { sampleImageSet, sampleVideo } from './sequence.js';
 
 export const SPLITS = ['train', 'validation', 'test', 'hard'] as const;
 export type Split = (typeof SPLITS)[number];
@@ -42,8 +50,14 @@ export function makeItem(split: Split, family: Family, index: number, atlas: Atl
       const question = scene.objects.length === 0 ? null : ask(family, scene, atlas.classes, random);
       if (question?.kind === kind) return { id, split, ...question, scenes: [scene] };
     } else {
-      const { scenes, question } = sampleSequence(family, random, atlas);
-      if (question.kind === kind) return { id, split, ...question, scenes };
+      // ordinals are drawn first, so that the last images are asked about as often as the first
+      const least = Math.max(2, ORDINALS.findIndex((ordinal) => ordinal === kind) + 1);
+      const { scenes, questions } =
+        family === 'multi-image'
+          ? sampleImageSet(random, atlas, random.between(least, ORDINALS.length))
+          : sampleVideo(random, atlas, random.between(4, 8));
+      const fitting = questions.filter((q) => q.family === family && q.kind === kind);
+      if (fitting.length > 0) return { id, split, ...random.pick(fitting), scenes };
     }
   }
 }
@@ -98,4 +112,12 @@ export function makeConversation(index: number, questions: number, atlas: Atlas)
   const caption = ask('caption', scene, atlas.classes, random);
   if (caption !== null) asked.push(caption);
   return { id: `train-${String(index)}`, scenes: [scene], questions: asked };
+}
+
+/** Training video (4 images or more, every other time) or image set `index`, of so many images, with its questions. */
+export function makeSequenceConversation(index: number, images: number, atlas: Atlas): Conversation {
+  const random = new Random(SPLITS.indexOf('train'), 0x73657175, images, index);
+  const video = images > ORDINALS.length || (images === ORDINALS.length && random.chance(50));
+  const { scenes, questions } = video ? sampleVideo(random, atlas, images) : sampleImageSet(random, atlas, images);
+  return { id: `train-${String(images)}-${String(index)}`, scenes, questions: random.shuffle(questions) };
 }

@@ -5,33 +5,19 @@
  */
 import type { Atlas } from './atlas.js';
 import { article } from './ask.js';
-import { DIRECTIONS, NUMBER_WORDS, ORDINALS, type Question, type SequenceFamily } from './question.js';
+import { DIRECTIONS, NUMBER_WORDS, ORDINALS, type Question } from './question.js';
 import type { Random } from './random.js';
 import { NORMAL_STYLE, sampleBackground, sampleScene, type SceneStyle } from './sample-scene.js';
 import { IMAGE_SIZE, overlap, type Box, type Scene, type SceneObject } from './scene.js';
 
-/** Frames or images, and one question about them. */
+/** Frames or images, and what may be asked about them. */
 export interface Sequence {
   readonly scenes: readonly Scene[];
-  readonly question: Question;
+  readonly questions: readonly Question[];
 }
 
-/** A random sequence for a question of the family. `frames` fixes a video's length. */
-export function sampleSequence(
-  family: SequenceFamily,
-  random: Random,
-  atlas: Atlas,
-  frames: number = random.between(4, 8),
-): Sequence {
-  return family === 'multi-image' ? sampleImageSet(random, atlas) : sampleVideo(family, random, atlas, frames);
-}
-
-function sampleVideo(
-  family: Exclude<SequenceFamily, 'multi-image'>,
-  random: Random,
-  atlas: Atlas,
-  frames: number,
-): Sequence {
+/** A random video of so many frames, with one question of each video family. */
+export function sampleVideo(random: Random, atlas: Atlas, frames: number): Sequence {
   for (;;) {
     const background = sampleBackground(random);
     const [mover, flicker, ...still] = random.shuffle(atlas.classes).slice(0, random.between(3, 4));
@@ -57,36 +43,32 @@ function sampleVideo(
       text: null,
     }));
     const track = path.map(({ box }, image) => ({ image, box }));
-    if (family === 'video-moved') {
-      const question: Question = {
-        family,
+    const evidence = [...shown].sort((a, b) => a - b).map((image) => ({ image, box: blinking.box }));
+    const answer = NUMBER_WORDS[times] ?? '';
+    const questions: Question[] = [
+      {
+        family: 'video-moved',
         question: 'Which object moved?',
         answer: mover,
         kind: 'any',
         mentions: [{ word: 'object', evidence: track }],
-      };
-      return { scenes, question };
-    }
-    if (family === 'video-direction') {
-      const question: Question = {
-        family,
+      },
+      {
+        family: 'video-direction',
         question: `In which direction did the ${mover} move?`,
         answer: direction,
         kind: direction,
         mentions: [{ word: mover, evidence: track }],
-      };
-      return { scenes, question };
-    }
-    const evidence = [...shown].sort((a, b) => a - b).map((image) => ({ image, box: blinking.box }));
-    const answer = NUMBER_WORDS[times] ?? '';
-    const question: Question = {
-      family,
-      question: `In how many frames does the ${flicker} appear?`,
-      answer,
-      kind: answer,
-      mentions: [{ word: flicker, evidence }],
-    };
-    return { scenes, question };
+      },
+      {
+        family: 'video-count',
+        question: `In how many frames does the ${flicker} appear?`,
+        answer,
+        kind: answer,
+        mentions: [{ word: flicker, evidence }],
+      },
+    ];
+    return { scenes, questions };
   }
 }
 
@@ -135,25 +117,28 @@ function placeAnywhere(random: Random, name: string, taken: readonly Box[], atla
 
 const SET_STYLE: SceneStyle = { ...NORMAL_STYLE, maxObjects: 4, textPercent: 20 };
 
-/** Up to four images, exactly one of which has the class that is asked for. */
-function sampleImageSet(random: Random, atlas: Atlas): Sequence {
-  for (;;) {
-    const ordinal = random.pick(ORDINALS);
-    const at = ORDINALS.indexOf(ordinal);
-    const count = random.between(Math.max(2, at + 1), 4);
-    const scenes = Array.from({ length: count }, () => sampleScene(random, SET_STYLE, atlas));
-    const chosen = scenes[at];
-    if (chosen === undefined || chosen.objects.length === 0) continue;
-    const name = random.pick(chosen.objects).class;
-    if (scenes.some((s, i) => i !== at && s.objects.some((o) => o.class === name))) continue;
-    const evidence = chosen.objects.filter((o) => o.class === name).map(({ box }) => ({ image: at, box }));
-    const question: Question = {
-      family: 'multi-image',
-      question: `Which image has ${article(name)} ${name}?`,
-      answer: ordinal,
-      kind: ordinal,
-      mentions: [{ word: name, evidence }],
-    };
-    return { scenes, question };
+/** So many images (2 to 4), with a question for each class that only one of them has. */
+export function sampleImageSet(random: Random, atlas: Atlas, count: number): Sequence {
+  const scenes = Array.from({ length: count }, () => {
+    let scene = sampleScene(random, SET_STYLE, atlas);
+    while (scene.objects.length === 0) scene = sampleScene(random, SET_STYLE, atlas);
+    return scene;
+  });
+  const questions: Question[] = [];
+  for (const [image, scene] of scenes.entries()) {
+    for (const name of new Set(scene.objects.map((o) => o.class))) {
+      if (scenes.some((s, i) => i !== image && s.objects.some((o) => o.class === name))) continue;
+      const answer = ORDINALS[image];
+      if (answer === undefined) throw new RangeError(`sampleImageSet: no word for image ${String(image + 1)}`);
+      const evidence = scene.objects.filter((o) => o.class === name).map(({ box }) => ({ image, box }));
+      questions.push({
+        family: 'multi-image',
+        question: `Which image has ${article(name)} ${name}?`,
+        answer,
+        kind: answer,
+        mentions: [{ word: name, evidence }],
+      });
+    }
   }
+  return { scenes, questions };
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Atlas } from './atlas.js';
 import { contactSheet } from './contact-sheet.js';
-import { makeConversation, makeItem, type Item, type Split } from './dataset.js';
+import { makeConversation, makeItem, makeSequenceConversation, type Item, type Split } from './dataset.js';
 import type { Family } from './question.js';
 import { renderScene } from './render.js';
 import { IMAGE_SIZE } from './scene.js';
@@ -67,17 +67,24 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
   return { questions, items: lines.length, images, sheet };
 }
 
-/** Writes training conversations, one image a line, in portions that keep memory small. */
+/** Writes training conversations, one image (or one set of so many images) a line, in portions that keep memory small. */
 export async function writeConversations(
   file: string,
-  { count, start, questions }: { readonly count: number; readonly start: number; readonly questions: number },
+  {
+    count,
+    start,
+    questions,
+    images,
+  }: { readonly count: number; readonly start: number; readonly questions: number; readonly images: number },
   atlas: Atlas,
 ): Promise<void> {
   const temporary = `${file}.tmp`;
   let lines: string[] = [];
   await writeFile(temporary, '');
   for (let i = start; i < start + count; i++) {
-    lines.push(JSON.stringify(makeConversation(i, questions, atlas)));
+    const conversation =
+      images === 1 ? makeConversation(i, questions, atlas) : makeSequenceConversation(i, images, atlas);
+    lines.push(JSON.stringify(conversation));
     if (lines.length === 1000 || i === start + count - 1) {
       await writeFile(temporary, `${lines.join('\n')}\n`, { flag: 'a' });
       lines = [];
