@@ -3,17 +3,17 @@
 /** What kind of failure it was. Machines switch on it; `--json` prints it. */
 export type FastvErrorCode =
   /** The bytes are no ONNX model, or one whose parts contradict each other. */
-  | "malformed-model"
+  | 'malformed-model'
   /** A weight file that the model refers to is absent, too short, or outside the model's folder. */
-  | "external-data"
+  | 'external-data'
   /** A valid model that is no decoder, or a decoder that the rewrite does not understand. */
-  | "unsupported-decoder"
+  | 'unsupported-decoder'
   /** An option has a value that makes no sense here (K out of range, R outside [0, 1], …). */
-  | "invalid-option"
+  | 'invalid-option'
   /** Input other than a model (image, dataset row, request) that cannot be used. */
-  | "invalid-input"
+  | 'invalid-input'
   /** The file system or the network refused. */
-  | "io";
+  | 'io';
 
 /** Where the failure is and what to do about it. */
 export interface FastvErrorDetails {
@@ -26,7 +26,7 @@ export interface FastvErrorDetails {
 
 /** An error that the user can do something about. */
 export class FastvError extends Error {
-  override readonly name = "FastvError";
+  override readonly name = 'FastvError';
   readonly code: FastvErrorCode;
   readonly where: string | undefined;
   readonly hint: string | undefined;

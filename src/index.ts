@@ -1,1 +1,1 @@
-export { FastvError, type FastvErrorCode } from "./errors.js";
+export { FastvError, type FastvErrorCode } from './errors.js';

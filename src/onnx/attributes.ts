@@ -1,0 +1,20 @@
+// Reads a node's attributes, with the default that the operator's documentation gives.
+import { AttributeProto_AttributeType as AttributeType, type NodeProto } from 'onnx-buf';
+
+/** An integer attribute, or the fallback if the node does not have it. */
+export function intAttribute(node: NodeProto, name: string, fallback: number): number {
+  const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.INT);
+  return found === undefined ? fallback : Number(found.i);
+}
+
+/** A float attribute, or the fallback. */
+export function floatAttribute(node: NodeProto, name: string, fallback: number): number {
+  const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.FLOAT);
+  return found === undefined ? fallback : found.f;
+}
+
+/** A list of integers, or undefined. */
+export function intsAttribute(node: NodeProto, name: string): number[] | undefined {
+  const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.INTS);
+  return found?.ints.map(Number);
+}

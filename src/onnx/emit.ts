@@ -1,0 +1,202 @@
+// Makes nodes: fresh names, attributes by JavaScript value, and the differences between opsets in one place.
+import { create } from '@bufbuild/protobuf';
+import {
+  AttributeProto_AttributeType as AttributeType,
+  AttributeProtoSchema,
+  NodeProtoSchema,
+  type AttributeProto,
+  type NodeProto,
+  type TensorProto,
+} from 'onnx-buf';
+import { type DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
+
+/** The contrib domain of ONNX Runtime. */
+export const MICROSOFT = 'com.microsoft';
+
+/** An attribute's value: integers as bigint, floats as number, so that `1` cannot be taken for `1.0`. */
+export type AttributeValue = bigint | number | string | readonly bigint[] | TensorProto;
+
+export interface OpOptions {
+  readonly domain?: string;
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+  /** How many outputs the node has; 1 unless given. */
+  readonly outputs?: number;
+  /** What the result is called, if that name is free. */
+  readonly name?: string;
+}
+
+/** Collects new nodes and constants for a graph. */
+export class Emitter {
+  readonly nodes: NodeProto[] = [];
+  readonly initializers: TensorProto[] = [];
+  readonly #opset: number;
+  readonly #taken: Set<string>;
+  readonly #constants = new Map<string, string>();
+
+  /**
+   * @param opset version of the default domain; at least 13
+   * @param taken every name already in use; grows with what is made here
+   */
+  constructor(opset: number, taken: Iterable<string>) {
+    this.#opset = opset;
+    this.#taken = new Set(taken);
+  }
+
+  /** A name that nothing in the graph has yet. */
+  fresh(base: string): string {
+    let name = `fastv/${base}`;
+    for (let i = 1; this.#taken.has(name); i++) name = `fastv/${base}_${i}`;
+    this.#taken.add(name);
+    return name;
+  }
+
+  /** Adds a node with one output; returns the output's name. */
+  op(opType: string, inputs: readonly string[], options: OpOptions = {}): string {
+    const [output] = this.ops(opType, inputs, { ...options, outputs: 1 });
+    return output ?? '';
+  }
+
+  /** Adds a node with several outputs. */
+  ops(opType: string, inputs: readonly string[], options: OpOptions = {}): string[] {
+    const base = options.name ?? opType;
+    const output = Array.from({ length: options.outputs ?? 1 }, () => this.fresh(base));
+    this.nodes.push(
+      create(NodeProtoSchema, {
+        opType,
+        domain: options.domain ?? '',
+        name: this.fresh(`${base}/node`),
+        input: [...inputs],
+        output,
+        attribute: Object.entries(options.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+      }),
+    );
+    return output;
+  }
+
+  /** Adds a copy of a node with other inputs and outputs. */
+  copy(node: NodeProto, inputs: readonly string[], outputs: readonly string[]): void {
+    const name = this.fresh(node.name === '' ? node.opType : node.name);
+    this.nodes.push(
+      create(NodeProtoSchema, {
+        ...node,
+        name,
+        input: [...inputs],
+        output: [...outputs],
+        attribute: node.attribute,
+      }),
+    );
+  }
+
+  /** An int64 constant of one axis. */
+  ints(...values: number[]): string {
+    return this.#constant(`int64/${values.join('_')}`, () => int64Tensor(values));
+  }
+
+  /** An int64 scalar. */
+  int(value: number): string {
+    return this.#constant(`int64/scalar_${value}`, () => int64Tensor([value], []));
+  }
+
+  /** A float32 scalar. */
+  float(value: number): string {
+    return this.#constant(`float/${value}`, () => floatTensor([value], []));
+  }
+
+  /** A float64 scalar. */
+  double(value: number): string {
+    return this.#constant(`double/${value}`, () => doubleTensor([value], []));
+  }
+
+  #constant(key: string, make: () => TensorProto): string {
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh(`constant/${key}`);
+    this.initializers.push(Object.assign(make(), { name }));
+    this.#constants.set(key, name);
+    return name;
+  }
+
+  // The ops that the rewrite uses, in the form that this opset has.
+
+  cast(x: string, to: DataType): string {
+    return this.op('Cast', [x], { attributes: { to: BigInt(to) } });
+  }
+
+  /** One entry of a tensor's shape, as an int64 scalar. */
+  dim(x: string, axis: number): string {
+    return this.op('Gather', [this.op('Shape', [x]), this.int(axis)], { attributes: { axis: 0n } });
+  }
+
+  /** One entry of a tensor's shape, as an int64 tensor of one element. */
+  dim1(x: string, axis: number): string {
+    return this.op('Gather', [this.op('Shape', [x]), this.ints(axis)], { attributes: { axis: 0n } });
+  }
+
+  gather(x: string, indices: string, axis: number): string {
+    return this.op('Gather', [x, indices], { attributes: { axis: BigInt(axis) } });
+  }
+
+  /** x[…, start:end, …]; start and end are int64 tensors of one element. */
+  slice(x: string, start: string, end: string, axis: number): string {
+    return this.op('Slice', [x, start, end, this.ints(axis)]);
+  }
+
+  /** The last entry along an axis; the axis stays, with length 1. */
+  last(x: string, axis: number): string {
+    return this.slice(x, this.ints(-1), this.ints(Number.MAX_SAFE_INTEGER), axis);
+  }
+
+  concat(parts: readonly string[], axis: number): string {
+    return this.op('Concat', parts, { attributes: { axis: BigInt(axis) } });
+  }
+
+  reshape(x: string, shape: string): string {
+    return this.op('Reshape', [x, shape]);
+  }
+
+  transpose(x: string, ...perm: number[]): string {
+    return this.op('Transpose', [x], { attributes: { perm: perm.map(BigInt) } });
+  }
+
+  unsqueeze(x: string, ...axes: number[]): string {
+    return this.op('Unsqueeze', [x, this.ints(...axes)]);
+  }
+
+  softmax(x: string): string {
+    return this.op('Softmax', [x], { attributes: { axis: -1n } });
+  }
+
+  /** 0, 1, …, n−1 for an int64 scalar n. */
+  range(n: string): string {
+    return this.op('Range', [this.int(0), n, this.int(1)]);
+  }
+
+  /** ReduceSum, ReduceMean, ReduceMax or ReduceMin; all but ReduceSum took their axes as an attribute until opset 18. */
+  reduce(
+    opType: 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceMin',
+    x: string,
+    axes: readonly number[],
+    keepdims: boolean,
+  ): string {
+    const keep = { keepdims: keepdims ? 1n : 0n };
+    return opType === 'ReduceSum' || this.#opset >= 18
+      ? this.op(opType, [x, this.ints(...axes)], { attributes: keep })
+      : this.op(opType, [x], { attributes: { axes: axes.map(BigInt), ...keep } });
+  }
+}
+
+function attribute(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === 'bigint')
+    return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: value });
+  if (typeof value === 'number')
+    return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value });
+  if (typeof value === 'string') {
+    return create(AttributeProtoSchema, {
+      name,
+      type: AttributeType.STRING,
+      s: new TextEncoder().encode(value),
+    });
+  }
+  if ('dims' in value) return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: value });
+  return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: [...value] });
+}

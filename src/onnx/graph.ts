@@ -1,0 +1,191 @@
+// A view of a graph: who produces a tensor, who uses it, in which order. Subgraphs (If, Loop, Scan bodies) count as
+// part of the node that holds them: what a body takes from outside is an input of that node.
+import type { GraphProto, NodeProto, TensorProto, ValueInfoProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import { readInts } from './tensor.js';
+
+/** A read-only view of a {@link GraphProto}, checked when it is made. */
+export class GraphView {
+  readonly graph: GraphProto;
+  /** The nodes in topological order. */
+  readonly nodes: readonly NodeProto[];
+  readonly initializers: ReadonlyMap<string, TensorProto>;
+  readonly inputs: ReadonlyMap<string, ValueInfoProto>;
+  readonly outputs: ReadonlyMap<string, ValueInfoProto>;
+  readonly #producers = new Map<string, NodeProto>();
+  readonly #consumers = new Map<string, NodeProto[]>();
+  readonly #captures = new Map<NodeProto, readonly string[]>();
+
+  /** @throws {FastvError} `malformed-model` for a cycle, a tensor that two nodes produce, or one that none does */
+  constructor(graph: GraphProto) {
+    this.graph = graph;
+    this.initializers = new Map([
+      ...graph.initializer.map((tensor) => [tensor.name, tensor] as const),
+      ...graph.sparseInitializer.flatMap(({ values }) =>
+        values === undefined ? [] : [[values.name, values] as const],
+      ),
+    ]);
+    // Before IR version 4 initialisers were listed among the inputs as well.
+    this.inputs = new Map(
+      graph.input.filter(({ name }) => !this.initializers.has(name)).map((v) => [v.name, v]),
+    );
+    this.outputs = new Map(graph.output.map((v) => [v.name, v]));
+    for (const node of graph.node) {
+      for (const output of node.output) {
+        if (output === '') continue;
+        if (this.#producers.has(output) || this.inputs.has(output) || this.initializers.has(output)) {
+          throw new FastvError('malformed-model', `the tensor "${output}" is defined twice`, {
+            where: label(node),
+          });
+        }
+        this.#producers.set(output, node);
+      }
+      this.#captures.set(node, [...capturesOf(node)]);
+    }
+    for (const node of graph.node) {
+      for (const input of new Set(this.inputsOf(node))) {
+        if (!this.#producers.has(input) && !this.inputs.has(input) && !this.initializers.has(input)) {
+          throw new FastvError('malformed-model', `the tensor "${input}" is used but never defined`, {
+            where: label(node),
+          });
+        }
+        const list = this.#consumers.get(input);
+        if (list === undefined) this.#consumers.set(input, [node]);
+        else list.push(node);
+      }
+    }
+    for (const name of this.outputs.keys()) {
+      if (!this.#producers.has(name) && !this.inputs.has(name) && !this.initializers.has(name)) {
+        throw new FastvError('malformed-model', `the output "${name}" is never computed`, { where: name });
+      }
+    }
+    this.nodes = topologicalOrder(graph.node, (node) => this.inputsOf(node));
+  }
+
+  /** The node that computes a tensor; undefined for graph inputs and initialisers. */
+  producer(tensor: string): NodeProto | undefined {
+    return this.#producers.get(tensor);
+  }
+
+  /** The nodes that use a tensor, each once. */
+  consumers(tensor: string): readonly NodeProto[] {
+    return this.#consumers.get(tensor) ?? [];
+  }
+
+  /** What a node depends on: its inputs without the empty ones, and what its subgraphs take from outside. */
+  inputsOf(node: NodeProto): readonly string[] {
+    const captures = this.#captures.get(node) ?? [...capturesOf(node)];
+    return [...node.input.filter((name) => name !== ''), ...captures];
+  }
+
+  /** What the node's subgraphs take from outside. */
+  capturesOf(node: NodeProto): readonly string[] {
+    return this.#captures.get(node) ?? [];
+  }
+
+  /** The values of a small integer constant: an initialiser or a Constant node; undefined if it is computed. */
+  constantInts(tensor: string): number[] | undefined {
+    const initializer = this.initializers.get(tensor);
+    if (initializer !== undefined) return readInts(initializer);
+    const node = this.producer(tensor);
+    if (node?.opType === 'Identity' && node.input[0] !== undefined) return this.constantInts(node.input[0]);
+    if (node?.opType !== 'Constant') return undefined;
+    for (const attribute of node.attribute) {
+      if (attribute.name === 'value' && attribute.t !== undefined) return readInts(attribute.t);
+      if (attribute.name === 'value_ints') return attribute.ints.map(Number);
+      if (attribute.name === 'value_int') return [Number(attribute.i)];
+    }
+    return undefined;
+  }
+
+  /** The nodes that the given tensors depend on, the producers of the tensors included. */
+  ancestors(tensors: Iterable<string>): Set<NodeProto> {
+    const seen = new Set<NodeProto>();
+    const stack = [...tensors];
+    for (let tensor = stack.pop(); tensor !== undefined; tensor = stack.pop()) {
+      const node = this.#producers.get(tensor);
+      if (node === undefined || seen.has(node)) continue;
+      seen.add(node);
+      stack.push(...this.inputsOf(node));
+    }
+    return seen;
+  }
+}
+
+/** How errors name a node. */
+export function label(node: NodeProto): string {
+  const name = node.name === '' ? (node.output[0] ?? '') : node.name;
+  return `${node.opType} "${name}"`;
+}
+
+/**
+ * Sorts nodes so that each stands after what it needs; nodes that are already in order keep their order.
+ * @throws {FastvError} `malformed-model` if there is a cycle
+ */
+export function topologicalOrder(
+  nodes: readonly NodeProto[],
+  inputsOf: (node: NodeProto) => readonly string[],
+): NodeProto[] {
+  const producer = new Map<string, NodeProto>();
+  for (const node of nodes) for (const output of node.output) if (output !== '') producer.set(output, node);
+  const sorted: NodeProto[] = [];
+  const state = new Map<NodeProto, 'open' | 'done'>();
+  // Depth first with an explicit stack: a hostile graph may be deeper than the call stack.
+  for (const root of nodes) {
+    const stack: { node: NodeProto; needs: Iterator<string> }[] = [];
+    const enter = (node: NodeProto): void => {
+      state.set(node, 'open');
+      stack.push({ node, needs: inputsOf(node)[Symbol.iterator]() });
+    };
+    if (!state.has(root)) enter(root);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const next = top.needs.next();
+      if (next.done === true) {
+        state.set(top.node, 'done');
+        sorted.push(top.node);
+        stack.pop();
+        continue;
+      }
+      const needed = producer.get(next.value);
+      if (needed === undefined || state.get(needed) === 'done') continue;
+      if (state.get(needed) === 'open') {
+        throw new FastvError('malformed-model', 'the graph has a cycle', { where: label(needed) });
+      }
+      enter(needed);
+    }
+  }
+  return sorted;
+}
+
+/** The names of every tensor in a graph and its subgraphs, used or defined. */
+export function* allNames(graph: GraphProto): Generator<string> {
+  for (const value of [...graph.input, ...graph.output, ...graph.valueInfo]) yield value.name;
+  for (const tensor of graph.initializer) yield tensor.name;
+  for (const node of graph.node) {
+    yield* node.output;
+    yield* node.input;
+    yield node.name;
+    for (const body of subgraphs(node)) yield* allNames(body);
+  }
+}
+
+function subgraphs(node: NodeProto): GraphProto[] {
+  return node.attribute.flatMap((a) => (a.g === undefined ? a.graphs : [a.g, ...a.graphs]));
+}
+
+/** The tensors that a node's subgraphs use and do not define themselves. */
+function capturesOf(node: NodeProto): Set<string> {
+  const captured = new Set<string>();
+  for (const body of subgraphs(node)) {
+    const defined = new Set([
+      ...body.input.map(({ name }) => name),
+      ...body.initializer.map(({ name }) => name),
+      ...body.node.flatMap(({ output }) => output),
+    ]);
+    const used = body.node.flatMap((inner) => [...inner.input, ...capturesOf(inner)]);
+    for (const name of [...used, ...body.output.map((value) => value.name)]) {
+      if (name !== '' && !defined.has(name)) captured.add(name);
+    }
+  }
+  return captured;
+}

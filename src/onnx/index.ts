@@ -1,0 +1,15 @@
+// ONNX files in and out, and graphs to look at and to add to. Runs in a browser as it is.
+export { decodeModel, type OnnxModel } from './read.js';
+export { byteLength, concatChunks, encodeModel, MAX_MODEL_BYTES } from './write.js';
+export {
+  allTensors,
+  checkLocation,
+  externalFiles,
+  externalTensors,
+  tensorBytes,
+  type ExternalTensor,
+} from './external.js';
+export { allNames, GraphView, label, topologicalOrder } from './graph.js';
+export { Emitter, MICROSOFT, type AttributeValue, type OpOptions } from './emit.js';
+export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
+export { DataType, doubleTensor, elementCount, floatTensor, int64Tensor, readInts } from './tensor.js';

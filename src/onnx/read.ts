@@ -1,0 +1,35 @@
+// Reads a ModelProto. Weights are never decoded or copied: `rawData` of every tensor is a view into the source bytes.
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema, type GraphProto, type ModelProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
+
+/** A model whose graph is present: what {@link decodeModel} returns. */
+export type OnnxModel = ModelProto & { graph: GraphProto };
+
+/**
+ * Parses an ONNX file.
+ * @param bytes the whole file; they must not change afterwards, because tensors keep pointing into them
+ * @param where the file's name, for the error
+ * @throws {FastvError} `malformed-model` if the bytes are no ONNX model
+ */
+export function decodeModel(bytes: Uint8Array, where?: string): OnnxModel {
+  const details = { ...(where === undefined ? {} : { where }), hint: 'Check that the file is complete.' };
+  if (bytes.length === 0) throw new FastvError('malformed-model', 'the file is empty', details);
+  // A plain view: Node's Buffer overrides slice(), and its pool must not leak into tensors.
+  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let model: ModelProto;
+  try {
+    model = fromBinary(ModelProtoSchema, view, { readUnknownFields: true, recursionLimit: 64 });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FastvError('malformed-model', `this is no ONNX model: ${reason}`, { ...details, cause });
+  }
+  if (!hasGraph(model) || model.graph.node.length === 0) {
+    throw new FastvError('malformed-model', 'this is no ONNX model: it has no graph', details);
+  }
+  return model;
+}
+
+function hasGraph(model: ModelProto): model is OnnxModel {
+  return model.graph !== undefined;
+}

@@ -1,0 +1,87 @@
+// Small tensors: reading the constants that steer a graph (axes, shapes, scales) and making new ones.
+// Weights never come here.
+import { create } from '@bufbuild/protobuf';
+import {
+  TensorProto_DataLocation,
+  TensorProto_DataType as DataType,
+  TensorProtoSchema,
+  type TensorProto,
+} from 'onnx-buf';
+
+/** ONNX element types, by the field's own name. */
+export { TensorProto_DataType as DataType } from 'onnx-buf';
+
+/** Constants longer than this are data, not structure, and are not read. */
+const MAX_STRUCTURAL = 4096;
+
+/** The number of elements that a tensor's dims promise, or undefined if they are negative or absurd. */
+export function elementCount(tensor: TensorProto): number | undefined {
+  let count = 1;
+  for (const dim of tensor.dims) {
+    if (dim < 0n || dim > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    count *= Number(dim);
+    if (!Number.isSafeInteger(count)) return undefined;
+  }
+  return count;
+}
+
+/** The values of a small int64 or int32 tensor; undefined if it is anything else (external, too long, inconsistent). */
+export function readInts(tensor: TensorProto): number[] | undefined {
+  const count = elementCount(tensor);
+  if (count === undefined || count > MAX_STRUCTURAL) return undefined;
+  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) return undefined;
+  const { rawData } = tensor;
+  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
+  let values: number[];
+  switch (tensor.dataType) {
+    case DataType.INT64:
+      values =
+        rawData.length > 0
+          ? Array.from({ length: Math.floor(rawData.length / 8) }, (_, i) =>
+              Number(view.getBigInt64(i * 8, true)),
+            )
+          : tensor.int64Data.map(Number);
+      break;
+    case DataType.INT32:
+      values =
+        rawData.length > 0
+          ? Array.from({ length: Math.floor(rawData.length / 4) }, (_, i) => view.getInt32(i * 4, true))
+          : [...tensor.int32Data];
+      break;
+    default:
+      return undefined;
+  }
+  return values.length === count ? values : undefined;
+}
+
+/** An int64 constant. `dims` defaults to one axis; pass `[]` for a scalar. */
+export function int64Tensor(
+  values: readonly number[],
+  dims: readonly number[] = [values.length],
+): TensorProto {
+  return rawTensor(DataType.INT64, dims, new BigInt64Array(values.map(BigInt)));
+}
+
+/** A float32 constant. */
+export function floatTensor(
+  values: readonly number[],
+  dims: readonly number[] = [values.length],
+): TensorProto {
+  return rawTensor(DataType.FLOAT, dims, new Float32Array(values));
+}
+
+/** A float64 constant. */
+export function doubleTensor(
+  values: readonly number[],
+  dims: readonly number[] = [values.length],
+): TensorProto {
+  return rawTensor(DataType.DOUBLE, dims, new Float64Array(values));
+}
+
+function rawTensor(dataType: DataType, dims: readonly number[], values: ArrayBufferView): TensorProto {
+  return create(TensorProtoSchema, {
+    dataType,
+    dims: dims.map(BigInt),
+    rawData: new Uint8Array(values.buffer.slice(0) as ArrayBuffer),
+  });
+}
