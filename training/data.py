@@ -26,7 +26,7 @@ IGNORE = -100
 
 @dataclass
 class Batch:
-    images: np.ndarray  # uint8 [b, 96, 96, 3]
+    images: np.ndarray  # uint8 [b * images, 96, 96, 3]
     blocks: torch.Tensor  # int64 [b, Q, L], padded with 0
     labels: torch.Tensor  # int64 [b, Q, L]: the token that each position must predict, or -100
     guide_at: torch.Tensor  # int64 [g, 2]: image, position among all tokens
@@ -43,7 +43,8 @@ class Encoder:
         before = self.encode(f"<s>{SYSTEM} USER: ")
         after = self.encode("\n")
         self.image_at = len(before)
-        self.prefix = np.array(before + [self.id("<image>")] * scenes.PATCHES + after)
+        self.before, self.after = before, after
+        self.prefix = self.prefix_of(1)
         self.vocab = (self.tokenizer.get_vocab_size() + 7) // 8 * 8
         self.eos = self.id("</s>")
         self.encode = lru_cache(maxsize=200_000)(self.encode)
@@ -51,8 +52,12 @@ class Encoder:
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text).ids
 
-    def patch(self, box: dict) -> int:
-        return self.image_at + scenes.center_patch(box)
+    def prefix_of(self, images: int) -> np.ndarray:
+        """The tokens of the system prompt and so many images."""
+        return np.array(self.before + [self.id("<image>")] * (scenes.PATCHES * images) + self.after)
+
+    def patch(self, box: dict, image: int = 0) -> int:
+        return self.image_at + image * scenes.PATCHES + scenes.center_patch(box)
 
     def turn(self, q: dict, scene: dict, first: bool):
         """Tokens, labels and attention targets of one turn: lists, (position, patches), (position, words)."""
@@ -78,7 +83,7 @@ class Encoder:
         else:
             for m in q["mentions"]:
                 words.append(question.index(self.id("Ġ" + m["word"])))
-                guides.append((words[-1], [self.patch(e["box"]) for e in m["evidence"]]))
+                guides.append((words[-1], [self.patch(e["box"], e["image"]) for e in m["evidence"]]))
         reads = [(at, words) for at in range(n - 1, len(tokens) - 2)] if words else []
         return tokens, labels, guides, reads
 
@@ -89,12 +94,14 @@ class Encoder:
         return [*out, (start + len(out), [])] if start + len(out) < end + 1 else out
 
 
-def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng, choose, two_turns=0.0):
-    """Endless over `lines` (an iterator of JSON); `choose(rng, list of questions)` picks what to ask."""
-    prefix = len(encoder.prefix)
+def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng, choose, two_turns=0.0, count=1):
+    """Endless over `lines` (an iterator of JSON); `choose(rng, list of questions)` picks what to ask.
+
+    Every line must have `count` images."""
+    prefix = len(encoder.prefix_of(count))
     while True:
         records = [json.loads(next(lines)) for _ in range(size)]
-        images = np.stack([scenes.render(r["scenes"][0]) for r in records])
+        images = np.stack([scenes.render(s) for r in records for s in r["scenes"]])
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)
         targets_of = {"guide": ([], []), "read": ([], [])}

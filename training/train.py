@@ -123,15 +123,15 @@ class Runner:
 
     def __init__(self, model: Llava, encoder: Encoder, device: str, thaw: bool, compiled: bool = True):
         self.model, self.encoder, self.device, self.thaw = model, encoder, device, thaw
-        self.prefix = torch.from_numpy(encoder.prefix).to(device)
         self.run = torch.compile(self._run, dynamic=False) if compiled else self._run
         self.see = torch.compile(model.tower, dynamic=False) if compiled else model.tower
         self.tables = {}
 
-    def _run(self, features, ids, tables, blocks: int):
+    def _run(self, features, prefix, ids, tables, blocks: int):
         m, at = self.model, self.encoder.image_at
         b = ids.shape[0]
-        text = m.embed_tokens(self.prefix)
+        text = m.embed_tokens(prefix)
+        features = features.reshape(b, -1, features.shape[-1])
         n = features.shape[1]
         x = torch.cat(
             [
@@ -142,14 +142,17 @@ class Runner:
             ],
             1,
         )
-        return decode(m, x, len(self.prefix), blocks, tables)
+        return decode(m, x, len(prefix), blocks, tables)
 
     def __call__(self, batch):
         """Logits at the labelled positions, their labels and places, and the two attention losses."""
         b, blocks, length = batch.blocks.shape
-        key = (blocks, length)
+        count = len(batch.images) // b
+        key = (count, blocks, length)
         if key not in self.tables:
-            self.tables[key] = layout(self.model.config, len(self.prefix), blocks, length, self.device)
+            prefix = torch.from_numpy(self.encoder.prefix_of(count)).to(self.device)
+            self.tables[key] = prefix, layout(self.model.config, len(prefix), blocks, length, self.device)
+        prefix, tables = self.tables[key]
         images = normalize(batch.images).to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16):
             if self.thaw:
@@ -157,14 +160,14 @@ class Runner:
             else:
                 with torch.no_grad():
                     features = self.see(images)
-            x, guided, reading = self.run(features, batch.blocks.to(self.device), self.tables[key], blocks)
-            x = x[:, len(self.prefix) :].reshape(-1, x.shape[-1])
+            x, guided, reading = self.run(features, prefix, batch.blocks.to(self.device), tables, blocks)
+            x = x[:, len(prefix) :].reshape(-1, x.shape[-1])
             labels = batch.labels.to(self.device).flatten()
             where = (labels != IGNORE).nonzero()[:, 0]
             logits = self.model.lm_head(self.model.norm(x[where])).float()
         guide = torch.stack(
             [
-                guide_loss(*qk, at.to(self.device), to.to(self.device), len(self.prefix), length)
+                guide_loss(*qk, at.to(self.device), to.to(self.device), len(prefix), length)
                 if len(at)
                 else torch.zeros((), device=self.device)
                 for qk, at, to in ((guided, batch.guide_at, batch.guide_to), (reading, batch.read_at, batch.read_to))
@@ -235,6 +238,8 @@ def main():
     p.add_argument("--batch", type=int, default=24)
     p.add_argument("--questions", type=int, default=10)
     p.add_argument("--captions-every", type=int, default=0, help="each so many batches one of captions")
+    p.add_argument("--sequences", type=Path, nargs="*", default=[], help="train-N.jsonl, sets of N images")
+    p.add_argument("--sequences-every", type=int, default=4)
     p.add_argument("--two-turns", type=float, default=0.0)
     p.add_argument("--guide", type=float, default=1.0)
     p.add_argument("--muon-lr", type=float, default=0.01)
@@ -272,6 +277,11 @@ def main():
     short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions)
     captions = batches(lines, encoder, args.batch, 1, 80, rng, pick_caption)
     turns = batches(lines, encoder, args.batch, 5, 36, rng, pick_questions, two_turns=1.0)
+    sequences = [
+        batches(lines_of(f), encoder, max(1, args.batch // n), 4, 18, rng, pick_questions, count=n)
+        for f in args.sequences
+        for n in [int(f.stem.split("-")[-1])]
+    ]
     check = validation_lines(args.validation)
     start, step, log, tally = time.time(), 0, [], {}
     next_check = 180.0
@@ -282,6 +292,8 @@ def main():
             break
         if args.captions_every and step % args.captions_every == args.captions_every - 1:
             batch = next(captions)
+        elif sequences and step % args.sequences_every == 0:
+            batch = next(sequences[step // args.sequences_every % len(sequences)])
         elif args.two_turns and rng.random() < args.two_turns:
             batch = next(turns)
         else:
@@ -296,8 +308,8 @@ def main():
         length = batch.blocks.shape[2]
         wrong = set((where[logits.argmax(-1) != labels] // length).tolist())
         if length == 18:
-            for i in range(args.batch * args.questions):
-                f = batch.families[i // args.questions][i % args.questions]
+            asked = [f for fs in batch.families for f in fs]
+            for i, f in enumerate(asked):
                 t = tally.setdefault(f, [0, 0])
                 t[0] += i not in wrong
                 t[1] += 1

@@ -29,12 +29,20 @@ export function scenesCommand(): Command {
     .option('--count <n>', 'items a family (questions), or images (conversations)', positive, 100)
     .option('--start <n>', 'index of the first item', natural, 0)
     .addOption(
-      new Option('--layout <layout>', 'a question a line, or an image with many questions a line, to train on')
+      new Option(
+        '--layout <layout>',
+        'a question a line, or an image with many questions a line, to train on',
+      )
         .choices(['questions', 'conversations'])
         .default('questions'),
     )
     .option('--questions-per-image <n>', 'at most so many, conversations only', positive, 14)
-    .option('--images-per-conversation <n>', 'videos and image sets where more than 1, conversations only', positive, 1)
+    .option(
+      '--images-per-conversation <n>',
+      'videos and image sets where more than 1, conversations only',
+      positive,
+      1,
+    )
     .option('--no-images', 'write no PNGs')
     .option('--no-sheet', 'write no contact sheet')
     .option('--json', 'print what was written as JSON')

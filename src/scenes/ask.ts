@@ -30,7 +30,9 @@ const MAKERS: Readonly<Record<ImageFamily, Maker>> = {
     const present = random.chance(50);
     const name = present ? random.pick(scene.objects).class : absentClass(scene, classes, random);
     const answer = present ? 'yes' : 'no';
-    return made(`Is there ${article(name)} ${name} in the image?`, answer, answer, [mention(name, named(scene, name))]);
+    return made(`Is there ${article(name)} ${name} in the image?`, answer, answer, [
+      mention(name, named(scene, name)),
+    ]);
   },
 
   category(scene, _classes, random) {
@@ -98,11 +100,14 @@ const MAKERS: Readonly<Record<ImageFamily, Maker>> = {
 
   text: (scene) => (scene.text !== null && scene.text.size > SMALL_TEXT ? askText(scene.text) : null),
 
-  'text-small': (scene) => (scene.text !== null && scene.text.size <= SMALL_TEXT ? askText(scene.text) : null),
+  'text-small': (scene) =>
+    scene.text !== null && scene.text.size <= SMALL_TEXT ? askText(scene.text) : null,
 
   caption(scene) {
     const parts = [...scene.objects]
-      .sort((a, b) => REGIONS.indexOf(regionOf(a.box)) - REGIONS.indexOf(regionOf(b.box)) || a.box.x - b.box.x)
+      .sort(
+        (a, b) => REGIONS.indexOf(regionOf(a.box)) - REGIONS.indexOf(regionOf(b.box)) || a.box.x - b.box.x,
+      )
       .map((o) => ({ object: o, words: `${article(o.class)} ${o.class} at the ${regionOf(o.box)}` }));
     const things = parts.map((p) => p.words);
     if (scene.text !== null) things.push(`the text ${scene.text.value}`);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AtlasError, loadAtlas } from './atlas.js';
+import { FastvError } from '../errors.js';
+import { loadAtlas } from './atlas.js';
 
 const atlas = loadAtlas();
 
@@ -28,7 +29,7 @@ describe('the atlas', () => {
   });
 
   it('says what it lacks', () => {
-    expect(() => atlas.sprite('unicorn', 24)).toThrow(AtlasError);
+    expect(() => atlas.sprite('unicorn', 24)).toThrow(FastvError);
     expect(() => atlas.glyphs(7)).toThrow(/7 pixels/);
   });
 });

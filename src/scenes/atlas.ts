@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { FastvError } from '../errors.js';
 
 export interface Sprite {
   readonly size: number;
@@ -27,15 +28,10 @@ export interface Atlas {
   readonly spriteSizes: readonly number[];
   readonly characters: readonly string[];
   readonly glyphSizes: readonly number[];
-  /** @throws AtlasError if there is no such class or size. */
+  /** @throws FastvError if there is no such class or size. */
   sprite(name: string, size: number): Sprite;
-  /** @throws AtlasError if there is no such size. */
+  /** @throws FastvError if there is no such size. */
   glyphs(size: number): GlyphSet;
-}
-
-/** A sprite or glyph was asked for that the atlas does not have. */
-export class AtlasError extends Error {
-  override readonly name = 'AtlasError';
 }
 
 /** What atlas.json holds. */
@@ -44,13 +40,22 @@ export interface AtlasIndex {
   readonly sprites: Readonly<
     Record<
       string,
-      readonly { readonly size: number; readonly width: number; readonly height: number; readonly offset: number }[]
+      readonly {
+        readonly size: number;
+        readonly width: number;
+        readonly height: number;
+        readonly offset: number;
+      }[]
     >
   >;
   readonly glyphs: Readonly<
     Record<
       string,
-      { readonly width: number; readonly height: number; readonly characters: Readonly<Record<string, number>> }
+      {
+        readonly width: number;
+        readonly height: number;
+        readonly characters: Readonly<Record<string, number>>;
+      }
     >
   >;
 }
@@ -80,12 +85,14 @@ export function makeAtlas(index: AtlasIndex, bytes: Uint8Array): Atlas {
     glyphSizes: [...glyphs.keys()],
     sprite(name, size) {
       const sprite = sprites.get(`${name} ${String(size)}`);
-      if (sprite === undefined) throw new AtlasError(`no sprite of ${name} at ${String(size)} pixels`);
+      if (sprite === undefined)
+        throw new FastvError('invalid-input', `no sprite of ${name} at ${String(size)} pixels`);
       return sprite;
     },
     glyphs(size) {
       const set = glyphs.get(size);
-      if (set === undefined) throw new AtlasError(`no glyphs with capitals of ${String(size)} pixels`);
+      if (set === undefined)
+        throw new FastvError('invalid-input', `no glyphs with capitals of ${String(size)} pixels`);
       return set;
     },
   };

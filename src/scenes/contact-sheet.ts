@@ -29,7 +29,11 @@ export async function contactSheet(items: readonly Item[], atlas: Atlas, columns
         .resize(small, small, { kernel: across > 1 ? 'lanczos3' : 'nearest' })
         .png()
         .toBuffer();
-      layers.push({ input, left: left + (k % across) * (small + 2), top: top + Math.floor(k / across) * (small + 2) });
+      layers.push({
+        input,
+        left: left + (k % across) * (small + 2),
+        top: top + Math.floor(k / across) * (small + 2),
+      });
     }
     const lines = [item.family, ...wrap(`${item.question} — ${item.answer}`, 40).slice(0, 3)];
     lines.forEach((line, n) => {

@@ -18,45 +18,51 @@ describe('makeItem', () => {
   });
 
   // Guessing by the best constant answer must not beat chance by more than 4 standard deviations.
-  it.each(FAMILIES.filter((f) => answerKinds(f).length > 1))('%s: every kind of answer is as likely', (family) => {
-    const kinds = answerKinds(family);
-    const expected = COUNT / kinds.length;
-    const spread = 4 * Math.sqrt(expected * (1 - 1 / kinds.length));
-    for (const kind of kinds) {
-      const count = (items.get(family) ?? []).filter((item) => item.kind === kind).length;
-      expect(Math.abs(count - expected), kind).toBeLessThan(spread);
-    }
-  });
+  it.each(FAMILIES.filter((f) => answerKinds(f).length > 1))(
+    '%s: every kind of answer is as likely',
+    (family) => {
+      const kinds = answerKinds(family);
+      const expected = COUNT / kinds.length;
+      const spread = 4 * Math.sqrt(expected * (1 - 1 / kinds.length));
+      for (const kind of kinds) {
+        const count = (items.get(family) ?? []).filter((item) => item.kind === kind).length;
+        expect(Math.abs(count - expected), kind).toBeLessThan(spread);
+      }
+    },
+  );
 
   // A guesser that knows the question may use any one word of it: learn the best answer for each word
   // on one half, and try it on the other.
-  it.each(FAMILIES.filter((f) => f !== 'caption'))('%s: no word of the question gives the answer away', (family) => {
-    const all = items.get(family) ?? [];
-    const half = COUNT / 2;
-    // size and category answer with a class; what counts is which of the two things, which of the classes
-    const answer = (item: Item): string => (family === 'size' ? item.kind : item.answer);
-    const words = (item: Item): string[] => item.question.split(/[^a-z]+/i);
-    const byWord = new Map<string, Map<string, number>>();
-    for (const item of all.slice(0, half)) {
-      for (const word of words(item)) {
-        const counts = byWord.get(word) ?? new Map<string, number>();
-        counts.set(answer(item), (counts.get(answer(item)) ?? 0) + 1);
-        byWord.set(word, counts);
+  it.each(FAMILIES.filter((f) => f !== 'caption'))(
+    '%s: no word of the question gives the answer away',
+    (family) => {
+      const all = items.get(family) ?? [];
+      const half = COUNT / 2;
+      // size and category answer with a class; what counts is which of the two things, which of the classes
+      const answer = (item: Item): string => (family === 'size' ? item.kind : item.answer);
+      const words = (item: Item): string[] => item.question.split(/[^a-z]+/i);
+      const byWord = new Map<string, Map<string, number>>();
+      for (const item of all.slice(0, half)) {
+        for (const word of words(item)) {
+          const counts = byWord.get(word) ?? new Map<string, number>();
+          counts.set(answer(item), (counts.get(answer(item)) ?? 0) + 1);
+          byWord.set(word, counts);
+        }
       }
-    }
-    const guess = (item: Item): string => {
-      const known = words(item).flatMap((word) => {
-        const counts = [...(byWord.get(word) ?? [])].sort((a, b) => b[1] - a[1]);
-        const total = counts.reduce((sum, [, n]) => sum + n, 0);
-        return counts[0] === undefined ? [] : [{ answer: counts[0][0], rate: counts[0][1] / total }];
-      });
-      return known.sort((a, b) => b.rate - a.rate)[0]?.answer ?? '';
-    };
-    const right = all.slice(half).filter((item) => guess(item) === answer(item)).length;
-    const kinds = new Set(all.map(answer)).size;
-    const chance = 1 / kinds;
-    expect(right / half).toBeLessThan(chance + 4 * Math.sqrt((chance * (1 - chance)) / half) + 0.01);
-  });
+      const guess = (item: Item): string => {
+        const known = words(item).flatMap((word) => {
+          const counts = [...(byWord.get(word) ?? [])].sort((a, b) => b[1] - a[1]);
+          const total = counts.reduce((sum, [, n]) => sum + n, 0);
+          return counts[0] === undefined ? [] : [{ answer: counts[0][0], rate: counts[0][1] / total }];
+        });
+        return known.sort((a, b) => b.rate - a.rate)[0]?.answer ?? '';
+      };
+      const right = all.slice(half).filter((item) => guess(item) === answer(item)).length;
+      const kinds = new Set(all.map(answer)).size;
+      const chance = 1 / kinds;
+      expect(right / half).toBeLessThan(chance + 4 * Math.sqrt((chance * (1 - chance)) / half) + 0.01);
+    },
+  );
 
   it('asks about what is there: evidence lies in the images', () => {
     for (const item of [...items.values()].flat()) {

@@ -118,6 +118,8 @@ export function makeConversation(index: number, questions: number, atlas: Atlas)
 export function makeSequenceConversation(index: number, images: number, atlas: Atlas): Conversation {
   const random = new Random(SPLITS.indexOf('train'), 0x73657175, images, index);
   const video = images > ORDINALS.length || (images === ORDINALS.length && random.chance(50));
-  const { scenes, questions } = video ? sampleVideo(random, atlas, images) : sampleImageSet(random, atlas, images);
+  const { scenes, questions } = video
+    ? sampleVideo(random, atlas, images)
+    : sampleImageSet(random, atlas, images);
   return { id: `train-${String(images)}-${String(index)}`, scenes, questions: random.shuffle(questions) };
 }

@@ -46,7 +46,18 @@ export interface Question {
   readonly mentions: readonly Mention[];
 }
 
-export const NUMBER_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'] as const;
+export const NUMBER_WORDS = [
+  'zero',
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+] as const;
 export const ORDINALS = ['first', 'second', 'third', 'fourth'] as const;
 export const DIRECTIONS = ['left', 'right', 'up', 'down'] as const;
 

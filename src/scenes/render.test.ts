@@ -54,7 +54,11 @@ describe('renderScene', () => {
 
   it('the golden scenes are those of the seeds', () => {
     const file = new URL('golden.json', import.meta.url);
-    const goldens = JSON.parse(readFileSync(file, 'utf8')) as { scene: Scene; split: 'test' | 'hard'; index: number }[];
+    const goldens = JSON.parse(readFileSync(file, 'utf8')) as {
+      scene: Scene;
+      split: 'test' | 'hard';
+      index: number;
+    }[];
     for (const { scene, split, index } of goldens) {
       expect(makeItem(split, index % 2 === 0 ? 'caption' : 'text', index, atlas).scenes[0]).toEqual(scene);
     }

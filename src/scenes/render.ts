@@ -7,12 +7,13 @@ import { IMAGE_SIZE, type Background, type Scene } from './scene.js';
 
 const N = IMAGE_SIZE;
 
-/** A scene's pixels: RGB bytes, [96, 96, 3]. @throws AtlasError if it names what the atlas lacks. */
+/** A scene's pixels: RGB bytes, [96, 96, 3]. @throws FastvError if it names what the atlas lacks. */
 export function renderScene(scene: Scene, atlas: Atlas): Uint8Array {
   const image = new Uint8Array(N * N * 3);
   drawBackground(image, scene.background);
   for (const { x, y, width, height, color } of scene.clutter) {
-    for (let v = y; v < y + height; v++) for (let u = x; u < x + width; u++) blend(image, u, v, color, 0, 255);
+    for (let v = y; v < y + height; v++)
+      for (let u = x; u < x + width; u++) blend(image, u, v, color, 0, 255);
   }
   for (const object of scene.objects) {
     const { width, height, pixels } = atlas.sprite(object.class, object.size);
@@ -26,7 +27,7 @@ export function renderScene(scene: Scene, atlas: Atlas): Uint8Array {
   if (scene.text !== null) {
     const { value, size, color, box } = scene.text;
     const { width, height, alpha } = atlas.glyphs(size);
-    [...value].forEach((character, i) => {
+    Array.from(value, (character, i) => {
       const glyph = alpha.get(character);
       for (let v = 0; v < height; v++) {
         for (let u = 0; u < width; u++) {
@@ -39,7 +40,14 @@ export function renderScene(scene: Scene, atlas: Atlas): Uint8Array {
 }
 
 /** out = (source·a + destination·(255 − a) + 127) div 255 */
-function blend(image: Uint8Array, x: number, y: number, rgb: ArrayLike<number>, from: number, a: number): void {
+function blend(
+  image: Uint8Array,
+  x: number,
+  y: number,
+  rgb: ArrayLike<number>,
+  from: number,
+  a: number,
+): void {
   if (x < 0 || y < 0 || x >= N || y >= N) return;
   const at = 3 * (y * N + x);
   for (let c = 0; c < 3; c++) {

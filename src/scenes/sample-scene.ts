@@ -3,7 +3,7 @@
  * objects, characters, colours), so that answers come out balanced without throwing scenes away.
  */
 import type { Atlas } from './atlas.js';
-import { Random } from './random.js';
+import type { Random } from './random.js';
 import {
   BACKGROUND_COLORS,
   COLOR_NAMES,

@@ -97,7 +97,8 @@ export function regionOf(box: Box): Region {
   const third = (v: number): number => Math.min(2, Math.floor((3 * v) / IMAGE_SIZE));
   const { x, y } = center(box);
   const region = REGIONS[3 * third(y) + third(x)];
-  if (region === undefined) throw new RangeError(`regionOf: the centre (${String(x)}, ${String(y)}) is outside`);
+  if (region === undefined)
+    throw new RangeError(`regionOf: the centre (${String(x)}, ${String(y)}) is outside`);
   return region;
 }
 

@@ -92,7 +92,9 @@ function samplePath(
     const horizontal = direction === 'left' || direction === 'right';
     const side = horizontal ? IMAGE_SIZE - height : IMAGE_SIZE - width;
     const other = Math.min(across, side);
-    const box = horizontal ? { x: at, y: other, width, height } : { x: other, y: Math.min(at, IMAGE_SIZE - height), width, height };
+    const box = horizontal
+      ? { x: at, y: other, width, height }
+      : { x: other, y: Math.min(at, IMAGE_SIZE - height), width, height };
     return { class: name, size, box };
   });
 }
@@ -105,11 +107,21 @@ function hull(path: readonly SceneObject[]): Box {
   return { x, y, width: right - x, height: bottom - y };
 }
 
-function placeAnywhere(random: Random, name: string, taken: readonly Box[], atlas: Atlas): SceneObject | null {
+function placeAnywhere(
+  random: Random,
+  name: string,
+  taken: readonly Box[],
+  atlas: Atlas,
+): SceneObject | null {
   const size = random.pick([20, 24, 28]);
   const { width, height } = atlas.sprite(name, size);
   for (let attempt = 0; attempt < 30; attempt++) {
-    const box = { x: random.between(0, IMAGE_SIZE - width), y: random.between(0, IMAGE_SIZE - height), width, height };
+    const box = {
+      x: random.between(0, IMAGE_SIZE - width),
+      y: random.between(0, IMAGE_SIZE - height),
+      width,
+      height,
+    };
     if (!taken.some((other) => overlap(box, other, 1))) return { class: name, size, box };
   }
   return null;
@@ -129,7 +141,8 @@ export function sampleImageSet(random: Random, atlas: Atlas, count: number): Seq
     for (const name of new Set(scene.objects.map((o) => o.class))) {
       if (scenes.some((s, i) => i !== image && s.objects.some((o) => o.class === name))) continue;
       const answer = ORDINALS[image];
-      if (answer === undefined) throw new RangeError(`sampleImageSet: no word for image ${String(image + 1)}`);
+      if (answer === undefined)
+        throw new RangeError(`sampleImageSet: no word for image ${String(image + 1)}`);
       const evidence = scene.objects.filter((o) => o.class === name).map(({ box }) => ({ image, box }));
       questions.push({
         family: 'multi-image',

@@ -46,7 +46,9 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
   for (let index = start; index < start + count; index++) {
     for (const family of families) {
       const item = makeItem(split, family, index, atlas);
-      const paths = item.scenes.map((_, k) => `images/${item.id}${item.scenes.length > 1 ? `-${String(k)}` : ''}.png`);
+      const paths = item.scenes.map(
+        (_, k) => `images/${item.id}${item.scenes.length > 1 ? `-${String(k)}` : ''}.png`,
+      );
       if (options.images) {
         for (const [k, scene] of item.scenes.entries()) {
           const raw = { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3 } as const;
