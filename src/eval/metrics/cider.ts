@@ -1,0 +1,74 @@
+/**
+ * CIDEr, as the COCO caption code computes it: CIDEr-D (clipped counts, a Gaussian penalty on the
+ * difference in length), n-grams 1…4, σ = 6, times 10; document frequencies are those of the
+ * references that are scored, so the score of a sample depends on the whole corpus.
+ *
+ * Source: Vedantam, Zitnick and Parikh, "CIDEr: Consensus-based image description evaluation" (2015),
+ * section 4 and supplement. As there, n-grams are not stemmed here.
+ */
+import { checkCaptions, mean, ngramCounts, type CaptionSample, type CorpusScore } from './caption.js';
+
+const N = 4;
+const SIGMA = 6;
+
+interface Vector {
+  /** TF-IDF weights by n-gram, for each length. */
+  readonly weights: readonly ReadonlyMap<string, number>[];
+  readonly norms: readonly number[];
+  readonly length: number;
+}
+
+/**
+ * CIDEr of a corpus, in [0, 10] (usually printed times 100 / 10, as 99.8 for 0.998).
+ * @throws FastvError `invalid-input` if there is no sample, or one without references
+ */
+export function cider(samples: readonly CaptionSample[]): CorpusScore {
+  checkCaptions('CIDEr', samples);
+  const references = samples.map((s) => s.references.map((r) => ngramCounts(r, N)));
+
+  // document frequency: in how many samples' references an n-gram occurs
+  const frequency = new Map<string, number>();
+  for (const counts of references) {
+    for (const gram of new Set(counts.flat().flatMap((m) => [...m.keys()]))) {
+      frequency.set(gram, (frequency.get(gram) ?? 0) + 1);
+    }
+  }
+  const logCount = Math.log(samples.length);
+  const vector = (counts: readonly ReadonlyMap<string, number>[]): Vector => {
+    const weights = counts.map(
+      (m) =>
+        new Map(
+          [...m].map(([gram, tf]) => [
+            gram,
+            tf * (logCount - Math.log(Math.max(1, frequency.get(gram) ?? 0))),
+          ]),
+        ),
+    );
+    const norms = weights.map((m) => Math.sqrt([...m.values()].reduce((sum, w) => sum + w * w, 0)));
+    // the reference code measures a caption by its bigrams
+    const length = [...(counts[1] ?? new Map<string, number>()).values()].reduce((sum, c) => sum + c, 0);
+    return { weights, norms, length };
+  };
+
+  const each = samples.map((sample, i) => {
+    const candidate = vector(ngramCounts(sample.candidate, N));
+    const similarities = (references[i] ?? []).map((counts) => similarity(candidate, vector(counts)));
+    const sums = Array.from({ length: N }, (_, k) => similarities.reduce((sum, s) => sum + (s[k] ?? 0), 0));
+    return (mean(sums) / sample.references.length) * 10;
+  });
+  return { score: mean(each), each };
+}
+
+/** Clipped cosine similarity for each length of n-gram, with the length penalty. */
+function similarity(candidate: Vector, reference: Vector): number[] {
+  const penalty = Math.exp(-((candidate.length - reference.length) ** 2) / (2 * SIGMA ** 2));
+  return candidate.weights.map((weights, k) => {
+    let dot = 0;
+    for (const [gram, weight] of weights) {
+      const other = reference.weights[k]?.get(gram) ?? 0;
+      dot += Math.min(weight, other) * other;
+    }
+    const norm = (candidate.norms[k] ?? 0) * (reference.norms[k] ?? 0);
+    return (norm === 0 ? dot : dot / norm) * penalty;
+  });
+}
