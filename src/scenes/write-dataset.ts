@@ -38,7 +38,7 @@ export type Row = Item & { readonly images: readonly string[] };
 /** Writes `<split>.jsonl`, `images/*.png` and `<split>-sheet.png`. @throws the file system's errors. */
 export async function writeDataset(folder: string, options: WriteOptions, atlas: Atlas): Promise<Written> {
   const { split, families, count, start } = options;
-  await mkdir(join(folder, 'images'), { recursive: true });
+  await mkdir(options.images ? join(folder, 'images') : folder, { recursive: true });
   const total = families.length * count;
   const lines: string[] = [];
   const shown: Item[] = [];
