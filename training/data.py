@@ -7,6 +7,8 @@ that each block sees the prefix and itself, as if it were a conversation of its 
 The attention targets say where one guided head should look: at the word that names a thing, at the
 patches that hold the centres of these things, and at the first token (a sink) with the weight of one
 more thing. So the share that the sink gets tells how many there are, and all of it says: none.
+A head of a later layer is guided from the answer to these words. A head of each layer up to the guided one
+is guided, at the end of the prompt, to the patches that show anything at all, evenly.
 """
 
 import json
@@ -33,6 +35,8 @@ class Batch:
     guide_to: torch.Tensor  # float [g, prefix + L]: where that token should look
     read_at: torch.Tensor  # the same for the reading layer: the answer looks at the words that name things
     read_to: torch.Tensor
+    look_at: torch.Tensor  # and for the first layers: the end of the prompt looks at whatever is no background
+    look_to: torch.Tensor
     families: list  # [b][Q] family of each block
 
 
@@ -104,7 +108,8 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
         images = np.stack([scenes.render(s) for r in records for s in r["scenes"]])
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)
-        targets_of = {"guide": ([], []), "read": ([], [])}
+        targets_of = {"guide": ([], []), "read": ([], []), "look": ([], [])}
+        things = [np.concatenate([scenes.patch_labels(s)["category"] > 0 for s in r["scenes"]]).nonzero()[0] for r in records]
         families = []
         for b, r in enumerate(records):
             scene = r["scenes"][0]
@@ -119,6 +124,8 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
                     guides = guides + [(p + n, x) for p, x in g2]
                     reads = reads + [(p + n, [w + n for w in ws]) for p, ws in r2]
                     tokens, targets = tokens + t2, targets + l2
+                end = prefix + k * length + tokens.index(encoder.id(" ASSISTANT:"))
+                add(targets_of["look"], b, end, encoder.image_at + things[b], prefix + length)
                 blocks[b, k, : len(tokens)] = tokens[:length]
                 labels[b, k, : len(targets)] = targets[:length]
                 for p, patches in guides:
@@ -146,8 +153,7 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
 def add(targets, image: int, position: int, columns: list, width: int):
     """Asks for attention spread evenly over the columns, as often as each is named."""
     row = np.zeros(width, np.float32)
-    for c in columns:
-        row[c] += 1
+    np.add.at(row, columns, 1)
     targets[0].append((image, position))
     targets[1].append(row / row.sum())
 

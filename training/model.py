@@ -190,14 +190,15 @@ def layout(c: Config, prefix: int, blocks: int, length: int, device):
 
 
 def decode(model: Llava, x, prefix: int, blocks: int, tables):
-    """Runs the decoder's layers; also gives the first head's q and k [b, tokens, head_dim] of the guided
-    layer and of the reading layer."""
-    guided = {}
+    """Runs the decoder's layers; also gives q and k [b, tokens, head_dim] of the first head of the guided
+    layer, of the first head of the reading layer, and of the second head of each layer up to the guided one."""
+    c, first, second = model.config, {}, []
     for i, layer in enumerate(model.layers):
         x, q, k = layer(x, prefix, blocks, *tables)
-        guided[i] = q[:, 0], k[:, 0]
-    c = model.config
-    return x, guided[c.guided_layer], guided[c.reading_layer]
+        first[i] = q[:, 0], k[:, 0]
+        if i <= c.guided_layer:
+            second.append((q[:, 1], k[:, 1]))
+    return x, first[c.guided_layer], first[c.reading_layer], second
 
 
 def guide_loss(q, k, at, to, prefix: int, length: int):

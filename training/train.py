@@ -123,7 +123,11 @@ class Runner:
 
     def __init__(self, model: Llava, encoder: Encoder, device: str, thaw: bool, compiled: bool = True):
         self.model, self.encoder, self.device, self.thaw = model, encoder, device, thaw
-        self.run = torch.compile(self._run, dynamic=False) if compiled else self._run
+        self.run = self._run
+        if compiled:  # one layer at a time: all layers share the result, so depth costs no compilation
+            torch._dynamo.config.cache_size_limit = 32
+            for layer in model.layers:
+                layer.forward = torch.compile(layer.forward, dynamic=False)
         self.see = torch.compile(model.tower, dynamic=False) if compiled else model.tower
         self.tables = {}
 
@@ -145,7 +149,7 @@ class Runner:
         return decode(m, x, len(prefix), blocks, tables)
 
     def __call__(self, batch):
-        """Logits at the labelled positions, their labels and places, and the two attention losses."""
+        """Logits at the labelled positions, their labels and places, and the three attention losses."""
         b, blocks, length = batch.blocks.shape
         count = len(batch.images) // b
         key = (count, blocks, length)
@@ -160,19 +164,16 @@ class Runner:
             else:
                 with torch.no_grad():
                     features = self.see(images)
-            x, guided, reading = self.run(features, prefix, batch.blocks.to(self.device), tables, blocks)
+            x, guided, reading, looking = self.run(features, prefix, batch.blocks.to(self.device), tables, blocks)
             x = x[:, len(prefix) :].reshape(-1, x.shape[-1])
             labels = batch.labels.to(self.device).flatten()
             where = (labels != IGNORE).nonzero()[:, 0]
             logits = self.model.lm_head(self.model.norm(x[where])).float()
-        guide = torch.stack(
-            [
-                guide_loss(*qk, at.to(self.device), to.to(self.device), len(prefix), length)
-                if len(at)
-                else torch.zeros((), device=self.device)
-                for qk, at, to in ((guided, batch.guide_at, batch.guide_to), (reading, batch.read_at, batch.read_to))
-            ]
-        )
+        moved = [t.to(self.device) for t in (batch.guide_at, batch.guide_to, batch.read_at, batch.read_to, batch.look_at, batch.look_to)]
+        zero = torch.zeros((), device=self.device)
+        lose = lambda qk, at, to: guide_loss(*qk, at, to, len(prefix), length) if len(at) else zero  # noqa: E731
+        look = sum(lose(qk, *moved[4:]) for qk in looking) / len(looking)
+        guide = torch.stack([lose(guided, *moved[:2]), lose(reading, *moved[2:4]), look])
         return logits, labels[where], where, guide
 
 
@@ -242,6 +243,7 @@ def main():
     p.add_argument("--sequences-every", type=int, default=4)
     p.add_argument("--two-turns", type=float, default=0.0)
     p.add_argument("--guide", type=float, default=1.0)
+    p.add_argument("--look", type=float, default=0.3)
     p.add_argument("--muon-lr", type=float, default=0.01)
     p.add_argument("--adam-lr", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.3, help="Muon's; it bounds a matrix's norm by 1/decay")
@@ -300,7 +302,7 @@ def main():
             batch = next(short)
         logits, labels, where, guide = runner(batch)
         loss = F.cross_entropy(logits, labels)
-        (loss + args.guide * guide.sum()).backward()
+        (loss + args.guide * (guide[0] + guide[1]) + args.look * guide[2]).backward()
         optimizer.step(min(1, (step + 1) / args.warmup) * min(1, (1 - done) / args.cooldown + 0.01))
         optimizer.zero_grad()
         step += 1
@@ -315,9 +317,9 @@ def main():
                 t[1] += 1
         log.append((loss.item(), *guide.tolist()))
         if step % 25 == 0:
-            l, g, r = np.mean(log[-25:], 0)
+            l, g, r, k = np.mean(log[-25:], 0)
             parts = " ".join(f"{f} {100 * a / n:.0f}" for f, (a, n) in sorted(tally.items()))
-            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} {r:.3f} | {parts}", flush=True)
+            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} {r:.3f} {k:.3f} | {parts}", flush=True)
             tally = {}
         if now > next_check:
             next_check = now + 240
