@@ -1,4 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { inMemory, randomDecoder } from '../../bench/decoder.js';
+import { encodeModel } from '../onnx/write.js';
 import { main } from './main.js';
 
 /** Runs the program, catching what it prints. */
@@ -50,16 +55,49 @@ describe('fastv cost', () => {
   });
 
   it('takes several stages, in any order', async () => {
-    const argv = ['--model', 'qwen2-vl-2b', '--image-tokens', '400', '--stage', '8:0.5', '--stage', '2:0.5', '--json'];
+    const argv = [
+      '--model',
+      'qwen2-vl-2b',
+      '--image-tokens',
+      '400',
+      '--stage',
+      '8:0.5',
+      '--stage',
+      '2:0.5',
+      '--json',
+    ];
     const { code, out } = await run(...argv);
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ keptImageTokens: 100, stages: [{ layer: 2 }, { layer: 8 }] });
   });
 
+  it('reads the shape of a decoder file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fastv-cost-'));
+    try {
+      const file = join(folder, 'decoder.onnx');
+      const shape = { layers: 3, hidden: 16, heads: 4, kvHeads: 2, headDim: 8, mlp: 24, vocab: 32 };
+      const model = randomDecoder({ ...shape, mlpMatrices: 3, kvBytesPerElement: 4 }, 'int8', inMemory);
+      await writeFile(file, encodeModel(model));
+      const pruning = ['--image-tokens', '10', '--layer', '1', '--ratio', '0.5'];
+      const { code, out } = await run('--decoder', file, ...pruning, '--json');
+      expect(code).toBe(0);
+      expect(JSON.parse(out)).toMatchObject({ decoder: { name: 'decoder.onnx', shape }, keptImageTokens: 5 });
+
+      const refused = await run('--decoder', join(folder, 'absent.onnx'), ...pruning);
+      expect(refused.code).toBe(1);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it.each([
     ['an unknown model', ['--model', 'gpt-4', '--layer', '2', '--ratio', '0.5'], /smolvlm-256m/],
     ['no decoder', ['--layer', '2', '--ratio', '0.5'], /--model and --decoder/],
-    ['K out of range', ['--model', 'llava-1.5-7b', '--layer', '32', '--ratio', '0.5'], /choose K from 0 to 31/],
+    [
+      'K out of range',
+      ['--model', 'llava-1.5-7b', '--layer', '32', '--ratio', '0.5'],
+      /choose K from 0 to 31/,
+    ],
     ['K no number', ['--model', 'llava-1.5-7b', '--layer', '2.5', '--ratio', '0.5'], /no whole number/],
     ['R over 1', ['--model', 'llava-1.5-7b', '--layer', '2', '--ratio', '1.5'], /no share/],
     ['R no number', ['--model', 'llava-1.5-7b', '--layer', '2', '--ratio', 'half'], /no share/],

@@ -1,12 +1,16 @@
 /** `fastv cost`: what pruning saves of a decoder, by the paper's formula and exactly. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { compareCost, type CostComparison } from '../cost/compare.js';
+import { shapeOfDecoder } from '../cost/decoder.js';
 import { flops, type CostOptions } from '../cost/exact.js';
 import { KNOWN_MODELS, knownModel } from '../cost/models.js';
 import type { Tokens } from '../cost/paper.js';
 import type { DecoderShape } from '../cost/shape.js';
 import type { Stage } from '../cost/stages.js';
 import { FastvError } from '../errors.js';
+import { decodeModel } from '../onnx/read.js';
 import { collectStage, share, stagesOf, wholeNumber } from './stage-option.js';
 
 interface Flags {
@@ -108,8 +112,10 @@ async function decoderOf({ model, decoder }: Flags): Promise<Found> {
       imageTokens: { ...(imageTokens === undefined ? {} : { count: imageTokens }), note },
     };
   }
-  await Promise.resolve();
-  throw new FastvError('invalid-option', '--decoder is not there yet', { where: '--decoder' });
+  const file = decoder ?? '';
+  const bytes = await readFile(file);
+  const shape = shapeOfDecoder(decodeModel(bytes, file));
+  return { name: basename(file), shape, source: file };
 }
 
 function tokensOf(flags: Flags, name: string, perImage: Found['imageTokens']): Tokens {

@@ -1,5 +1,6 @@
 // `fastv/cost`: the paper's formula, exact costs, KV bytes, known models. Pure arithmetic; runs anywhere.
 export { compareCost, type BeforeAfter, type CostComparison } from './compare.js';
+export { shapeOfDecoder } from './decoder.js';
 export {
   decodeMacs,
   flops,

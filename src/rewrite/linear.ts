@@ -1,0 +1,98 @@
+// Linear layers: the matrix products with a constant weight, in every form that exporters and quantisers write them.
+//
+// 1. MatMul and Gemm with an initialiser, as it is or behind Transpose, Cast, Identity, DequantizeLinear;
+// 2. MatMulInteger, MatMulIntegerToFloat, DynamicQuantizeMatMul and QLinearMatMul with 8-bit weights;
+// 3. MatMulNBits and MatMulBnb4, whose shape is in their attributes;
+// 4. FusedMatMul, FusedGemm.
+import type { NodeProto, TensorProto } from 'onnx-buf';
+import type { GraphView } from '../onnx/graph.js';
+import { intAttribute, intsAttribute } from '../onnx/attributes.js';
+
+/** A product of activations [.., inFeatures] with a constant weight, giving [.., outFeatures]. */
+export interface LinearLayer {
+  readonly node: NodeProto;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** The initialiser that holds the weight. */
+  readonly weight: TensorProto;
+  /** Which of the node's inputs is the activation. */
+  readonly activation: string;
+  /** Whether the initialiser is laid out [outFeatures, inFeatures]. */
+  readonly transposed: boolean;
+}
+
+/** Operators with a weight, and where their activation and weight inputs are. */
+const WEIGHT_INPUT: Readonly<Record<string, readonly [activation: number, weight: number]>> = {
+  MatMul: [0, 1],
+  Gemm: [0, 1],
+  FusedMatMul: [0, 1],
+  FusedGemm: [0, 1],
+  MatMulInteger: [0, 1],
+  MatMulIntegerToFloat: [0, 1],
+  DynamicQuantizeMatMul: [0, 1],
+  QLinearMatMul: [0, 3],
+  MatMulNBits: [0, 1],
+  MatMulBnb4: [0, 1],
+};
+
+/** The linear layers of a graph, in topological order. */
+export function linearLayers(view: GraphView): LinearLayer[] {
+  return view.nodes.flatMap((node) => linearLayer(view, node) ?? []);
+}
+
+/** A node as a linear layer; undefined if it is none. */
+export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | undefined {
+  const places = WEIGHT_INPUT[node.opType];
+  const activation = places === undefined ? undefined : node.input[places[0]];
+  const source = places === undefined ? undefined : node.input[places[1]];
+  if (activation === undefined || source === undefined) return undefined;
+  const found = constantWeight(view, source);
+  if (found === undefined) return undefined;
+  const { weight } = found;
+
+  if (node.opType === 'MatMulNBits' || node.opType === 'MatMulBnb4') {
+    const inFeatures = intAttribute(node, 'K', 0);
+    const outFeatures = intAttribute(node, 'N', 0);
+    if (!(inFeatures > 0 && outFeatures > 0)) return undefined;
+    return { node, inFeatures, outFeatures, weight, activation, transposed: true };
+  }
+  const [rows, columns] = weight.dims;
+  if (weight.dims.length !== 2 || rows === undefined || columns === undefined) return undefined;
+  if (intAttribute(node, 'transA', 0) !== 0) return undefined;
+  const transposed = found.transposed !== (intAttribute(node, 'transB', 0) !== 0);
+  const [inFeatures, outFeatures] = transposed
+    ? [Number(columns), Number(rows)]
+    : [Number(rows), Number(columns)];
+  return { node, inFeatures, outFeatures, weight, activation, transposed };
+}
+
+/** Follows a weight back to its initialiser, through what only changes its layout or its number format. */
+function constantWeight(
+  view: GraphView,
+  name: string,
+): { weight: TensorProto; transposed: boolean } | undefined {
+  let transposed = false;
+  let tensor = name;
+  for (;;) {
+    const weight = view.initializers.get(tensor);
+    if (weight !== undefined) return { weight, transposed };
+    const node = view.producer(tensor);
+    const input = node?.input[0];
+    if (node === undefined || input === undefined) return undefined;
+    switch (node.opType) {
+      case 'Transpose': {
+        const perm = intsAttribute(node, 'perm');
+        if (perm !== undefined && (perm.length !== 2 || perm[0] !== 1)) return undefined;
+        transposed = !transposed;
+        break;
+      }
+      case 'Cast':
+      case 'Identity':
+      case 'DequantizeLinear':
+        break;
+      default:
+        return undefined;
+    }
+    tensor = input;
+  }
+}
