@@ -284,9 +284,11 @@ def configs(model: Llava, encoder: Encoder, folder: Path):
         "processor_config.json",
         {
             "processor_class": "LlavaProcessor",
+            # Both Transformers.js (which adds num_additional_image_tokens) and Hugging Face (which takes one
+            # away under "default") must come to 144; that the class token goes is said in config.json.
             "patch_size": c.patch,
-            "vision_feature_select_strategy": "default",
-            "num_additional_image_tokens": 1,
+            "vision_feature_select_strategy": "full",
+            "num_additional_image_tokens": 0,
             "image_token": "<image>",
         },
     )
