@@ -1,0 +1,138 @@
+// Where pictures come from: files, standard input, URLs (only if allowed), folders of frames, and videos.
+import { open, readdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { FastvError } from '../errors.js';
+import { decodePictures, evenly, type Picture } from './decode.js';
+import { LIMITS } from './limits.js';
+import { videoFrames } from './video.js';
+
+/** How to load. */
+export interface LoadOptions {
+  /** Frames to take of each video. */
+  readonly frames?: number;
+  /** Whether http(s) URLs may be fetched. */
+  readonly allowNetwork?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** One argument's pictures: one, or a video's frames in order. */
+export interface LoadedMedia {
+  readonly name: string;
+  readonly pictures: readonly Picture[];
+}
+
+const IMAGE_NAMES = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.avif']);
+const VIDEO_NAMES = new Set(['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi']);
+
+/**
+ * Loads one argument: a path, a folder of frames, `-` for standard input, or a URL.
+ * @throws {FastvError} `invalid-input` or `io`
+ */
+export async function loadMedia(source: string, options: LoadOptions = {}): Promise<LoadedMedia> {
+  const frames = Math.min(options.frames ?? LIMITS.frames, LIMITS.maxFrames);
+  if (source === '-') {
+    return {
+      name: 'standard input',
+      pictures: await decodePictures(await readStdin(), 'standard input', frames),
+    };
+  }
+  if (/^[a-z][a-z0-9+.-]+:\/\//iu.test(source)) {
+    const bytes = await download(source, options);
+    return { name: source, pictures: await decodePictures(bytes, source, frames) };
+  }
+  const found = await stat(source).catch((cause: unknown) => {
+    throw new FastvError('invalid-input', 'there is no such image', {
+      where: source,
+      hint: 'Give a file, a folder of frames, - for standard input, or a URL with --allow-network.',
+      cause,
+    });
+  });
+  if (found.isDirectory()) return { name: basename(source), pictures: await folderFrames(source, frames) };
+  if (!found.isFile()) {
+    throw new FastvError('invalid-input', 'this is neither a file nor a folder', { where: source });
+  }
+  if (VIDEO_NAMES.has(extname(source).toLowerCase())) {
+    const pictures: Picture[] = [];
+    for (const png of await videoFrames(source, frames))
+      pictures.push(...(await decodePictures(png, source, 1)));
+    return { name: basename(source), pictures };
+  }
+  const bytes = await readLimited(source, found.size);
+  return { name: basename(source), pictures: await decodePictures(bytes, source, frames) };
+}
+
+async function folderFrames(folder: string, frames: number): Promise<Picture[]> {
+  const names = (await readdir(folder))
+    .filter((name) => IMAGE_NAMES.has(extname(name).toLowerCase()))
+    .sort(new Intl.Collator('en', { numeric: true }).compare);
+  if (names.length === 0) {
+    throw new FastvError('invalid-input', 'the folder holds no images', { where: folder });
+  }
+  const pictures: Picture[] = [];
+  for (const index of evenly(names.length, Math.min(frames, names.length))) {
+    const path = join(folder, names[index] ?? '');
+    pictures.push(...(await decodePictures(await readLimited(path, (await stat(path)).size), path, 1)));
+  }
+  return pictures;
+}
+
+async function readLimited(path: string, size: number): Promise<Uint8Array> {
+  if (size > LIMITS.bytes) throw tooLarge(path);
+  const file = await open(path, 'r');
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  if (process.stdin.isTTY) {
+    throw new FastvError('invalid-input', 'no image comes from standard input', {
+      where: '-',
+      hint: 'Pipe one in: cat photo.jpg | fastv run - "What is this?"',
+    });
+  }
+  return collect(process.stdin, 'standard input');
+}
+
+async function download(url: string, { allowNetwork = false, signal }: LoadOptions): Promise<Uint8Array> {
+  if (!/^https?:/iu.test(url)) {
+    throw new FastvError('invalid-input', 'only http and https URLs are fetched', { where: url });
+  }
+  if (!allowNetwork) {
+    throw new FastvError('invalid-input', 'fetching a URL needs permission', {
+      where: url,
+      hint: 'Add --allow-network.',
+    });
+  }
+  const limit = AbortSignal.timeout(LIMITS.timeout);
+  try {
+    const response = await fetch(url, {
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    });
+    if (!response.ok) throw new FastvError('io', `the server answers ${response.status}`, { where: url });
+    if (response.body === null) throw new FastvError('io', 'the server answers nothing', { where: url });
+    return await collect(response.body, url);
+  } catch (cause) {
+    if (cause instanceof FastvError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FastvError('io', `the image cannot be fetched: ${reason}`, { where: url, cause });
+  }
+}
+
+async function collect(stream: AsyncIterable<unknown>, where: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    if (!(chunk instanceof Uint8Array)) continue;
+    size += chunk.length;
+    if (size > LIMITS.bytes) throw tooLarge(where);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(where: string): FastvError {
+  return new FastvError('invalid-input', `the image is larger than ${LIMITS.bytes / 2 ** 20} MB`, { where });
+}

@@ -1,0 +1,178 @@
+// Which tokens of a call are image tokens, and how they lie in their images: from the model's own configuration, the
+// call's `input_ids` and, where a family has them, the sizes that its processor gives along.
+import { FastvError } from '../errors.js';
+import { isHfTensor, isRecord, type ForwardInputs, type HfTensor } from './transformers.js';
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** A run of tokens that is one image (or one tile or frame of one): `rows` × `columns`, row by row. */
+export interface ImageSpan {
+  /** Positions in the call's sequence, ascending. */
+  readonly positions: readonly number[];
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The names under which configurations keep the ids of image and video tokens. */
+const ID_NAMES = ['image_token_id', 'image_token_index', 'video_token_id', 'video_token_index'];
+
+/**
+ * The ids that stand for image and video tokens.
+ * @throws {FastvError} `unsupported-decoder` if the configuration names none
+ */
+export function imageTokenIds(config: Config): ReadonlySet<bigint> {
+  const ids = ID_NAMES.map((name) => config[name])
+    .filter(isTokenId)
+    .map(BigInt);
+  if (ids.length === 0) {
+    throw new FastvError('unsupported-decoder', 'the configuration names no image token', {
+      where: 'config.json',
+      hint: `It should have one of ${ID_NAMES.join(', ')}.`,
+    });
+  }
+  return new Set(ids);
+}
+
+function isTokenId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** true (1) at image tokens; `[batch, sequence]`, as `input_ids`. */
+export function imageTokenMask(inputIds: HfTensor, ids: ReadonlySet<bigint>): Uint8Array {
+  const { data } = inputIds;
+  const mask = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const id = data[i];
+    if (id !== undefined && ids.has(BigInt(id))) mask[i] = 1;
+  }
+  return mask;
+}
+
+/**
+ * The images of one row.
+ * @param mask the row's part of {@link imageTokenMask}
+ * @param grids rows × columns of the images to come, consumed in order; where they run out, or do not fit, the
+ *   configuration's tokens per image and squares are tried
+ */
+export function imageSpans(mask: Uint8Array, config: Config, grids: [number, number][] = []): ImageSpan[] {
+  const spans: ImageSpan[] = [];
+  for (const run of joinRows(runsOf(mask))) spans.push(...imagesOf(run, config, grids));
+  return spans;
+}
+
+/** Consecutive image tokens. */
+function runsOf(mask: Uint8Array): number[][] {
+  const runs: number[][] = [];
+  mask.forEach((flag, position) => {
+    if (flag === 0) return;
+    const last = runs.at(-1);
+    if (last?.at(-1) === position - 1) last.push(position);
+    else runs.push([position]);
+  });
+  return runs;
+}
+
+interface Run {
+  readonly positions: number[];
+  /** Known when the rows of the image are marked by a token between them (Mistral3, Pixtral). */
+  readonly columns?: number;
+}
+
+/** Joins runs that are rows of one image: the same length, with exactly one token between them. */
+function joinRows(runs: number[][]): Run[] {
+  const joined: { positions: number[]; columns: number; rows: number }[] = [];
+  for (const run of runs) {
+    const last = joined.at(-1);
+    const gap = last === undefined ? 0 : (run[0] ?? 0) - (last.positions.at(-1) ?? 0) - 1;
+    // a square run of its own is a tile or an image, not a row
+    if (last?.columns === run.length && gap === 1 && run.length > 1 && side(run.length) === undefined) {
+      last.positions.push(...run);
+      last.rows++;
+    } else joined.push({ positions: [...run], columns: run.length, rows: 1 });
+  }
+  return joined.map(({ positions, columns, rows }) => (rows > 1 ? { positions, columns } : { positions }));
+}
+
+function imagesOf(run: Run, config: Config, grids: [number, number][]): ImageSpan[] {
+  const { positions } = run;
+  if (run.columns !== undefined) {
+    return [{ positions, rows: positions.length / run.columns, columns: run.columns }];
+  }
+  // sizes given along with the call
+  const given: ImageSpan[] = [];
+  let at = 0;
+  for (const [rows, columns] of grids) {
+    if (at + rows * columns > positions.length) break;
+    given.push({ positions: positions.slice(at, at + rows * columns), rows, columns });
+    at += rows * columns;
+  }
+  if (at === positions.length && given.length > 0) {
+    grids.splice(0, given.length);
+    return given;
+  }
+  // several images of a fixed size one behind the other
+  const each = tokensPerImage(config);
+  if (each !== undefined && positions.length % each === 0) {
+    return Array.from({ length: positions.length / each }, (_, i) =>
+      grid(positions.slice(i * each, (i + 1) * each)),
+    );
+  }
+  return [grid(positions)];
+}
+
+function grid(positions: readonly number[]): ImageSpan {
+  const square = side(positions.length);
+  return square === undefined
+    ? { positions, rows: 1, columns: positions.length }
+    : { positions, rows: square, columns: square };
+}
+
+function side(n: number): number | undefined {
+  const root = Math.round(Math.sqrt(n));
+  return root * root === n ? root : undefined;
+}
+
+/** The fixed number of tokens of an image (or tile), where a family has one. */
+function tokensPerImage(config: Config): number | undefined {
+  const vision = isRecord(config['vision_config']) ? config['vision_config'] : {};
+  for (const value of [
+    config['image_seq_length'],
+    config['mm_tokens_per_image'],
+    vision['num_image_tokens'],
+  ]) {
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+  }
+  const size = vision['image_size'];
+  const patch = vision['patch_size'];
+  if (typeof size !== 'number' || typeof patch !== 'number' || !(patch > 0)) return undefined;
+  const scale = typeof config['scale_factor'] === 'number' ? config['scale_factor'] : 1;
+  const columns = size / patch / scale;
+  return Number.isInteger(columns) && columns > 0 ? columns * columns : undefined;
+}
+
+/**
+ * Rows × columns of a call's images from what its processor gave along: Qwen-VL's `image_grid_thw` (each frame a
+ * grid) and LFM2-VL's `spatial_shapes`.
+ */
+export function gridsOf(inputs: ForwardInputs, config: Config): [number, number][] {
+  const vision = isRecord(config['vision_config']) ? config['vision_config'] : {};
+  const merge = typeof vision['spatial_merge_size'] === 'number' ? vision['spatial_merge_size'] : 2;
+  const grids: [number, number][] = [];
+  for (const name of ['image_grid_thw', 'video_grid_thw']) {
+    const thw = inputs[name];
+    if (!isHfTensor(thw)) continue;
+    for (let i = 0; i + 2 < thw.data.length; i += 3) {
+      const [t = 0, h = 0, w = 0] = [thw.data[i], thw.data[i + 1], thw.data[i + 2]].map(Number);
+      for (let frame = 0; frame < t; frame++) grids.push([Math.floor(h / merge), Math.floor(w / merge)]);
+    }
+  }
+  const shapes = inputs['spatial_shapes'];
+  if (isHfTensor(shapes)) {
+    const factor = typeof config['downsample_factor'] === 'number' ? config['downsample_factor'] : 2;
+    for (let i = 0; i + 1 < shapes.data.length; i += 2) {
+      const [h = 0, w = 0] = [shapes.data[i], shapes.data[i + 1]].map(Number);
+      grids.push([Math.ceil(h / factor), Math.ceil(w / factor)]);
+    }
+  }
+  return grids;
+}

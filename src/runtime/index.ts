@@ -1,0 +1,4 @@
+// Running pruned models: the Transformers.js plug, in Node.
+export { fastv } from './node.js';
+export type { FastvHandle, ModelClass, WithFastv } from './plug.js';
+export type { CallOptions, ImageReport, PlugOptions, PrefillReport, RowReport, Strategy } from './options.js';

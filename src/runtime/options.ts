@@ -1,0 +1,165 @@
+// What a caller can ask of the plug, and the checks of it.
+import { FastvError } from '../errors.js';
+
+/** How image tokens are ranked. `random` and `grid` are the baselines: they look at no attention. */
+export type Strategy = 'attention' | 'random' | 'grid';
+
+/** What can change from call to call: `model.generate({ ...inputs, fastv: { ratio: 0.75 } })`. */
+export interface CallOptions {
+  /** R in [0, 1]: the share of image tokens to drop; an array gives one a stage. */
+  readonly ratio?: number | readonly number[];
+  /** Image tokens to keep (of the row that has the most), in place of `ratio`. */
+  readonly budget?: number;
+  /** Seed of `strategy: 'random'`. */
+  readonly seed?: number;
+}
+
+/** What is fixed when the model is loaded. */
+export interface PlugOptions extends CallOptions {
+  /** K: the layer from which on only the kept tokens are seen; an array gives several stages. Default 2. */
+  readonly layer?: number | readonly number[];
+  /** Default `attention`, the paper's. */
+  readonly strategy?: Strategy;
+  /**
+   * What to do with a decoder that cannot be pruned: `throw` (default) or `warn` and load the original.
+   * @see FastvHandle.active
+   */
+  readonly onUnsupported?: 'throw' | 'warn';
+  /** Called after every prefill with what it did. */
+  readonly onPrefill?: (report: PrefillReport) => void;
+  /** Called with warnings; default: `console.warn`. */
+  readonly onWarning?: (message: string) => void;
+  /** `false`: rewrite in memory at every load and write no file. Default true (a browser never writes). */
+  readonly cache?: boolean;
+}
+
+/** One image's tokens in one row of a call. */
+export interface ImageReport {
+  /** Position of its first token in the call's sequence. */
+  readonly start: number;
+  /** Its tokens, and how they lie: `rows` × `columns`, row by row (1 × n where the grid is not known). */
+  readonly tokens: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** The kept tokens: `index` counts the image's tokens from 0. */
+  readonly kept: readonly { readonly index: number; readonly row: number; readonly column: number }[];
+}
+
+/** What happened to one row of the batch. */
+export interface RowReport {
+  /** Length of the call's sequence, padding included. */
+  readonly sequence: number;
+  readonly imageTokens: number;
+  readonly keptImageTokens: number;
+  /** All kept positions of the call's sequence, ascending. */
+  readonly keptIndices: readonly number[];
+  readonly images: readonly ImageReport[];
+}
+
+/** What the last prefill did, and what decoding has cost since. */
+export interface PrefillReport {
+  readonly layer: readonly number[];
+  readonly ratio: readonly number[];
+  readonly strategy: Strategy;
+  readonly rows: readonly RowReport[];
+  /** The paper's FLOPs after pruning over those before, for this call's tokens; undefined if the config lacks the shape. */
+  readonly flopsRatio: number | undefined;
+  /** Bytes of the KV cache after this prefill, and what it would have without pruning. */
+  readonly kvBytes: { readonly pruned: number; readonly full: number };
+  /** Milliseconds inside ONNX Runtime; `decode` grows while the answer is generated. */
+  readonly ms: { readonly vision: number; readonly prefill: number; readonly decode: number };
+  /** Decoding steps since this prefill. */
+  readonly decodeSteps: number;
+}
+
+/** Options with the defaults filled in. */
+export interface Settings {
+  readonly layers: readonly number[];
+  readonly strategy: Strategy;
+  readonly call: CallOptions;
+}
+
+/**
+ * Checks and completes options.
+ * @throws {FastvError} `invalid-option`
+ */
+export function settingsOf(options: PlugOptions): Settings {
+  const layers = options.layer === undefined ? [2] : [options.layer].flat();
+  const strategy = options.strategy ?? 'attention';
+  if (!['attention', 'random', 'grid'].includes(strategy)) {
+    throw refuse(
+      'strategy',
+      `${JSON.stringify(strategy)} is no strategy`,
+      'choose attention, random or grid',
+    );
+  }
+  if (layers.length === 0) throw refuse('layer', 'no layer is given', 'give one number, for example 2');
+  layers.forEach((layer, index) => {
+    const previous = layers[index - 1];
+    if (!Number.isInteger(layer) || layer < 0) {
+      throw refuse(
+        'layer',
+        `${String(layer)} is no layer`,
+        'choose a whole number from 0; the paper takes 2',
+      );
+    }
+    if (previous !== undefined && layer <= previous) {
+      throw refuse('layer', 'stages must be at ascending layers', 'for example [2, 8]');
+    }
+  });
+  if (layers[0] === 0 && strategy === 'attention') {
+    throw refuse(
+      'layer',
+      'before layer 0 there is no attention to rank by',
+      'choose layer 1 or more, or strategy random or grid',
+    );
+  }
+  const call = checkCall(options);
+  if (Array.isArray(call.ratio) && call.ratio.length !== layers.length) {
+    throw refuse(
+      'ratio',
+      `${call.ratio.length} ratios for ${layers.length} layers`,
+      'give one ratio a layer',
+    );
+  }
+  return {
+    layers,
+    strategy,
+    call: call.ratio === undefined && call.budget === undefined ? { ...call, ratio: 0.5 } : call,
+  };
+}
+
+/**
+ * Checks the options of one call.
+ * @throws {FastvError} `invalid-option`
+ */
+export function checkCall(options: CallOptions): CallOptions {
+  const { ratio, budget, seed } = options;
+  if (ratio !== undefined && budget !== undefined) {
+    throw refuse('budget', 'ratio and budget exclude each other', 'give one of them');
+  }
+  for (const value of ratio === undefined ? [] : [ratio].flat()) {
+    if (!(typeof value === 'number' && value >= 0 && value <= 1)) {
+      throw refuse(
+        'ratio',
+        `R = ${String(value)} is no share of tokens`,
+        'choose R from 0 (drop nothing) to 1 (drop every image token)',
+      );
+    }
+  }
+  if (budget !== undefined && !(Number.isInteger(budget) && budget >= 0)) {
+    throw refuse('budget', `${String(budget)} is no number of tokens`, 'choose a whole number, 0 or more');
+  }
+  if (seed !== undefined && !Number.isSafeInteger(seed)) {
+    throw refuse('seed', `${String(seed)} is no seed`, 'choose a whole number');
+  }
+  return {
+    ...(ratio === undefined ? {} : { ratio }),
+    ...(budget === undefined ? {} : { budget }),
+    ...(seed === undefined ? {} : { seed }),
+  };
+}
+
+function refuse(option: string, message: string, hint: string): FastvError {
+  return new FastvError('invalid-option', message, { where: option, hint });
+}

@@ -1,0 +1,63 @@
+// The rewritten decoder as a small file: its graph, with every large weight referred to where it lies in the original
+// file. So the weights exist once on disk and, in a browser, once in memory.
+import { create } from '@bufbuild/protobuf';
+import {
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  type ModelProto,
+  type TensorProto,
+} from 'onnx-buf';
+import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { rewriteDecoder } from '../rewrite/index.js';
+
+/** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
+const LARGE = 1024;
+
+/** How to cut: the part of a rewrite that decides the resulting graph. */
+export interface Cut {
+  readonly layers: readonly number[];
+  readonly strategy: 'attention' | 'external';
+}
+
+/**
+ * Rewrites a decoder.
+ * @param bytes the original file
+ * @param weightsFile the name under which ONNX Runtime will find these same bytes; undefined keeps weights inside
+ * @throws {FastvError} `malformed-model`, or `unsupported-decoder` if it cannot be pruned
+ */
+export function rewrittenGraph(bytes: Uint8Array, cut: Cut, weightsFile?: string): Uint8Array<ArrayBuffer> {
+  const model = decodeModel(bytes, weightsFile);
+  const stages = cut.layers.map((layer) => ({ layer }));
+  const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy });
+  if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
+  return concatChunks(encodeModel(rewritten));
+}
+
+function referToWeights(model: ModelProto, bytes: Uint8Array, file: string): void {
+  for (const tensor of model.graph?.initializer ?? []) {
+    const { rawData } = tensor;
+    const offset = rawData.byteOffset - bytes.byteOffset;
+    const inside = rawData.buffer === bytes.buffer && offset >= 0 && offset + rawData.length <= bytes.length;
+    if (rawData.length >= LARGE && inside) refer(tensor, file, offset, rawData.length);
+  }
+}
+
+function refer(tensor: TensorProto, location: string, offset: number, length: number): void {
+  const entries = { location, offset: String(offset), length: String(length) };
+  tensor.externalData = Object.entries(entries).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
+  tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
+  tensor.rawData = new Uint8Array();
+}
+
+/** Whether bytes are a decoder with a KV cache that takes embeddings: what the rewrite is for. */
+export function looksLikeDecoder(bytes: Uint8Array): boolean {
+  let inputs: string[];
+  try {
+    inputs = decodeModel(bytes).graph.input.map(({ name }) => name);
+  } catch {
+    return false; // no ONNX model: for ONNX Runtime to say
+  }
+  return inputs.includes('inputs_embeds') && inputs.some((name) => name.startsWith('past_key_values.'));
+}
