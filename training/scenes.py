@@ -73,6 +73,27 @@ def _background(b: dict) -> np.ndarray:
     return image.astype(np.int32)
 
 
+def texts(scene: dict) -> list[dict]:
+    """A scene's text; and those that the tower's pretraining adds to it (`more_texts`)."""
+    return ([] if scene["text"] is None else [scene["text"]]) + scene.get("more_texts", [])
+
+
+def overlap(a: dict, b: dict) -> bool:
+    return a["x"] < b["x"] + b["width"] and b["x"] < a["x"] + a["width"] and a["y"] < b["y"] + b["height"] and b["y"] < a["y"] + a["height"]
+
+
+def with_more_texts(scene: dict, others: list[dict]) -> dict:
+    """The scene with the texts of other scenes added where there is room."""
+    taken = [o["box"] for o in scene["objects"]] + [t["box"] for t in texts(scene)]
+    more = []
+    light = sum(w * v for w, v in zip((299, 587, 114), scene["background"]["from"])) > 128_000
+    for text in (t for s in others for t in texts(s)):
+        if not any(overlap(text["box"], box) for box in taken):
+            more.append({**text, "color": [0, 0, 0] if light else [255, 255, 255]})
+            taken.append(text["box"])
+    return {**scene, "more_texts": more}
+
+
 def render(scene: dict) -> np.ndarray:
     """RGB bytes, uint8 [96, 96, 3]."""
     a = atlas()
@@ -82,8 +103,7 @@ def render(scene: dict) -> np.ndarray:
     for o in scene["objects"]:
         rgb_alpha, alpha = a.sprites[o["class"], o["size"]]
         _blend(image, o["box"]["x"], o["box"]["y"], rgb_alpha, alpha)
-    text = scene["text"]
-    if text is not None:
+    for text in texts(scene):
         color = np.array(text["color"], np.int32)
         for i, c in enumerate(text["value"]):
             alpha = a.glyphs[c, text["size"]]
@@ -128,8 +148,7 @@ def patch_labels(scene: dict) -> dict[str, np.ndarray]:
     for o in scene["objects"]:
         alpha = a.sprites[o["class"], o["size"]][1]
         things.append((o["box"], alpha, 1 + a.class_id[o["class"]], SPRITE_SIZES.index(o["size"]), -100))
-    text = scene["text"]
-    if text is not None:
+    for text in texts(scene):
         for i, c in enumerate(text["value"]):
             alpha = a.glyphs[c, text["size"]]
             box = glyph_box(text, i)

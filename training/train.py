@@ -228,7 +228,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--train", type=Path, default=Path("runs/train.jsonl"))
     p.add_argument("--validation", type=Path, default=Path("runs/validation.jsonl"))
-    p.add_argument("--tower", type=Path)
+    p.add_argument("--tower", type=Path, help="the tower of train_tower.py; with --init, it takes the place of the other")
     p.add_argument("--init", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--layers", type=int, default=4)
@@ -260,6 +260,8 @@ def main():
     if args.init:
         model, state = load(args.init)
         seen = state["seen"]
+        if args.tower:
+            model.tower.load_state_dict(torch.load(args.tower)["tower"])
     else:
         model = Llava(Config(vocab=encoder.vocab, layers=args.layers, guided_layer=args.guided_layer, reading_layer=args.guided_layer + 1))
         model.tower.load_state_dict(torch.load(args.tower)["tower"])

@@ -41,12 +41,15 @@ class Heads(nn.Module):
         return {k: h(x) for k, h in self.heads.items()}
 
 
-def batches(path: Path, size: int, seed: int):
+def batches(path: Path, size: int, seed: int, more_texts: int = 0):
     lines = path.read_text().splitlines()
     rng = np.random.default_rng(seed)
     grid = np.arange(scenes.PATCHES)
     while True:
         picked = [json.loads(lines[i]) for i in rng.integers(0, len(lines), size)]
+        if more_texts:
+            pool = [s for s in picked if s["text"] is not None]
+            picked = [scenes.with_more_texts(s, [pool[i] for i in rng.integers(0, len(pool), more_texts)]) for s in picked]
         images = np.stack([scenes.render(s) for s in picked])
         labels = [scenes.patch_labels(s) for s in picked]
         out = {k: torch.from_numpy(np.stack([x[k] for x in labels])) for k in labels[0]}
@@ -69,16 +72,25 @@ def main():
     p.add_argument("--batch", type=int, default=48)
     p.add_argument("--muon-lr", type=float, default=0.02)
     p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--more-texts", type=int, default=0, help="texts of other scenes to add to each, where there is room")
+    p.add_argument("--anchor", type=Path, help="a tower whose features to keep (but at text): a decoder was trained on them")
+    p.add_argument("--init", type=Path)
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args()
     torch.manual_seed(args.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tower, config = Tower(Config()).to(device), Config()
     heads = Heads(config.tower_width).to(device)
-    if args.out.exists():
-        saved = torch.load(args.out)
+    start_from = args.out if args.out.exists() else args.init
+    if start_from:
+        saved = torch.load(start_from)
         tower.load_state_dict(saved["tower"])
         heads.load_state_dict(saved["heads"])
+    anchor = None
+    if args.anchor:
+        anchor = Tower(config).to(device)
+        anchor.load_state_dict(torch.load(args.anchor)["tower"])
+        anchor.requires_grad_(False)
     named = [("t." + n, q) for n, q in tower.named_parameters()] + [("h." + n, q) for n, q in heads.named_parameters()]
     optimizer = Both(named, args.muon_lr, args.adam_lr, lambda n, q: q.ndim == 2 and n.startswith("t.layers"))
     weight = torch.ones(heads.heads["category"].out_features, device=device)
@@ -88,16 +100,23 @@ def main():
         x = tower(images)
         out = heads(x)
         losses = {}
+        if anchor is not None:
+            with torch.no_grad():
+                want = anchor(images)
+            keep = (labels["index"] == -100).float()
+            far = (x.float() - want.float()).pow(2).mean(-1) / want.float().pow(2).mean()
+            losses["anchor"] = (far * keep).sum() / keep.sum()
         for k, y in out.items():
             w = weight if k == "category" else torch.tensor([0.2, 1.0], device=device) if k == "center" else None
             losses[k] = F.cross_entropy(y.float().flatten(0, 1), labels[k].flatten(), weight=w, ignore_index=-100)
-        total = sum(losses[k] * s for k, s in dict(category=1, center=0.5, size=0.3, index=0.5, color=0.1, row=0.05, column=0.05).items())
+        shares = {"category": 1, "center": 0.5, "size": 0.3, "index": 0.5, "color": 0.1, "row": 0.05, "column": 0.05, "anchor": 3}
+        total = sum(x * shares[k] for k, x in losses.items())
         ok = (out["category"].argmax(-1) == labels["category"]) & (labels["category"] > 0)
         return total, losses, ok.sum() / (labels["category"] > 0).sum()
 
     loss_of = torch.compile(loss_of)
     start, step = time.time(), 0
-    for images, labels in batches(args.scenes, args.batch, args.seed):
+    for images, labels in batches(args.scenes, args.batch, args.seed, args.more_texts):
         done = (time.time() - start) / (60 * args.minutes)
         if done >= 1:
             break
