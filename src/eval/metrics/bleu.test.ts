@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { bleu } from './bleu.js';
-import { golden, goldenSamples } from './golden.js';
+import { golden, goldenSamples } from '../../../test/eval/captions-golden.js';
 
 it('BLEU-1…4 equal the COCO caption code', () => {
   const { score, each } = bleu(goldenSamples);

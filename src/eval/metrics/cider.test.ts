@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { bleu } from './bleu.js';
 import { cider } from './cider.js';
-import { golden, goldenSamples } from './golden.js';
+import { golden, goldenSamples } from '../../../test/eval/captions-golden.js';
 import { rougeL } from './rouge-l.js';
 
 describe('CIDEr', () => {

@@ -54,10 +54,7 @@ export function parseChoice(reply: string, choices: readonly string[]): number |
     ...text.matchAll(new RegExp(`(?<![\\p{L}\\p{N}'])(?:\\(${range}\\)|[A-${last}](?=[).:,;\\s]|$))`, 'gu')),
   ]
     .map((m) => m[0].replace(/[()]/g, ''))
-    .filter(
-      (c, i, all) =>
-        !((c === 'A' || c === 'I') && all.length > 0 && !text.includes(`(${c})`) && isArticle(text, c)),
-    )
+    .filter((c) => !((c === 'A' || c === 'I') && !text.includes(`(${c})`) && isArticle(text, c)))
     .map((c) => c.toUpperCase().charCodeAt(0) - 65);
   const capital = single(capitals);
   if (capital !== null || capitals.length > 0) return capital;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { captionSample } from './caption.js';
-import { golden, goldenSamples } from './golden.js';
+import { golden, goldenSamples } from '../../../test/eval/captions-golden.js';
 import { ptbTokenize } from './ptb-tokenize.js';
 
 it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { golden, goldenSamples } from './golden.js';
+import { golden, goldenSamples } from '../../../test/eval/captions-golden.js';
 import { commonSubsequence, rougeL } from './rouge-l.js';
 
 it('ROUGE-L equals the COCO caption code, corpus and each sample', () => {

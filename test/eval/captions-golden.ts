@@ -1,6 +1,6 @@
 /** Reads the reference scores that the caption metrics are tested against. Tests only. */
 import { readFileSync } from 'node:fs';
-import type { CaptionSample } from './caption.js';
+import type { CaptionSample } from '../../src/eval/metrics/caption.js';
 
 /** `captions-golden.json`: captions with the scores that the COCO caption code gives them. */
 export interface Golden {
@@ -15,7 +15,7 @@ export interface Golden {
 }
 
 export const golden = JSON.parse(
-  readFileSync(new URL('captions-golden.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/eval/metrics/captions-golden.json', import.meta.url), 'utf8'),
 ) as Golden;
 
 /** The golden's captions, split at spaces: they are lower case and have no punctuation. */

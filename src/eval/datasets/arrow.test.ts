@@ -1,0 +1,84 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  Binary,
+  Field,
+  Int64,
+  List,
+  Struct,
+  Table,
+  tableToIPC,
+  Utf8,
+  vectorFromArray,
+  type DataType,
+  type Vector,
+} from 'apache-arrow';
+import { describe, expect, it } from 'vitest';
+import { readArrow } from './arrow.js';
+import { localFile } from './data-file.js';
+import type { Row } from './row.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'fastv-arrow-'));
+const BYTES = new Uint8Array([0xff, 0, 0x80]);
+
+function table(count: number): Table {
+  const ids = Array.from({ length: count }, (_, i) => BigInt(i));
+  const image = new Struct([new Field('bytes', new Binary(), true), new Field('path', new Utf8(), true)]);
+  const columns: Record<string, Vector> = {
+    id: vectorFromArray(ids, new Int64() as DataType),
+    question: vectorFromArray(
+      ids.map((i) => (i === 1n ? null : `q${String(i)}`)),
+      new Utf8(),
+    ),
+    image: vectorFromArray(
+      ids.map(() => ({ bytes: BYTES, path: 'a.png' })),
+      image,
+    ),
+    choices: vectorFromArray(
+      ids.map(() => ['x', 'y']),
+      new List(new Field('item', new Utf8(), true)),
+    ),
+  };
+  return new Table(columns);
+}
+
+async function collect(path: string): Promise<Row[]> {
+  const all: Row[] = [];
+  for await (const row of readArrow(await localFile(path))) all.push(row);
+  return all;
+}
+
+describe('readArrow', () => {
+  it.each(['stream', 'file'] as const)('reads a %s: strings, bytes, lists, holes', async (kind) => {
+    const path = join(folder, `${kind}.arrow`);
+    const two = table(3).concat(table(2)); // two record batches
+    writeFileSync(path, tableToIPC(two, kind));
+    const rows = await collect(path);
+    expect(rows.map((r) => r.index)).toEqual([0, 1, 2, 3, 4]);
+    expect(rows[0]?.fields).toEqual({
+      id: 0n,
+      question: 'q0',
+      image: { bytes: BYTES, path: 'a.png' },
+      choices: ['x', 'y'],
+    });
+    expect(rows[1]?.fields['question']).toBeNull();
+    expect(rows[4]?.fields['id']).toBe(1n);
+  });
+
+  it('refuses what is no Arrow or is cut short, naming file and row', async () => {
+    const whole = tableToIPC(table(3).concat(table(3)), 'stream');
+    for (const [i, bytes] of [
+      Buffer.from('hello, this is no arrow file'),
+      whole.slice(0, whole.length - 200),
+    ].entries()) {
+      const path = join(folder, `bad${i}.arrow`);
+      writeFileSync(path, bytes);
+      await expect(collect(path)).rejects.toMatchObject({
+        name: 'FastvError',
+        code: 'invalid-input',
+        where: expect.stringContaining(`${path}, row `) as string,
+      });
+    }
+  });
+});

@@ -1,0 +1,73 @@
+/**
+ * Rows of an Arrow IPC stream or file (what the `datasets` library saves to disk), a record batch at a time.
+ */
+import { RecordBatchReader, StructRow, type RecordBatch } from 'apache-arrow';
+import { FastvError } from '../../errors.js';
+import type { DataFile } from './data-file.js';
+import { describe, LIMITS, type Row } from './row.js';
+
+/** @throws FastvError `invalid-input` naming file and row where the bytes are no Arrow, or too large */
+export async function* readArrow(file: DataFile): AsyncGenerator<Row> {
+  let index = 0;
+  const malformed = (error: unknown): FastvError => {
+    if (error instanceof FastvError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    return new FastvError('invalid-input', `malformed Arrow: ${message}`, {
+      where: `${file.name}, row ${index}`,
+      cause: error,
+    });
+  };
+  let batches: AsyncIterator<RecordBatch>;
+  try {
+    const reader = await RecordBatchReader.from(bounded(await file.stream(), file.name));
+    const opened = await reader.open();
+    if (opened.schema.fields.length === 0) throw new Error('the schema has no fields');
+    batches = opened[Symbol.asyncIterator]() as AsyncIterator<RecordBatch>;
+  } catch (error) {
+    throw malformed(error);
+  }
+  for (;;) {
+    let batch: RecordBatch;
+    try {
+      const next = await batches.next();
+      if (next.done === true) return;
+      batch = next.value;
+    } catch (error) {
+      throw malformed(error);
+    }
+    for (let i = 0; i < batch.numRows; i++) {
+      let fields: Record<string, unknown>;
+      try {
+        fields = plain(batch.get(i)?.toJSON() ?? {}) as Record<string, unknown>;
+      } catch (error) {
+        throw malformed(error);
+      }
+      yield { file: file.name, index: index++, fields };
+    }
+  }
+}
+
+/** Arrow's vectors and rows as lists and objects; bytes stay bytes. */
+function plain(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (depth > 16) throw new Error('values are nested too deeply');
+  if (Array.isArray(value)) return value.map((v) => plain(v, depth + 1));
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number | bigint>);
+  if (Symbol.iterator in value && 'get' in value && 'length' in value) {
+    const { length } = value;
+    if (typeof length !== 'number' || length > LIMITS.items)
+      throw new Error(`a list of ${describe(length)} items`);
+    return Array.from(value as unknown as Iterable<unknown>, (v) => plain(v, depth + 1));
+  }
+  const record = value instanceof StructRow ? value.toJSON() : value;
+  return Object.fromEntries(Object.entries(record).map(([k, v]) => [k, plain(v, depth + 1)]));
+}
+
+/** The chunks of a stream, each bounded: Arrow's reader asks for a whole message at once. */
+async function* bounded(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    if (chunk.byteLength > LIMITS.batch)
+      throw new FastvError('invalid-input', 'a chunk is too large', { where: name });
+    yield chunk;
+  }
+}

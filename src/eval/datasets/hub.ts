@@ -1,0 +1,195 @@
+/**
+ * Where a dataset's files are: in a folder laid out like its repository on the hub, or on the hub
+ * itself, from where they are streamed, if the network is allowed.
+ */
+import { readdir } from 'node:fs/promises';
+import { extname, join, relative, sep } from 'node:path';
+import { FastvError } from '../../errors.js';
+import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
+import { READERS } from './read.js';
+
+export interface ResolveOptions extends RemoteOptions {
+  /** Folders that may hold the dataset, as `<folder>/<owner>/<name>` or `<folder>/<name>` or the folder itself. */
+  readonly folders?: readonly string[];
+  readonly allowNetwork?: boolean;
+  /** The hub's address. */
+  readonly endpoint?: string;
+  readonly revision?: string;
+}
+
+/** A file that could be opened. */
+export interface Listed {
+  readonly path: string;
+  open(): Promise<DataFile>;
+}
+
+/**
+ * The files of one split, in the order of their names.
+ * @param repository `owner/name`
+ * @param config the subset, which is the files' folder; null where there is but one
+ * @throws FastvError `io` if the dataset is nowhere, `invalid-input` if it has no such split
+ */
+export async function resolveSplit(
+  repository: string,
+  config: string | null,
+  split: string,
+  options: ResolveOptions = {},
+): Promise<readonly Listed[]> {
+  const files = await resolveRepository(repository, options);
+  const found = selectSplit(
+    files.map((f) => f.path),
+    config,
+    split,
+  );
+  if (found.length === 0) {
+    throw new FastvError(
+      'invalid-input',
+      `no files of the split ${config === null ? '' : `${config}/`}${split}`,
+      {
+        where: repository,
+        hint: `files are named <config>/<split>-*.parquet (or .arrow, .jsonl, .json); there are: ${
+          files
+            .slice(0, 5)
+            .map((f) => f.path)
+            .join(', ') || 'none'
+        }`,
+      },
+    );
+  }
+  return files.filter((f) => found.includes(f.path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Every data file of a dataset, local or remote. @throws FastvError `io` if it is nowhere */
+export async function resolveRepository(
+  repository: string,
+  options: ResolveOptions = {},
+): Promise<readonly Listed[]> {
+  const name = checkName(repository);
+  for (const folder of options.folders ?? []) {
+    for (const place of [join(folder, repository), join(folder, name), folder]) {
+      const files = await listFolder(place);
+      if (files.length > 0) return files;
+    }
+  }
+  if (options.allowNetwork !== true) {
+    throw new FastvError(
+      'io',
+      'the dataset is in none of the given folders, and the network is not allowed',
+      {
+        where: repository,
+        hint: 'give its folder with --data, or allow the network with --allow-network',
+      },
+    );
+  }
+  return listHub(repository, options);
+}
+
+/** Paths that belong to a split: `<config>/<split>-00000-of-00003.parquet`, `data/<split>.jsonl`, … */
+export function selectSplit(paths: readonly string[], config: string | null, split: string): string[] {
+  const inSplit = paths.filter((path) => {
+    const parts = path.split('/');
+    const base = parts.pop() ?? '';
+    const stem = base.slice(0, base.length - extname(base).length);
+    const named = stem === split || (stem.startsWith(split) && /^-\d/.test(stem.slice(split.length)));
+    // converted repositories have <config>/<split>/0000.parquet
+    const foldered = parts.at(-1) === split && /^\d+$/.test(stem);
+    if (!named && !foldered) return false;
+    if (foldered) parts.pop();
+    return config === null ? true : parts.includes(config);
+  });
+  if (config !== null) return inSplit;
+  const folders = new Set(inSplit.map((path) => path.split('/').slice(0, -1).join('/')));
+  if (folders.size > 1) {
+    const preferred = ['data', 'default', ''].find((f) => folders.has(f));
+    if (preferred !== undefined)
+      return inSplit.filter((p) => p.split('/').slice(0, -1).join('/') === preferred);
+    throw new FastvError('invalid-option', 'the dataset has several configurations of this split', {
+      where: [...folders].slice(0, 10).join(', '),
+      hint: 'name one',
+    });
+  }
+  return inSplit;
+}
+
+function checkName(repository: string): string {
+  const match = /^[A-Za-z0-9][\w.-]{0,95}\/([A-Za-z0-9][\w.-]{0,95})$/.exec(repository);
+  if (match?.[1] === undefined || repository.includes('..')) {
+    throw new FastvError('invalid-option', 'a dataset is named <owner>/<name>', {
+      where: repository.slice(0, 200),
+    });
+  }
+  return match[1];
+}
+
+async function listFolder(folder: string): Promise<Listed[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((e) => e.isFile() && isData(e.name))
+      .map((e) => {
+        const path = join(e.parentPath, e.name);
+        return { path: relative(folder, path).split(sep).join('/'), open: () => localFile(path) };
+      })
+      .filter((e) => !e.path.split('/').some((part) => part.startsWith('.')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return [];
+    throw error;
+  }
+}
+
+async function listHub(repository: string, options: ResolveOptions): Promise<Listed[]> {
+  const {
+    endpoint = 'https://huggingface.co',
+    revision = 'main',
+    fetch: get = fetch,
+    timeout = 120_000,
+  } = options;
+  const headers = options.headers ?? {};
+  const files: Listed[] = [];
+  const base = `${endpoint}/api/datasets/${repository}/tree/${encodeURIComponent(revision)}?recursive=true`;
+  let url: string | null = base;
+  for (let page = 0; url !== null; page++) {
+    if (page === 100) throw new FastvError('io', 'the list of files does not end', { where: repository });
+    const response: Response = await orIo(
+      repository,
+      get(url, { headers, signal: AbortSignal.timeout(timeout) }),
+    );
+    if (!response.ok) {
+      throw new FastvError('io', `the hub answered ${response.status}`, {
+        where: repository,
+        ...(response.status === 401 ? { hint: 'check the name; for a gated dataset set HF_TOKEN' } : {}),
+      });
+    }
+    const listed: unknown = await orIo(repository, response.json());
+    if (!Array.isArray(listed))
+      throw new FastvError('io', 'the hub sent no list of files', { where: repository });
+    for (const entry of listed as unknown[]) {
+      const { type, path, size } = entry as { type?: unknown; path?: unknown; size?: unknown };
+      if (type !== 'file' || typeof path !== 'string' || typeof size !== 'number' || !isData(path)) continue;
+      const encoded = path.split('/').map(encodeURIComponent).join('/');
+      const address = `${endpoint}/datasets/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
+      const name = `${repository}/${path}`;
+      files.push({
+        path,
+        open: () => Promise.resolve(remoteFile(address, size, name, { ...options, headers })),
+      });
+    }
+    url = nextPage(response.headers.get('link'), base);
+  }
+  return files;
+}
+
+/** The next page of a list, if it is on the same server: a list may not send us elsewhere. */
+function nextPage(link: string | null, base: string): string | null {
+  const next = /<([^>]+)>;\s*rel="next"/.exec(link ?? '')?.[1];
+  if (next === undefined) return null;
+  const url = new URL(next, base);
+  if (url.origin !== new URL(base).origin)
+    throw new FastvError('io', 'the list goes on at another server', { where: url.origin });
+  return url.href;
+}
+
+function isData(path: string): boolean {
+  return READERS[extname(path).toLowerCase()] !== undefined;
+}

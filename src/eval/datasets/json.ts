@@ -1,0 +1,88 @@
+/** Rows of a JSON Lines file, or of a JSON file that is a list of records or a record of records. */
+import { FastvError } from '../../errors.js';
+import type { DataFile } from './data-file.js';
+import { describe, LIMITS, rowError, type Row } from './row.js';
+
+/** A row, or in its place the error that it is; the reader goes on after it. */
+export type RowOrError = Row | FastvError;
+
+/** Lines of a `.jsonl` file. Empty lines do not count. A line that is no JSON record comes as an error. */
+export async function* readJsonLines(file: DataFile): AsyncGenerator<RowOrError> {
+  let index = 0;
+  for await (const line of lines(file)) {
+    if (line.trim() === '') continue;
+    yield parsed(file.name, index++, line);
+  }
+}
+
+/** Records of a `.json` file, which is parsed whole: annotation files are, images are not in them. */
+export async function* readJson(file: DataFile): AsyncGenerator<RowOrError> {
+  if (file.size > LIMITS.json) {
+    throw new FastvError(
+      'invalid-input',
+      `the file has ${file.size} bytes, at most ${LIMITS.json} are read`,
+      {
+        where: file.name,
+        hint: 'write it as JSON Lines, one record a line',
+      },
+    );
+  }
+  const text = new TextDecoder().decode(await file.slice(0, file.size));
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FastvError('invalid-input', `malformed JSON: ${String(error)}`, {
+      where: file.name,
+      cause: error,
+    });
+  }
+  const records = Array.isArray(value)
+    ? (value as unknown[])
+    : isRecord(value)
+      ? Object.entries(value).map(([id, record]) => (isRecord(record) ? { id, ...record } : record))
+      : [];
+  for (const [index, record] of records.entries()) {
+    const row = { file: file.name, index, fields: isRecord(record) ? record : {} };
+    yield isRecord(record)
+      ? row
+      : rowError(row, undefined, `a record is needed, this is ${describe(record)}`);
+  }
+}
+
+async function* lines(file: DataFile): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of await file.stream()) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = parts.pop() ?? '';
+    if (rest.length > LIMITS.jsonLine) {
+      throw new FastvError('invalid-input', `a line is longer than ${LIMITS.jsonLine} characters`, {
+        where: file.name,
+      });
+    }
+    yield* parts;
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield rest;
+}
+
+function parsed(file: string, index: number, line: string): RowOrError {
+  const empty = { file, index, fields: {} };
+  try {
+    const value: unknown = JSON.parse(line);
+    if (isRecord(value)) return { file, index, fields: value };
+    return rowError(empty, undefined, `a record is needed, this is ${describe(value)}`);
+  } catch (error) {
+    return rowError(
+      empty,
+      undefined,
+      `malformed JSON: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,122 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FastvError } from '../../errors.js';
+import { Random } from '../../scenes/random.js';
+import { localFile, type DataFile } from './data-file.js';
+import { parquetBytes } from '../../../test/eval/parquet-fixture.js';
+import { readParquet } from './parquet.js';
+import type { Row } from './row.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'fastv-parquet-'));
+
+async function collect(rows: AsyncIterable<Row>): Promise<Row[]> {
+  const all: Row[] = [];
+  for await (const row of rows) all.push(row);
+  return all;
+}
+
+/** A file in memory that counts the bytes read of it. */
+function memory(bytes: Uint8Array): DataFile & { read: number } {
+  return {
+    name: 'memory.parquet',
+    size: bytes.length,
+    read: 0,
+    slice(start, end) {
+      this.read += end - start;
+      return Promise.resolve(bytes.slice(start, end).buffer);
+    },
+    stream: () => Promise.reject(new Error('not needed')),
+  };
+}
+
+const TYPES = {
+  question_id: 'int64',
+  question: 'string',
+  image: 'image',
+  answers: { list: { struct: { answer: 'string', answer_id: 'int64' } } },
+  choices: { list: 'string' },
+  raw: 'bytes',
+} as const;
+// bytes that are no UTF-8: they would be lost if they were read as text
+const BYTES = new Uint8Array([0xff, 0xd8, 0xff, 0xe0, 0, 0x80]);
+const row = (i: number) => ({
+  question_id: i,
+  question: `what is ${i}? ü`,
+  image: { bytes: BYTES, path: `${i}.jpg` },
+  answers: [
+    { answer: 'a', answer_id: 1 },
+    { answer: 'b', answer_id: 2 },
+  ],
+  choices: i % 2 === 0 ? ['x', 'y'] : [],
+  raw: BYTES,
+});
+
+describe('readParquet', () => {
+  it.each([
+    ['without an offset index', false],
+    ['with one', true],
+  ])('reads nested columns, bytes and holes, %s', async (_, offsetIndex) => {
+    const path = join(folder, 'a.parquet');
+    const rows = [row(0), { ...row(1), image: null, question: null }, row(2)];
+    writeFileSync(path, parquetBytes(TYPES, rows, { rowGroupSize: 2, offsetIndex }));
+    const read = await collect(readParquet(await localFile(path)));
+    expect(read.map((r) => r.index)).toEqual([0, 1, 2]);
+    expect(read[0]?.file).toBe(path);
+    expect(read[0]?.fields).toEqual({
+      ...row(0),
+      question_id: 0n,
+      answers: [
+        { answer: 'a', answer_id: 1n },
+        { answer: 'b', answer_id: 2n },
+      ],
+    });
+    expect(read[1]?.fields['image']).toBeFalsy();
+    expect(read[1]?.fields['choices']).toEqual([]);
+    expect(read[2]?.fields['raw']).toEqual(BYTES);
+  });
+
+  it('reads no more of a file than it needs', async () => {
+    const noise = (i: number): Uint8Array => {
+      const random = new Random(i);
+      return new Uint8Array(Uint32Array.from({ length: 40_000 }, () => random.next()).buffer);
+    };
+    const bytes = parquetBytes(
+      { id: 'int64', raw: 'bytes' },
+      Array.from({ length: 40 }, (_, i) => ({ id: i, raw: noise(i) })),
+      { rowGroupSize: 4 },
+    );
+    const file = memory(bytes);
+    for await (const r of readParquet(file)) if (r.index === 5) break;
+    expect(file.read).toBeLessThan(0.8 * bytes.length);
+    const ids = memory(bytes);
+    expect(await collect(readParquet(ids, { columns: ['id', 'absent'] }))).toHaveLength(40);
+    const all = memory(bytes);
+    await collect(readParquet(all));
+    expect(all.read - ids.read).toBeGreaterThan(0.5 * bytes.length);
+  });
+
+  it('refuses what is no Parquet, is cut short or lies, naming the file', async () => {
+    const good = parquetBytes(TYPES, [row(0), row(1)]);
+    const half = good.slice(0, good.length / 2);
+    const flipped = good.slice();
+    flipped.fill(0xaa, 40, 120);
+    for (const [i, bytes] of [
+      new Uint8Array(0),
+      Buffer.from('hello, world, this is no parquet'),
+      half,
+      flipped,
+    ].entries()) {
+      const path = join(folder, `bad${i}.parquet`);
+      writeFileSync(path, bytes);
+      const error: unknown = await collect(readParquet(await localFile(path))).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(FastvError);
+      expect(error).toMatchObject({ code: 'invalid-input', where: expect.stringContaining(path) as string });
+    }
+  });
+
+  it('says typed what the file system refuses', async () => {
+    await expect(localFile(join(folder, 'absent.parquet'))).rejects.toMatchObject({ code: 'io' });
+  });
+});
