@@ -8,6 +8,7 @@ import {
   type NodeProto,
   type TensorProto,
 } from 'onnx-buf';
+import { withInputs } from './graph.js';
 import { type DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
 
 /** The contrib domain of ONNX Runtime. */
@@ -21,8 +22,6 @@ export interface OpOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
   /** How many outputs the node has; 1 unless given. */
   readonly outputs?: number;
-  /** What the result is called, if that name is free. */
-  readonly name?: string;
 }
 
 /** Collects new nodes and constants for a graph. */
@@ -32,6 +31,7 @@ export class Emitter {
   readonly #opset: number;
   readonly #taken: Set<string>;
   readonly #constants = new Map<string, string>();
+  readonly #made = new Map<string, readonly string[]>();
 
   /**
    * @param opset version of the default domain; at least 13
@@ -57,34 +57,40 @@ export class Emitter {
   }
 
   /** Adds a node with several outputs. */
-  ops(opType: string, inputs: readonly string[], options: OpOptions = {}): string[] {
-    const base = options.name ?? opType;
-    const output = Array.from({ length: options.outputs ?? 1 }, () => this.fresh(base));
+  ops(opType: string, inputs: readonly string[], options: OpOptions = {}): readonly string[] {
+    const { domain = '', attributes = {}, outputs = 1 } = options;
+    // Every op used here is a function of its inputs, so the same node need not be made twice.
+    const key = JSON.stringify(
+      [opType, domain, inputs, outputs, Object.entries(attributes)],
+      (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value),
+    );
+    const made = this.#made.get(key);
+    if (made !== undefined) return made;
+    const output = Array.from({ length: outputs }, () => this.fresh(opType));
     this.nodes.push(
       create(NodeProtoSchema, {
         opType,
-        domain: options.domain ?? '',
-        name: this.fresh(`${base}/node`),
+        domain,
+        name: this.fresh(`${opType}/node`),
         input: [...inputs],
         output,
-        attribute: Object.entries(options.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+        attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
       }),
     );
+    this.#made.set(key, output);
     return output;
   }
 
-  /** Adds a copy of a node with other inputs and outputs. */
-  copy(node: NodeProto, inputs: readonly string[], outputs: readonly string[]): void {
-    const name = this.fresh(node.name === '' ? node.opType : node.name);
-    this.nodes.push(
-      create(NodeProtoSchema, {
-        ...node,
-        name,
-        input: [...inputs],
-        output: [...outputs],
-        attribute: node.attribute,
-      }),
+  /** Adds a copy of a node with other inputs and fresh outputs; returns the new outputs by the old ones. */
+  copy(node: NodeProto, rename: (tensor: string) => string): Map<string, string> {
+    const outputs = new Map(
+      node.output.filter((name) => name !== '').map((name) => [name, this.fresh(name)]),
     );
+    const copy = withInputs(node, rename);
+    copy.name = this.fresh(node.name === '' ? node.opType : node.name);
+    copy.output = node.output.map((name) => outputs.get(name) ?? '');
+    this.nodes.push(copy);
+    return outputs;
   }
 
   /** An int64 constant of one axis. */

@@ -1,6 +1,15 @@
 // A view of a graph: who produces a tensor, who uses it, in which order. Subgraphs (If, Loop, Scan bodies) count as
 // part of the node that holds them: what a body takes from outside is an input of that node.
-import type { GraphProto, NodeProto, TensorProto, ValueInfoProto } from 'onnx-buf';
+import { create } from '@bufbuild/protobuf';
+import {
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  NodeProtoSchema,
+  type GraphProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { readInts } from './tensor.js';
 
@@ -78,9 +87,14 @@ export class GraphView {
     return [...node.input.filter((name) => name !== ''), ...captures];
   }
 
-  /** What the node's subgraphs take from outside. */
+  /** What the subgraphs of one of this graph's nodes take from outside. */
   capturesOf(node: NodeProto): readonly string[] {
     return this.#captures.get(node) ?? [];
+  }
+
+  /** What any node's subgraphs take from outside. */
+  static captures(node: NodeProto): readonly string[] {
+    return [...capturesOf(node)];
   }
 
   /** The values of a small integer constant: an initialiser or a Constant node; undefined if it is computed. */
@@ -188,4 +202,35 @@ function capturesOf(node: NodeProto): Set<string> {
     }
   }
   return captured;
+}
+
+/** A copy of a node that takes its inputs, and what its subgraphs take from outside, under other names. */
+export function withInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
+  return create(NodeProtoSchema, {
+    ...node,
+    input: node.input.map((name) => (name === '' ? '' : rename(name))),
+    attribute: node.attribute.map((a) =>
+      a.g === undefined && a.graphs.length === 0
+        ? a
+        : create(AttributeProtoSchema, {
+            ...a,
+            ...(a.g === undefined ? {} : { g: withCaptures(a.g, rename) }),
+            graphs: a.graphs.map((body) => withCaptures(body, rename)),
+          }),
+    ),
+  });
+}
+
+function withCaptures(body: GraphProto, rename: (tensor: string) => string): GraphProto {
+  const own = new Set([
+    ...body.input.map(({ name }) => name),
+    ...body.initializer.map(({ name }) => name),
+    ...body.node.flatMap(({ output }) => output),
+  ]);
+  const outside = (name: string): string => (own.has(name) ? name : rename(name));
+  return create(GraphProtoSchema, {
+    ...body,
+    node: body.node.map((node) => withInputs(node, outside)),
+    output: body.output.map((value) => ({ ...value, name: outside(value.name) })),
+  });
 }

@@ -9,7 +9,8 @@ export {
   tensorBytes,
   type ExternalTensor,
 } from './external.js';
-export { allNames, GraphView, label, topologicalOrder } from './graph.js';
+export { allNames, GraphView, label, topologicalOrder, withInputs } from './graph.js';
 export { Emitter, MICROSOFT, type AttributeValue, type OpOptions } from './emit.js';
 export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
+export { declaredType, elementType } from './element-type.js';
 export { DataType, doubleTensor, elementCount, floatTensor, int64Tensor, readInts } from './tensor.js';

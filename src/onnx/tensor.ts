@@ -33,7 +33,7 @@ export function readInts(tensor: TensorProto): number[] | undefined {
   const { rawData } = tensor;
   const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
   let values: number[];
-  switch (tensor.dataType) {
+  switch (tensor.dataType as DataType) {
     case DataType.INT64:
       values =
         rawData.length > 0

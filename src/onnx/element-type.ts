@@ -1,0 +1,46 @@
+// The element type of a tensor, as far as a graph tells without full type inference.
+import type { NodeProto, ValueInfoProto } from 'onnx-buf';
+import { intAttribute } from './attributes.js';
+import type { GraphView } from './graph.js';
+import { DataType } from './tensor.js';
+
+const BOOLEAN = new Set(
+  'And Or Not Xor Less LessOrEqual Greater GreaterOrEqual Equal IsNaN IsInf'.split(' '),
+);
+/** Ops whose result has the type of a later input. */
+const TYPED_BY: Readonly<Record<string, number>> = { Where: 1, DequantizeLinear: 1 };
+
+/** The element type of a graph input or output. */
+export function declaredType(info: ValueInfoProto | undefined): DataType | undefined {
+  const type = info?.type?.value;
+  return type?.case === 'tensorType' && type.value.elemType !== 0 ? type.value.elemType : undefined;
+}
+
+/** The element type of any tensor, or undefined where it cannot be told. */
+export function elementType(graph: GraphView, tensor: string): DataType | undefined {
+  let name = tensor;
+  for (let steps = 0; steps < 256; steps++) {
+    const declared =
+      declaredType(graph.inputs.get(name) ?? graph.outputs.get(name)) ??
+      graph.initializers.get(name)?.dataType;
+    if (declared !== undefined) return declared;
+    const node = graph.producer(name);
+    if (node === undefined) return undefined;
+    const own = typeOf(node);
+    if (own !== undefined) return own;
+    const next = node.input[TYPED_BY[node.opType] ?? 0];
+    if (next === undefined || next === '') return undefined;
+    name = next;
+  }
+  return undefined;
+}
+
+function typeOf(node: NodeProto): DataType | undefined {
+  if (node.opType === 'Cast') return intAttribute(node, 'to', DataType.UNDEFINED);
+  if (node.opType === 'Shape' || node.opType === 'Size') return DataType.INT64;
+  if (BOOLEAN.has(node.opType)) return DataType.BOOL;
+  if (node.opType === 'Constant' || node.opType === 'ConstantOfShape') {
+    return node.attribute.find(({ name }) => name === 'value')?.t?.dataType ?? DataType.FLOAT;
+  }
+  return undefined;
+}

@@ -1,0 +1,62 @@
+// Which tensors are activations (they depend on the *values* of inputs_embeds) and which belong to the prologue (masks,
+// lengths, positions, rotary tables: they depend on shapes and on the other inputs only).
+import type { NodeProto } from 'onnx-buf';
+import type { GraphView } from '../onnx/index.js';
+
+/** Ops whose result does not depend on the values of their input. */
+export const SHAPE_ONLY = new Set(['Shape', 'Size']);
+
+/**
+ * The nodes whose results depend on the values of the given tensors.
+ * @returns the nodes and the tensors, the given ones included
+ */
+export function dependents(
+  graph: GraphView,
+  sources: Iterable<string>,
+): { nodes: ReadonlySet<NodeProto>; tensors: ReadonlySet<string> } {
+  const tensors = new Set(sources);
+  const nodes = new Set<NodeProto>();
+  for (const node of graph.nodes) {
+    if (SHAPE_ONLY.has(node.opType) || !graph.inputsOf(node).some((input) => tensors.has(input))) continue;
+    nodes.add(node);
+    for (const output of node.output) if (output !== '') tensors.add(output);
+  }
+  return { nodes, tensors };
+}
+
+/**
+ * The prologue nodes that a tensor is made of, in no order.
+ * @param stop tells where the walk ends: at activations, and at what is known already
+ */
+export function prologueOf(
+  graph: GraphView,
+  tensor: string,
+  stop: (tensor: string) => boolean,
+): ReadonlySet<NodeProto> {
+  const found = new Set<NodeProto>();
+  const stack = [tensor];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = graph.producer(name);
+    if (node === undefined || found.has(node) || stop(name)) continue;
+    found.add(node);
+    stack.push(...graph.inputsOf(node));
+  }
+  return found;
+}
+
+/** Whether a prologue tensor carries rotations (cos, sin, or rows of a table of them) rather than a mask or a length. */
+export function isRotary(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
+  for (const node of prologueOf(graph, tensor, (name) => activations.has(name))) {
+    if (node.opType === 'Cos' || node.opType === 'Sin') return true;
+    if (node.opType === 'Gather' && looksUpFloats(graph, node)) return true;
+  }
+  return false;
+}
+
+/** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */
+function looksUpFloats(graph: GraphView, gather: NodeProto): boolean {
+  const table = graph.initializers.get(gather.input[0] ?? '');
+  if (table === undefined) return false;
+  // FLOAT, FLOAT16, DOUBLE, BFLOAT16 with two axes: [positions, head size / 2].
+  return [1, 10, 11, 16].includes(table.dataType) && table.dims.length === 2;
+}

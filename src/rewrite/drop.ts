@@ -1,0 +1,93 @@
+// Dropping mode: after each stage only the kept tokens go on.
+import type { NodeProto } from 'onnx-buf';
+import { declaredType, DataType, type Emitter } from '../onnx/index.js';
+import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import { Regions } from './regions.js';
+import { select } from './select.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, PRUNE_RATIO } from './contract.js';
+import { lastRowAttention } from './tap.js';
+import type { StageContext, Strategy } from './strategies/strategy.js';
+
+/** What a mode makes of a graph. */
+export interface Rewritten {
+  /** The graph's own nodes, those after a cut with their new inputs. */
+  readonly nodes: readonly NodeProto[];
+  /** Kept places in this call's sequence after the last stage: int64 [batch, kept]. */
+  readonly keptIndices: string;
+  /** How the names of symbolic axes change for the cache of a layer: a suffix, or ''. */
+  readonly axisSuffix: (layer: number) => string;
+}
+
+/** Cuts the graph at each stage. */
+export function drop(
+  decoder: Decoder,
+  emit: Emitter,
+  stages: readonly number[],
+  strategy: Strategy,
+): Rewritten {
+  const regions = new Regions(decoder, emit, stages);
+  let imageTokenMask = IMAGE_TOKEN_MASK;
+  let scores = IMAGE_TOKEN_SCORES;
+  let keptIndices = '';
+  for (const [stage, k] of stages.entries()) {
+    const context = stageContext(decoder, emit, regions, stage, k, { imageTokenMask, scores });
+    const ratio = emit.gather(PRUNE_RATIO, emit.int(stage), 0);
+    const { indices } = select(emit, strategy.score(context), imageTokenMask, ratio);
+    const region = stage + 1;
+    regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
+    imageTokenMask = regions.gather(imageTokenMask, region);
+    if (strategy.needsScores) scores = regions.gather(scores, region);
+    keptIndices = stage === 0 ? indices : regions.gather(keptIndices, region);
+  }
+  const nodes = decoder.graph.nodes.map((node) => regions.inRegion(node));
+  return {
+    nodes,
+    keptIndices,
+    axisSuffix: (layer) => {
+      const region = regions.regionOfLayer(layer);
+      return region === 0 ? '' : `_kept${region > 1 ? `_${region}` : ''}`;
+    },
+  };
+}
+
+/** Places in the flattened [batch · sequence] rows: int64 [batch, kept]. */
+function flatRows(emit: Emitter, indices: string, sequenceLength: string): string {
+  const batch = emit.range(emit.dim(indices, 0));
+  return emit.op('Add', [indices, emit.unsqueeze(emit.op('Mul', [batch, sequenceLength]), 1)]);
+}
+
+function stageContext(
+  decoder: Decoder,
+  emit: Emitter,
+  regions: Regions,
+  stage: number,
+  k: number,
+  { imageTokenMask, scores }: { imageTokenMask: string; scores: string },
+): StageContext {
+  const core = (): ReturnType<typeof attentionOf> => attentionOf(decoder, k - 1);
+  /** The last entries of an axis that holds the cache and this call's tokens. */
+  const thisCall = (tensor: string, axis: number): string => {
+    const length = emit.reshape(regions.sequenceLength(stage), emit.ints(1));
+    return emit.slice(tensor, emit.op('Neg', [length]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
+  };
+  return {
+    emit,
+    imageTokenMask,
+    lastRowAttention: () => {
+      const { node, pastKey } = core();
+      const row = lastRowAttention({
+        emit,
+        graph: decoder.graph,
+        core: core(),
+        node: regions.inRegion(node),
+        elementType: declaredType(decoder.graph.inputs.get(pastKey)) ?? DataType.FLOAT,
+        mask: regions.mask(stage),
+        positions: () => regions.inOpPositions(node, stage),
+      });
+      return thisCall(row, 1);
+    },
+    keys: () => thisCall(core().keys, 2),
+    hidden: () => (k === 0 ? EMBEDS : core().output),
+    callerScores: () => scores,
+  };
+}

@@ -1,0 +1,7 @@
+// Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
+export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } from './rewrite.js';
+export { recogniseDecoder, type Decoder, type Layer } from './decoder.js';
+export type { AttentionCore, AttentionKind } from './attention/core.js';
+export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
+export { findStrategy, strategies } from './strategies/index.js';
+export type { StageContext, Strategy } from './strategies/strategy.js';

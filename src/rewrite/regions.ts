@@ -1,0 +1,295 @@
+// The cut itself. Each pruning stage divides the graph: what the attention of layer K−1 needs lies before it (one
+// region), the rest after it (the next region, on a shorter sequence). Edges that cross a cut are of two sorts:
+//
+// 1. Activations depend on the values of the embeddings. They are gathered: only the kept tokens go on.
+// 2. The prologue (masks, lengths, positions, rotary tables) does not. Its nodes are copied for the shorter sequence,
+//    with substitutes for what they start from:
+//    - Shape of an activation → the same shape with the shorter sequence,
+//    - attention_mask → the mask of the kept sequence (`keptMask`),
+//    - position_ids → the kept tokens' own positions where they steer rotation; where they steer a mask, the places in
+//      the kept sequence, because masks compare them with places in the cache,
+//    - a KV cache of an earlier region → the first one of this region, which has this region's length.
+import type { NodeProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
+import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from './decoder.js';
+import { dependents, isRotary, prologueOf, SHAPE_ONLY } from './dependence.js';
+import { inOpPositions, rotateOutside } from './rotation.js';
+import { SequenceAxes } from './sequence-axis.js';
+
+type Purpose = 'rotation' | 'mask';
+
+/** The tokens that a stage kept. */
+export interface Kept {
+  /** Their places in the sequence before the stage, ascending: int64 [batch, kept]. */
+  readonly indices: string;
+  /** The same places in the flattened [batch · sequence] rows. */
+  readonly rows: string;
+}
+
+/** A decoder's graph divided by pruning stages. Region 0 lies before the first cut. */
+export class Regions {
+  readonly #decoder: Decoder;
+  readonly #emit: Emitter;
+  /** K of each stage. */
+  readonly #stages: readonly number[];
+  readonly #activations: ReadonlySet<string>;
+  readonly #region = new Map<NodeProto, number>();
+  readonly #axes: SequenceAxes;
+  readonly #kept: Kept[] = [];
+  readonly #order: ReadonlyMap<NodeProto, number>;
+  readonly #memo = new Map<string, string>();
+
+  constructor(decoder: Decoder, emit: Emitter, stages: readonly number[]) {
+    this.#decoder = decoder;
+    this.#emit = emit;
+    this.#stages = stages;
+    const { graph, layers } = decoder;
+    const sources = [EMBEDS, ...decoder.tokenInputs];
+    const { nodes, tensors } = dependents(graph, sources);
+    this.#activations = tensors;
+    this.#order = new Map(graph.nodes.map((node, i) => [node, i]));
+    const before = stages.map((k) => {
+      const done = layers.slice(0, k);
+      const cut = done.at(-1)?.attention?.output;
+      return graph.ancestors([...(cut === undefined ? [] : [cut]), ...done.flatMap((l) => l.presentStates)]);
+    });
+    for (const node of nodes) this.#region.set(node, before.filter((set) => !set.has(node)).length);
+    const outputs = layers.flatMap(({ attention }) => (attention === undefined ? [] : [attention.output]));
+    this.#axes = new SequenceAxes(graph, tensors, [...sources, ...outputs]);
+  }
+
+  /** The activation nodes after the first cut. */
+  nodesAfterCut(): NodeProto[] {
+    return this.#decoder.graph.nodes.filter((node) => (this.#region.get(node) ?? 0) > 0);
+  }
+
+  /** The region of an activation's node; 0 for the prologue. */
+  regionOf(node: NodeProto): number {
+    return this.#region.get(node) ?? 0;
+  }
+
+  /** The region that a layer's cache belongs to. */
+  regionOfLayer(index: number): number {
+    return this.#stages.filter((k) => k <= index).length;
+  }
+
+  /** Opens the next region with the tokens that its stage kept. */
+  enter(kept: Kept): void {
+    this.#kept.push(kept);
+  }
+
+  /** A node as it stands in its region: with inputs of that region, and rotation outside its attention operator. */
+  inRegion(node: NodeProto): NodeProto {
+    const region = this.regionOf(node);
+    if (region === 0) return node;
+    const rotates = node.opType === 'RotaryEmbedding';
+    const renamed = withInputs(node, (tensor) => this.resolve(tensor, region, rotates));
+    const core = this.#decoder.layers.find(({ attention }) => attention?.node === node)?.attention;
+    if (core?.rotation !== 'in-op') return renamed;
+    return rotateOutside(this.#emit, this.#decoder.graph, core, renamed, this.inOpPositions(node, region));
+  }
+
+  /**
+   * What a tensor of the original graph is called in a region.
+   * @param rotates whether the tensor goes into a rotation, so that positions in it are the tokens' own
+   */
+  resolve(tensor: string, region: number, rotates = false): string {
+    if (region === 0 || this.#decoder.graph.initializers.has(tensor)) return tensor;
+    if (this.#activations.has(tensor)) return this.#activation(tensor, region);
+    const purpose = rotates || isRotary(this.#decoder.graph, tensor, this.#activations) ? 'rotation' : 'mask';
+    return this.#prologue(tensor, region, purpose);
+  }
+
+  /** Any tensor [batch, sequence of the region before, …] with the kept tokens only. */
+  gather(tensor: string, region: number): string {
+    return this.#once(`gather ${region} ${tensor}`, () => {
+      const emit = this.#emit;
+      const shape = emit.op('Shape', [tensor]);
+      const rest = emit.slice(shape, emit.ints(2), emit.ints(Number.MAX_SAFE_INTEGER), 0);
+      const rows = emit.reshape(tensor, emit.concat([emit.ints(-1), rest], 0));
+      return emit.gather(rows, this.#keptIn(region).rows, 0);
+    });
+  }
+
+  /** The length of a region's sequence: int64 scalar. */
+  sequenceLength(region: number): string {
+    return this.#once(`length ${region}`, () =>
+      this.#emit.dim(region === 0 ? EMBEDS : this.#keptIn(region).indices, 1),
+    );
+  }
+
+  /** The attention mask over a region's cache and sequence: int64 [batch, total]. */
+  mask(region: number): string {
+    if (region === 0) return ATTENTION_MASK;
+    return this.#once(`mask ${region}`, () => {
+      const emit = this.#emit;
+      return emit.concat([this.#pastMask(region), this.newMask(region)], 1);
+    });
+  }
+
+  /** The attention mask of this call's tokens only: [batch, sequence]. */
+  newMask(region: number): string {
+    return this.#once(`new mask ${region}`, () => {
+      if (region > 0) return this.gather(this.newMask(region - 1), region);
+      const emit = this.#emit;
+      return emit.slice(ATTENTION_MASK, this.#fullPast(), emit.ints(Number.MAX_SAFE_INTEGER), 1);
+    });
+  }
+
+  /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
+  inOpPositions(node: NodeProto, region: number): string {
+    // Layers share their lengths, so that all give the same node unless a model has several.
+    const key = `${node.input[5] ?? ''} ${node.input[6] ?? ''}`;
+    return this.#once(`in-op positions ${region} ${key}`, () =>
+      region === 0
+        ? inOpPositions(this.#emit, node, EMBEDS)
+        : this.gather(this.inOpPositions(node, region - 1), region),
+    );
+  }
+
+  /** The cache whose length is a region's past: that of its first layer with attention. */
+  pastKey(region: number): string {
+    const layer = this.#decoder.layers.find(
+      ({ index, attention }) => attention !== undefined && this.regionOfLayer(index) === region,
+    );
+    if (layer?.attention === undefined) {
+      const k = this.#stages[region - 1] ?? 0;
+      throw new FastvError(
+        'unsupported-decoder',
+        `no layer from ${k} on has attention, so there is nothing to prune for`,
+        {
+          where: `layer ${k}`,
+          hint: 'Choose a smaller K.',
+        },
+      );
+    }
+    return layer.attention.pastKey;
+  }
+
+  /** Padded places are never dropped and lie on the left, so their number is all that the past must be known for. */
+  #pastMask(region: number): string {
+    const emit = this.#emit;
+    const attended = emit.slice(ATTENTION_MASK, emit.ints(0), this.#fullPast(), 1);
+    const padded = emit.op('Sub', [this.#fullPast(), emit.reduce('ReduceSum', attended, [1], true)]);
+    const places = emit.unsqueeze(emit.range(emit.dim(this.pastKey(region), 2)), 0);
+    return emit.cast(emit.op('GreaterOrEqual', [places, padded]), DataType.INT64);
+  }
+
+  /** The unpruned past: the mask's length without this call's tokens; int64 [1]. */
+  #fullPast(): string {
+    return this.#once('full past', () => {
+      const emit = this.#emit;
+      return emit.op('Sub', [emit.dim1(ATTENTION_MASK, 1), emit.dim1(EMBEDS, 1)]);
+    });
+  }
+
+  #activation(tensor: string, region: number): string {
+    const node = this.#decoder.graph.producer(tensor);
+    const home = node === undefined ? 0 : this.regionOf(node);
+    if (home >= region || this.#axes.of(tensor) === 'none') return tensor;
+    return this.gather(this.#activation(tensor, region - 1), region);
+  }
+
+  #prologue(tensor: string, region: number, purpose: Purpose): string {
+    const { graph } = this.#decoder;
+    const key = (name: string): string => `prologue ${region} ${purpose} ${name}`;
+    const known = (name: string): string | undefined => this.#memo.get(key(name));
+    const nodes = [
+      ...prologueOf(graph, tensor, (name) => known(name) !== undefined || this.#activations.has(name)),
+    ];
+    nodes.sort((a, b) => (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
+    const rename = (name: string): string => known(name) ?? this.#source(name, region, purpose);
+    for (const node of nodes) {
+      const copies = this.#copyFor(node, region, rename);
+      for (const output of node.output) this.#memo.set(key(output), copies.get(output) ?? output);
+    }
+    return rename(tensor);
+  }
+
+  /** Copies a prologue node if any of its inputs is another one in this region. */
+  #copyFor(node: NodeProto, region: number, rename: (tensor: string) => string): ReadonlyMap<string, string> {
+    const { graph } = this.#decoder;
+    const [input = ''] = node.input;
+    if (SHAPE_ONLY.has(node.opType) && this.#activations.has(input)) {
+      const producer = graph.producer(input);
+      const home = producer === undefined ? 0 : this.regionOf(producer);
+      return home >= region
+        ? new Map()
+        : new Map([[node.output[0] ?? '', this.#shorterShape(node, input, region)]]);
+    }
+    return graph.inputsOf(node).every((name) => rename(name) === name)
+      ? new Map()
+      : this.#emit.copy(node, rename);
+  }
+
+  /** What the prologue starts from: graph inputs and constants. */
+  #source(name: string, region: number, purpose: Purpose): string {
+    if (name === ATTENTION_MASK) return this.mask(region);
+    if (name === POSITION_IDS) return purpose === 'rotation' ? this.#positions(region) : this.#places(region);
+    const layer = this.#decoder.layers.find(({ pastStates }) => pastStates.includes(name));
+    if (layer === undefined || this.regionOfLayer(layer.index) === region) return name;
+    return this.pastKey(region);
+  }
+
+  /** Shape of an activation from an earlier region, with this region's sequence length. */
+  #shorterShape(node: NodeProto, tensor: string, region: number): string {
+    const emit = this.#emit;
+    if (node.opType !== 'Shape' || this.#axes.of(tensor) !== 1) {
+      throw new FastvError(
+        'unsupported-decoder',
+        `${label(node)} looks across the cut in a way that is not understood`,
+        {
+          where: label(node),
+        },
+      );
+    }
+    const shape = emit.op('Shape', [tensor]);
+    const end = emit.ints(Number.MAX_SAFE_INTEGER);
+    const length = emit.reshape(this.sequenceLength(region), emit.ints(1));
+    const shorter = emit.concat(
+      [emit.slice(shape, emit.ints(0), emit.ints(1), 0), length, emit.slice(shape, emit.ints(2), end, 0)],
+      0,
+    );
+    const [from, to] = [intAttribute(node, 'start', 0), intAttribute(node, 'end', Number.MAX_SAFE_INTEGER)];
+    return from === 0 && to === Number.MAX_SAFE_INTEGER
+      ? shorter
+      : emit.slice(shorter, emit.ints(from), emit.ints(to), 0);
+  }
+
+  /** The kept tokens' own positions, with the axes of position_ids. */
+  #positions(region: number): string {
+    if (region === 0) return POSITION_IDS;
+    return this.#once(`positions ${region}`, () => {
+      const before = this.#positions(region - 1);
+      if (this.#decoder.positionAxes === 2) return this.gather(before, region);
+      // mRoPE: [3, batch, sequence].
+      const emit = this.#emit;
+      return emit.transpose(this.gather(emit.transpose(before, 1, 2, 0), region), 2, 0, 1);
+    });
+  }
+
+  /** The kept tokens' places in the kept sequence, with the axes of position_ids. */
+  #places(region: number): string {
+    return this.#once(`places ${region}`, () => {
+      const emit = this.#emit;
+      const past = emit.dim(this.pastKey(region), 2);
+      const places = emit.op('Add', [past, emit.range(this.sequenceLength(region))]);
+      return emit.op('Expand', [places, emit.op('Shape', [this.#positions(region)])]);
+    });
+  }
+
+  #keptIn(region: number): Kept {
+    const kept = this.#kept[region - 1];
+    if (kept === undefined) throw new RangeError(`region ${region} is not open`);
+    return kept;
+  }
+
+  #once(key: string, make: () => string): string {
+    const known = this.#memo.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    this.#memo.set(key, made);
+    return made;
+  }
+}

@@ -1,0 +1,193 @@
+// The rewrite: a decoder in, a decoder that runs FastV out. The model that is given is not changed, and its weights are
+// neither decoded nor copied.
+import { create } from '@bufbuild/protobuf';
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  OperatorSetIdProtoSchema,
+  ValueInfoProtoSchema,
+  type NodeProto,
+  type ValueInfoProto,
+} from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import {
+  allNames,
+  DataType,
+  Emitter,
+  GraphView,
+  MICROSOFT,
+  topologicalOrder,
+  type OnnxModel,
+} from '../onnx/index.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
+import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
+import { drop } from './drop.js';
+import { mask } from './mask.js';
+import { findStrategy } from './strategies/index.js';
+import type { Strategy } from './strategies/strategy.js';
+
+/** One place where tokens are pruned. */
+export interface Stage {
+  /** K: layers 0…K−1 see every token that is left, layer K and later ones only the kept ones. */
+  readonly layer: number;
+}
+
+export interface RewriteOptions {
+  /** Pruning stages with ascending K; plain FastV has one. */
+  readonly stages: readonly Stage[];
+  /** What ranks the image tokens. */
+  readonly strategy?: 'attention' | 'external' | (string & {});
+  /** `drop` (default) shortens the sequence; `mask` keeps it and hides the same tokens, to prove that both agree. */
+  readonly mode?: 'drop' | 'mask';
+}
+
+/** What was done, for people and for `--json`. */
+export interface RewriteReport {
+  readonly layers: number;
+  readonly stages: readonly { readonly layer: number; readonly after: string }[];
+  readonly strategy: string;
+  readonly mode: 'drop' | 'mask';
+  /** Nodes before and after. */
+  readonly nodes: { readonly before: number; readonly after: number };
+}
+
+/**
+ * Rewrites a decoder (docs/graph-contract.md says what the result promises).
+ * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
+ *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
+ */
+export function rewriteDecoder(
+  model: OnnxModel,
+  options: RewriteOptions,
+): { readonly model: OnnxModel; readonly report: RewriteReport } {
+  const strategy = findStrategy(options.strategy ?? 'attention');
+  const mode = options.mode ?? 'drop';
+  const decoder = recogniseDecoder(model);
+  const stages = options.stages.map(({ layer }) => layer);
+  checkStages(decoder, stages, strategy);
+
+  const emit = new Emitter(decoder.opset, allNames(model.graph));
+  const rewritten = (mode === 'mask' ? mask : drop)(decoder, emit, stages, strategy);
+  emit.nodes.push(identity(emit, rewritten.keptIndices));
+
+  const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], model);
+  const changed = new Set(rewritten.nodes.filter((node, i) => node !== decoder.graph.nodes[i]));
+  const moved = new Set([...changed].flatMap(({ output }) => output));
+  const graph = create(GraphProtoSchema, {
+    ...model.graph,
+    node: nodes,
+    initializer: [...model.graph.initializer, ...emit.initializers],
+    input: [
+      ...model.graph.input.map((info) => renameAxes(info, decoder, rewritten.axisSuffix)),
+      ...newInputs(strategy, stages),
+    ],
+    output: [
+      ...model.graph.output.map((info) => renameAxes(info, decoder, rewritten.axisSuffix)),
+      valueInfo(KEPT_INDICES, DataType.INT64, ['batch_size', 'kept_sequence_length']),
+    ],
+    // Shapes that were true before the cut: ONNX Runtime plans memory by the names of symbolic axes.
+    valueInfo: model.graph.valueInfo.filter(({ name }) => !moved.has(name)),
+  });
+  const opsetImport = model.opsetImport.some(({ domain }) => domain === MICROSOFT)
+    ? model.opsetImport
+    : [...model.opsetImport, create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n })];
+  const result = Object.assign(create(ModelProtoSchema), { ...model, opsetImport, graph }) as OnnxModel;
+  return {
+    model: result,
+    report: {
+      layers: decoder.layers.length,
+      stages: stages.map((layer) => ({
+        layer,
+        after: layer === 0 ? EMBEDS : attentionOf(decoder, layer - 1).output,
+      })),
+      strategy: strategy.name,
+      mode,
+      nodes: { before: model.graph.node.length, after: nodes.length },
+    },
+  };
+}
+
+/** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */
+function checkStages(decoder: Decoder, stages: readonly number[], strategy: Strategy): void {
+  const layers = decoder.layers.length;
+  const refuse = (message: string, hint: string): FastvError =>
+    new FastvError('invalid-option', message, { where: '--layer', hint });
+  if (stages.length === 0) throw refuse('no pruning stage is given', 'Give one, for example K = 2.');
+  for (const [i, k] of stages.entries()) {
+    if (!Number.isInteger(k) || k < 0 || k >= layers) {
+      throw refuse(
+        `K = ${k} is out of range: the decoder has ${layers} layers`,
+        `Choose K from 0 to ${layers - 1}.`,
+      );
+    }
+    if (k <= (stages[i - 1] ?? -1))
+      throw refuse('the stages are not in ascending order', 'Give each K once, lowest first.');
+    if (k === 0 && strategy.needsLayer) {
+      throw refuse(
+        `K = 0 leaves the strategy "${strategy.name}" no layer to look at`,
+        'Use "external", or K ≥ 1.',
+      );
+    }
+    if (k > 0) attentionOf(decoder, k - 1);
+  }
+}
+
+function newInputs(strategy: Strategy, stages: readonly number[]): ValueInfoProto[] {
+  const tokens = ['batch_size', 'sequence_length'];
+  return [
+    valueInfo(IMAGE_TOKEN_MASK, DataType.BOOL, tokens),
+    valueInfo(PRUNE_RATIO, DataType.FLOAT, [stages.length]),
+    ...(strategy.needsScores ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
+  ];
+}
+
+function identity(emit: Emitter, keptIndices: string): NodeProto {
+  emit.op('Identity', [keptIndices]);
+  const node = emit.nodes.pop();
+  if (node === undefined) throw new RangeError('the emitter is empty');
+  node.output = [KEPT_INDICES];
+  return node;
+}
+
+/** Nodes that an output needs, in topological order. */
+function onlyNeeded(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] {
+  const producers = new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  const needs = (node: NodeProto): readonly string[] => [...node.input, ...GraphView.captures(node)];
+  const needed = new Set<NodeProto>();
+  const stack = [...model.graph.output.map(({ name }) => name), KEPT_INDICES];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = producers.get(name);
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    stack.push(...needs(node));
+  }
+  return topologicalOrder(
+    nodes.filter((node) => needed.has(node)),
+    needs,
+  );
+}
+
+/** Gives the axes of a pruned layer's cache, and of the logits, names of their own. */
+function renameAxes(
+  info: ValueInfoProto,
+  decoder: Decoder,
+  suffix: (layer: number) => string,
+): ValueInfoProto {
+  const layer = decoder.layers.find(
+    ({ pastStates, presentStates }) => pastStates.includes(info.name) || presentStates.includes(info.name),
+  );
+  const last = decoder.layers.length - 1;
+  const added = layer !== undefined ? suffix(layer.index) : info.name === 'logits' ? suffix(last) : '';
+  const type = info.type?.value;
+  if (added === '' || type?.case !== 'tensorType') return info;
+  const dim = (type.value.shape?.dim ?? []).map((d, axis) =>
+    d.value.case === 'dimParam' && axis > 0
+      ? { value: { case: 'dimParam' as const, value: `${d.value.value}${added}` } }
+      : { value: d.value },
+  );
+  return create(ValueInfoProtoSchema, {
+    name: info.name,
+    docString: info.docString,
+    type: { value: { case: 'tensorType', value: { elemType: type.value.elemType, shape: { dim } } } },
+  });
+}
