@@ -90,11 +90,11 @@ interface Token {
   seen: boolean;
 }
 
-/** round-half-even(n·(1−R)); R comes as a decimal fraction, so the product is taken as one (2.4999999996 is 2.5). */
+/** round-half-even(n·(1−R)), in double arithmetic on R as it is written (15·(1−0.9) is then just below 1.5). */
 export function keepQuota(imageTokens: number, ratio: number): number {
-  const exact = Math.round(imageTokens * (1 - ratio) * 1e6) / 1e6;
-  const floor = Math.floor(exact);
-  if (exact - floor !== 0.5) return Math.round(exact);
+  const share = imageTokens * (1 - ratio);
+  const floor = Math.floor(share);
+  if (share - floor !== 0.5) return Math.round(share);
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
