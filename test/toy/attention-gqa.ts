@@ -23,7 +23,7 @@ export function emitGroupQueryAttention(
     padding: () => prologue.paddingBias(),
     causal: () => prologue.floatMask(layer),
   }[attention.bias]();
-  const cache = cacheNames(layer);
+  const cache = cacheNames(context);
   const window = layerWindow(config, layer);
   const inputs = [
     ...qkv,

@@ -24,7 +24,7 @@ export function emitMultiHeadAttention(
   };
   const output = `/model/layers.${layer}/attn/MultiHeadAttention/output_0`;
   if (attention.past === 'op') {
-    const cache = cacheNames(layer);
+    const cache = cacheNames(context);
     const key = emitRotary(context, k, config.kvHeads, '3d');
     return b.node(
       'MultiHeadAttention',

@@ -20,7 +20,7 @@ export function emitOnnxAttention(
     bool: () => prologue.boolMask(layer),
     is_causal: () => '',
   }[attention.mask]();
-  const cache = cacheNames(layer);
+  const cache = cacheNames(context);
   const output = `/model/layers.${layer}/attn/Attention/output_0`;
   const flat = attention.layout === '3d';
   const attributes = {

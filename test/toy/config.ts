@@ -103,6 +103,13 @@ export interface ToyConfig {
   readonly postNorms: boolean;
   readonly epsilon: number;
   readonly numLogitsToKeep: boolean;
+  /**
+   * What masks compare places with: the length of the past, the length of the attention mask less this call's, or
+   * position_ids (which then are places, so that rows can't be padded on the left).
+   */
+  readonly maskFrom: 'past' | 'attention-mask' | 'position-ids';
+  /** float32 inputs_embeds and logits (`embeds`), or float32 caches too (`all`), in a 16-bit graph. */
+  readonly io: 'same' | 'embeds' | 'all';
   /** The export handles left-padded rows. */
   readonly leftPadding: boolean;
   /** The kernel takes several new tokens on a past in batches of more than one row. */
@@ -146,6 +153,8 @@ const defaults: ToyConfig = {
   postNorms: false,
   epsilon: 1e-6,
   numLogitsToKeep: false,
+  maskFrom: 'past',
+  io: 'same',
   leftPadding: true,
   batchedTurns: true,
 };
@@ -170,6 +179,12 @@ export function layerTheta(config: ToyConfig, layer: number): number {
 
 export function attentionScale(config: ToyConfig): number {
   return config.scale ?? 1 / Math.sqrt(config.headDim);
+}
+
+/** Element type of a graph's inputs_embeds and logits, or of its caches. */
+export function ioType(config: ToyConfig, part: 'embeds' | 'caches'): FloatType {
+  if (config.io === 'all' || (config.io === 'embeds' && part === 'embeds')) return 'float32';
+  return config.dtype;
 }
 
 /** Width of a convolution layer's kernel, and of the state that it carries from call to call. */

@@ -6,11 +6,12 @@ import { emitGroupQueryAttention } from './attention-gqa.js';
 import { emitMultiHeadAttention } from './attention-mha.js';
 import { emitOnnxAttention } from './attention-onnx.js';
 import { GraphBuilder } from './builder.js';
-import { convKernel, layerKind, type ToyConfig } from './config.js';
+import { convKernel, ioType, layerKind, type ToyConfig } from './config.js';
 import { emitLinear } from './linear.js';
 import { emitConv, emitRecurrence } from './mixers.js';
 import { emitAddNorm, emitNorm } from './norm.js';
 import { Prologue } from './prologue.js';
+import { emitPresentCasts } from './qkv.js';
 import type { LayerContext } from './rotary.js';
 import { toyWeights, type AttentionWeights, type LayerWeights, type ToyWeights } from './weights.js';
 
@@ -25,8 +26,9 @@ export function toyDecoder(config: ToyConfig): ToyDecoder {
   const b = new GraphBuilder(config.opset, config.dtype);
   declareInputs(b, config);
   const prologue = new Prologue(b, config);
-  let residual = 'inputs_embeds';
   b.scope('model/layers.0');
+  const casts = ioType(config, 'embeds') !== config.dtype;
+  let residual = casts ? b.cast('inputs_embeds', config.dtype) : 'inputs_embeds';
   let x = '';
   weights.layers.forEach((layerWeights, layer) => {
     if (layer === 0) x = emitNorm(b, config, residual, 'layers.0.input_layernorm', layerWeights.inputNorm);
@@ -45,13 +47,15 @@ export function toyDecoder(config: ToyConfig): ToyDecoder {
     [x, residual] = emitAddNorm(b, config, residual, mlpDelta, nextNorm, nextWeight);
   });
   b.scope('lm_head');
-  emitLinear(b, config.numLogitsToKeep ? emitLastTokens(b, x) : x, weights.head, 'logits');
+  const last = config.numLogitsToKeep ? emitLastTokens(b, x) : x;
+  const logits = emitLinear(b, last, weights.head, casts ? undefined : 'logits');
+  if (casts) b.node('Cast', [logits], { to: { type: 'float32' } }, { outputs: ['logits'] });
   declareOutputs(b, config);
   return { config, weights, bytes: b.toBytes() };
 }
 
 function declareInputs(b: GraphBuilder, config: ToyConfig): void {
-  b.input('inputs_embeds', config.dtype, ['batch_size', 'sequence_length', config.hidden]);
+  b.input('inputs_embeds', ioType(config, 'embeds'), ['batch_size', 'sequence_length', config.hidden]);
   b.input('attention_mask', 'int64', ['batch_size', 'total_sequence_length']);
   const passed = config.attention.kind === 'gqa' && config.attention.positionInput;
   if (config.positions === 'input' || passed)
@@ -60,17 +64,21 @@ function declareInputs(b: GraphBuilder, config: ToyConfig): void {
   if (config.numLogitsToKeep) b.input('num_logits_to_keep', 'int64', []);
   for (let layer = 0; layer < config.layers; layer++) {
     for (const [name, shape] of stateShapes(config, layer, 'past_sequence_length')) {
-      b.input(name, config.dtype, shape);
+      b.input(name, ioType(config, 'caches'), shape);
     }
   }
 }
 
 function declareOutputs(b: GraphBuilder, config: ToyConfig): void {
   const rows = config.numLogitsToKeep ? 'num_logits_to_keep' : 'sequence_length';
-  b.output('logits', config.dtype, ['batch_size', rows, config.vocab]);
+  b.output('logits', ioType(config, 'embeds'), ['batch_size', rows, config.vocab]);
   for (let layer = 0; layer < config.layers; layer++) {
     for (const [name, shape] of stateShapes(config, layer, 'total_sequence_length')) {
-      b.output(name.replace('past_key_values', 'present').replace('past_', 'present_'), config.dtype, shape);
+      b.output(
+        name.replace('past_key_values', 'present').replace('past_', 'present_'),
+        ioType(config, 'caches'),
+        shape,
+      );
     }
   }
 }
@@ -93,6 +101,7 @@ function emitMixer(context: LayerContext, x: string, weights: LayerWeights): str
   switch (weights.mixer.kind) {
     case 'attention': {
       const heads = emitAttention(context, x, weights.mixer);
+      emitPresentCasts(context);
       return emitLinear(context.b, heads, weights.mixer.o);
     }
     case 'conv':

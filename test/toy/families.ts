@@ -135,6 +135,8 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
   'gqa int4': { ...builder, weights: 'int4' },
   'gqa dynamic uint8': { ...builder, weights: 'dynamic-uint8' },
   'gqa float16': { ...community, dtype: 'float16' },
+  'gqa float16, float32 embeddings': { ...community, dtype: 'float16', io: 'embeds', weights: 'int4' },
+  'gqa float16, float32 caches': { ...community, dtype: 'float16', io: 'all' },
   'gqa float16 int4': { ...builder, dtype: 'float16', weights: 'int4' },
 
   // MultiHeadAttention
@@ -163,6 +165,12 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
     kvHeads: 4,
     rotaryOp: 'microsoft',
     positions: 'range',
+  },
+  'mha mask by its length': {
+    attention: mha(),
+    kvHeads: 4,
+    rotaryOp: 'microsoft',
+    maskFrom: 'attention-mask',
   },
   'mha float16': { attention: mha(), kvHeads: 4, rotaryOp: 'microsoft', dtype: 'float16' },
 
@@ -217,6 +225,19 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
   'eager dynamic uint8': { ...torchscript, attention: decomposed(), weights: 'dynamic-uint8' },
   'eager dynamic int8': { ...torchscript, attention: decomposed(), weights: 'dynamic-int8' },
   'eager float16': { ...torchscript, attention: decomposed(), dtype: 'float16' },
+  'eager float16, float32 caches': { ...torchscript, attention: decomposed(), dtype: 'float16', io: 'all' },
+  'eager mask by its length': {
+    ...torchscript,
+    attention: decomposed(),
+    maskFrom: 'attention-mask',
+    window: gemmaWindow,
+  },
+  'eager mask by position_ids': {
+    ...torchscript,
+    attention: decomposed(),
+    maskFrom: 'position-ids',
+    leftPadding: false,
+  },
   'sdpa mha': { ...torchscript, attention: decomposed({ scale: 'both' }), kvHeads: 4 },
 
   // layers that are not all attention

@@ -76,12 +76,21 @@ export class Prologue {
       const padding = b.unsqueeze(b.cast('attention_mask', 'bool'), 1, 2);
       if (!causal) return padding;
       const range = (length: string): string => b.node('Range', [b.scalar(0), length, b.scalar(1)]);
-      const query = b.unsqueeze(b.node('Add', [range(this.sequence()), this.past()]), 1);
-      const key = b.unsqueeze(range(this.total()), 0);
+      const from = this.#config.maskFrom;
+      const total = from === 'past' ? this.total() : b.dim('attention_mask', 1);
+      // [S, 1], or [batch, 1, S, 1] from position_ids
+      const query = {
+        past: () => b.unsqueeze(b.node('Add', [range(this.sequence()), this.past()]), 1),
+        'attention-mask': () =>
+          b.unsqueeze(b.node('Range', [b.node('Sub', [total, this.sequence()]), total, b.scalar(1)]), 1),
+        'position-ids': () => b.unsqueeze('position_ids', 1, 3),
+      }[from]();
+      const key = b.unsqueeze(range(total), 0);
       const seen = b.node('LessOrEqual', [key, query]);
-      if (window === 0) return b.node('And', [b.unsqueeze(seen, 0, 1), padding]);
+      const plane = (mask: string): string => (from === 'position-ids' ? mask : b.unsqueeze(mask, 0, 1));
+      if (window === 0) return b.node('And', [plane(seen), padding]);
       const near = b.node('Less', [b.node('Sub', [query, key]), b.scalar(window)]);
-      return b.node('And', [b.unsqueeze(b.node('And', [seen, near]), 0, 1), padding]);
+      return b.node('And', [plane(b.node('And', [seen, near])), padding]);
     });
   }
 

@@ -1,5 +1,6 @@
 // q, k and v of an attention layer before rotation, and the KV cache's names.
 
+import { ioType } from './config.js';
 import { emitLinear } from './linear.js';
 import { emitNorm } from './norm.js';
 import type { LayerContext } from './rotary.js';
@@ -57,13 +58,26 @@ function emitHeadNorm(
   return b.reshape(normed, 0, -1, heads * config.headDim);
 }
 
-export function cacheNames(
-  layer: number,
-): Readonly<Record<'pastKey' | 'pastValue' | 'key' | 'value', string>> {
-  return {
-    pastKey: `past_key_values.${layer}.key`,
-    pastValue: `past_key_values.${layer}.value`,
-    key: `present.${layer}.key`,
-    value: `present.${layer}.value`,
+export type CacheNames = Readonly<Record<'pastKey' | 'pastValue' | 'key' | 'value', string>>;
+
+/** Names of a layer's past and present in the layer's own type: the graph's, or the other side of a Cast. */
+export function cacheNames({ b, config, layer }: LayerContext): CacheNames {
+  const casts = ioType(config, 'caches') !== config.dtype;
+  const past = (part: string): string => {
+    const name = `past_key_values.${layer}.${part}`;
+    return casts ? b.cast(name, config.dtype) : name;
   };
+  const present = (part: string): string =>
+    casts ? `/layers.${layer}/present/${part}` : `present.${layer}.${part}`;
+  return { pastKey: past('key'), pastValue: past('value'), key: present('key'), value: present('value') };
+}
+
+/** Casts a layer's present to the graph's type, if that is another one. */
+export function emitPresentCasts({ b, config, layer }: LayerContext): void {
+  const to = ioType(config, 'caches');
+  if (to === config.dtype) return;
+  for (const part of ['key', 'value']) {
+    const outputs = [`present.${layer}.${part}`];
+    b.node('Cast', [`/layers.${layer}/present/${part}`], { to: { type: to } }, { outputs });
+  }
 }

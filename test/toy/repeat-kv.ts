@@ -4,13 +4,6 @@
 import { cacheNames } from './qkv.js';
 import { splitHeads, type LayerContext } from './rotary.js';
 
-/** Appends this call's keys or values [batch, sequence, kvHeads·head] to the past: the layer's present, 4d. */
-export function emitConcatPast(context: LayerContext, x4d: string, part: 'key' | 'value'): string {
-  const names = cacheNames(context.layer);
-  const past = part === 'key' ? names.pastKey : names.pastValue;
-  return context.b.node('Concat', [past, x4d], { axis: { int: 2 } }, { outputs: [names[part]] });
-}
-
 /** [batch, kvHeads, T, head] → [batch, heads, T, head] by Unsqueeze, Expand and Reshape. */
 export function emitRepeatKv({ b, config }: LayerContext, x: string): string {
   const groups = config.heads / config.kvHeads;
@@ -26,6 +19,12 @@ export function emitOutsideCache(
   k4d: string,
   v3d: string,
 ): { readonly k: string; readonly v: string } {
-  const v4d = splitHeads(context, v3d, context.config.kvHeads);
-  return { k: emitConcatPast(context, k4d, 'key'), v: emitConcatPast(context, v4d, 'value') };
+  const { b, config } = context;
+  const names = cacheNames(context);
+  const append = (past: string, x: string, present: string): string =>
+    b.node('Concat', [past, x], { axis: { int: 2 } }, { outputs: [present] });
+  return {
+    k: append(names.pastKey, k4d, names.key),
+    v: append(names.pastValue, splitHeads(context, v3d, config.kvHeads), names.value),
+  };
 }

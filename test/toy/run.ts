@@ -2,7 +2,7 @@
 // caches and attention mask from call to call as Transformers.js does (the mask counts dropped tokens too).
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { convKernel, layerKind, type ToyConfig } from './config.js';
+import { convKernel, ioType, layerKind, type ToyConfig } from './config.js';
 import { fromHalfBits, toHalfBits, type FloatType } from './half.js';
 import { normals, seededRandom } from './random.js';
 import type { Row } from './rows.js';
@@ -103,7 +103,7 @@ export class Conversation {
       logits: splitLogits(
         output(outputs, 'logits'),
         padding,
-        config.dtype,
+        ioType(config, 'embeds'),
         (options.numLogitsToKeep ?? 0) > 0,
       ),
       kept: splitKept(outputs['kept_indices'], padding),
@@ -147,7 +147,7 @@ export class Conversation {
       0,
     );
     return {
-      inputs_embeds: floatTensor(config.dtype, flat, [batch, length, config.hidden]),
+      inputs_embeds: floatTensor(ioType(config, 'embeds'), flat, [batch, length, config.hidden]),
       attention_mask: int64(this.#mask.flat(), [batch, total]),
       position_ids: int64(positions, config.positions === 'mrope' ? [3, batch, length] : [batch, length]),
       num_logits_to_keep: int64([options.numLogitsToKeep ?? 0], []),
@@ -163,7 +163,7 @@ export class Conversation {
 function emptyStates(config: ToyConfig, batch: number): Record<string, Tensor> {
   const states: Record<string, Tensor> = {};
   const empty = (dims: readonly number[]): Tensor =>
-    floatTensor(config.dtype, new Float32Array(dims.reduce((a, b) => a * b, 1)), dims);
+    floatTensor(ioType(config, 'caches'), new Float32Array(dims.reduce((a, b) => a * b, 1)), dims);
   for (let layer = 0; layer < config.layers; layer++) {
     switch (layerKind(config, layer)) {
       case 'attention':
