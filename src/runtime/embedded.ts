@@ -1,0 +1,19 @@
+// The model that comes with the package: a small LLaVA, trained on this project's synthetic scenes.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FastvError } from '../errors.js';
+
+/** Its folder. */
+export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/scenes-llava', import.meta.url));
+
+/** Its folder, if it is there. @throws {FastvError} `io` if it is not */
+export function embeddedModel(): string {
+  if (!existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
+    throw new FastvError('io', 'the embedded model is missing from this installation', {
+      where: EMBEDDED_MODEL,
+      hint: 'Install the package again, or name a model with --model.',
+    });
+  }
+  return EMBEDDED_MODEL;
+}
