@@ -80,4 +80,23 @@ describe.each(exports)('%s', (name) => {
       }
     },
   );
+
+  test.each(goldens(name).map((golden) => [golden.K, golden.R, golden] as const))(
+    'masking computes what dropping does, K=%d R=%d',
+    async (k, ratio, golden) => {
+      const open = async (mode: 'drop' | 'mask'): Promise<Conversation> => {
+        const { model: rewritten } = rewriteDecoder(model, { stages: [{ layer: k }], mode });
+        return Conversation.open(rewritten, { externalData, headSize });
+      };
+      const dropped = await answer(await open('drop'), golden, ratio);
+      const masked = await answer(await open('mask'), golden, ratio);
+      for (const [i, given] of masked.entries()) {
+        const other = dropped[i];
+        if (other === undefined) throw new Error('one mode gave fewer answers');
+        expect(given.kept).toEqual(other.kept);
+        expect(maxDifference(lastLogits(given), lastLogits(other))).toBeLessThan(1e-4);
+      }
+      expect(new Set(masked.at(-1)?.cacheLengths).size).toBe(1);
+    },
+  );
 });

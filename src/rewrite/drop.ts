@@ -31,8 +31,7 @@ export function drop(
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
     const context = stageContext(decoder, emit, regions, stage, k, { imageTokenMask, scores });
-    const ratio = emit.gather(PRUNE_RATIO, emit.int(stage), 0);
-    const { indices } = select(emit, strategy.score(context), imageTokenMask, ratio);
+    const { indices } = select(emit, strategy.score(context), imageTokenMask, ratioOf(emit, stage));
     const region = stage + 1;
     regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
     imageTokenMask = regions.gather(imageTokenMask, region);
@@ -48,6 +47,11 @@ export function drop(
       return region === 0 ? '' : `_kept${region > 1 ? `_${region}` : ''}`;
     },
   };
+}
+
+/** R of a stage: float32 scalar. */
+export function ratioOf(emit: Emitter, stage: number): string {
+  return emit.gather(PRUNE_RATIO, emit.int(stage), 0);
 }
 
 /** Places in the flattened [batch · sequence] rows: int64 [batch, kept]. */
