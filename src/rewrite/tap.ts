@@ -96,7 +96,8 @@ function lastQuery(context: RowContext, heads: number, kvHeads: number): string 
     const bias = emit.slice(node.input[3] ?? '', emit.ints(0), emit.dim1(query, 2), 0);
     query = emit.op('Add', [query, bias]);
   }
-  if (core.rotation === 'in-op') {
+  // After an earlier cut the operator rotates no longer, and its query arrives rotated.
+  if (core.rotation === 'in-op' && intAttribute(node, 'do_rotary', 0) === 1) {
     query = rotate(emit, context.graph, core, query, emit.last(context.positions(), 1), heads);
   }
   return emit.reshape(query, emit.ints(0, kvHeads, heads / kvHeads, -1));

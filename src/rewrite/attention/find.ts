@@ -160,7 +160,8 @@ function operatorCore(
     output,
     fourAxes,
     heads,
-    kvHeads: kvHeads > 0 ? kvHeads : shape.kvHeads,
+    // Heads that are repeated before the operator are more than the cache has.
+    kvHeads: kvHeads > 0 && cacheInside ? kvHeads : (shape.kvHeads ?? kvHeads),
     headSize: shape.headSize ?? projectedHeadSize(graph, node, declared),
     rotation:
       kind === 'GroupQueryAttention' && intAttribute(node, 'do_rotary', 0) === 1 ? 'in-op' : 'outside',
