@@ -3,7 +3,7 @@
  * itself, from where they are streamed, if the network is allowed.
  */
 import { readdir } from 'node:fs/promises';
-import { extname, join, relative, sep } from 'node:path';
+import { dirname, extname, join, relative, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
 import { READERS } from './read.js';
@@ -19,7 +19,10 @@ export interface ResolveOptions extends RemoteOptions {
 
 /** A file that could be opened. */
 export interface Listed {
+  /** In the repository, with slashes. */
   readonly path: string;
+  /** The folder that it is in, if it is on disk: paths of images in it begin there. */
+  readonly folder?: string;
   open(): Promise<DataFile>;
 }
 
@@ -128,7 +131,11 @@ async function listFolder(folder: string): Promise<Listed[]> {
       .filter((e) => e.isFile() && isData(e.name))
       .map((e) => {
         const path = join(e.parentPath, e.name);
-        return { path: relative(folder, path).split(sep).join('/'), open: () => localFile(path) };
+        return {
+          path: relative(folder, path).split(sep).join('/'),
+          folder: dirname(path),
+          open: () => localFile(path),
+        };
       })
       .filter((e) => !e.path.split('/').some((part) => part.startsWith('.')));
   } catch (error) {

@@ -1,0 +1,81 @@
+/** The built-in tasks and groups of them, by name. */
+import { FastvError } from '../../errors.js';
+import { aOkvqa } from './a-okvqa.js';
+import { aOkvqaDirect } from './a-okvqa-direct.js';
+import { ai2d } from './ai2d.js';
+import { cocoCaptions } from './coco-captions.js';
+import { flickr30k } from './flickr30k.js';
+import { gqa } from './gqa.js';
+import { mmbench } from './mmbench.js';
+import { mme } from './mme.js';
+import { mmmu } from './mmmu.js';
+import { msrvttQa } from './msrvtt-qa.js';
+import { msvdQa } from './msvd-qa.js';
+import { nocaps } from './nocaps.js';
+import { ocrVqa } from './ocr-vqa.js';
+import { pcaBench } from './pca-bench.js';
+import { pope } from './pope.js';
+import { scienceqaImg } from './scienceqa-img.js';
+import { seedBench } from './seed-bench.js';
+import { textvqa } from './textvqa.js';
+import { tgifQa } from './tgif-qa.js';
+import { vqav2 } from './vqav2.js';
+import { SCENE_GROUPS, SCENE_TASKS } from './scenes.js';
+import type { Task } from './task.js';
+
+/** Every built-in task. */
+export const TASKS: ReadonlyMap<string, Task> = new Map(
+  [
+    ...SCENE_TASKS,
+    nocaps,
+    flickr30k,
+    cocoCaptions,
+    aOkvqa,
+    aOkvqaDirect,
+    mmmu,
+    ocrVqa,
+    pcaBench,
+    vqav2,
+    gqa,
+    textvqa,
+    scienceqaImg,
+    ai2d,
+    seedBench,
+    pope,
+    mme,
+    mmbench,
+    tgifQa,
+    msvdQa,
+    msrvttQa,
+  ].map((task) => [task.name, task]),
+);
+
+/** Names that stand for several tasks. */
+export const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  ...SCENE_GROUPS,
+  /** What Table 1 of the FastV paper is about. */
+  'fastv-table-1': ['nocaps', 'flickr30k', 'a-okvqa', 'mmmu'],
+  captions: ['nocaps', 'flickr30k', 'coco-captions'],
+  'video-qa': ['tgif-qa', 'msvd-qa', 'msrvtt-qa'],
+};
+
+/**
+ * The tasks that names stand for, in order, each once.
+ * @throws FastvError `invalid-option` for a name that is neither a task nor a group
+ */
+export function findTasks(names: readonly string[], own: readonly Task[] = []): readonly Task[] {
+  const found = new Map<string, Task>();
+  for (const name of names) {
+    for (const one of GROUPS[name] ?? [name]) {
+      const task = own.find((t) => t.name === one) ?? TASKS.get(one);
+      if (task === undefined) {
+        throw new FastvError('invalid-option', `no task is named ${JSON.stringify(name.slice(0, 100))}`, {
+          where: '--tasks',
+          hint: `tasks: ${[...TASKS.keys()].join(', ')}; groups: ${Object.keys(GROUPS).join(', ')}`,
+        });
+      }
+      found.set(one, task);
+    }
+  }
+  return [...found.values()];
+}

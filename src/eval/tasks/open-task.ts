@@ -1,0 +1,205 @@
+/** Opens a task: its samples one after the other, from wherever its data are. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FastvError } from '../../errors.js';
+import { loadAtlas } from '../../scenes/atlas.js';
+import { makeItem } from '../../scenes/dataset.js';
+import { renderScene } from '../../scenes/render.js';
+import { IMAGE_SIZE } from '../../scenes/scene.js';
+import { resolveRepository, resolveSplit, type Listed, type ResolveOptions } from '../datasets/hub.js';
+import { decode, imageBytes, picture } from '../datasets/picture.js';
+import { readRows } from '../datasets/read.js';
+import { field, rowError, textField, type Row } from '../datasets/row.js';
+import { samplesOf, type ImageById, type Sample, type SampleContext } from './sample.js';
+import type { Task } from './task.js';
+
+export interface OpenOptions extends ResolveOptions {
+  /** Where paths of images and names of videos begin; by default the dataset's own folder. */
+  readonly imageFolder?: string;
+  /** Called for a row that cannot be used; if it returns, reading goes on, if it throws, it stops. */
+  readonly onBadRow?: (error: FastvError) => void;
+}
+
+/** A task whose samples can be read. Close it when no sample's images are needed any more. */
+export interface OpenTask {
+  readonly task: Task;
+  samples(): AsyncGenerator<Sample>;
+  close(): Promise<void>;
+}
+
+/**
+ * Finds a task's data.
+ * @throws FastvError `io` if they are nowhere; reading throws `invalid-input` for a bad row unless `onBadRow` takes it
+ */
+export function openTask(task: Task, options: OpenOptions = {}): OpenTask {
+  const cleanups: (() => Promise<void>)[] = [];
+  const onBadRow =
+    options.onBadRow ??
+    ((error: FastvError) => {
+      throw error;
+    });
+  return {
+    task,
+    samples: () =>
+      task.data.kind === 'scenes' ? sceneSamples(task) : rowSamples(task, options, onBadRow, cleanups),
+    async close() {
+      for (const cleanup of cleanups.splice(0)) await cleanup();
+    },
+  };
+}
+
+/** Scenes have no end: an item's index is all that it needs. */
+async function* sceneSamples(task: Task): AsyncGenerator<Sample> {
+  if (task.data.kind !== 'scenes') return;
+  const { split, family } = task.data;
+  const atlas = loadAtlas();
+  for (let index = 0; ; index++) {
+    const item = makeItem(split, family, index, atlas);
+    const row: Row = { file: `scenes/${split}/${family}`, index, fields: { ...item } };
+    const [sample] = samplesOf(task, row, item.id);
+    if (sample === undefined) continue;
+    const images = (): Promise<ReturnType<typeof picture>[]> =>
+      Promise.resolve(item.scenes.map((scene) => picture(IMAGE_SIZE, IMAGE_SIZE, renderScene(scene, atlas))));
+    yield { ...sample, images };
+    await Promise.resolve();
+  }
+}
+
+async function* rowSamples(
+  task: Task,
+  options: OpenOptions,
+  onBadRow: (error: FastvError) => void,
+  cleanups: (() => Promise<void>)[],
+): AsyncGenerator<Sample> {
+  const { imageFolder } = options;
+  const context: SampleContext = {
+    ...(imageFolder === undefined ? {} : { imageFolder }),
+    ...joined(task, options, cleanups),
+  };
+  for await (const { row, id, folder } of rows(task, options, onBadRow)) {
+    try {
+      const place = folder === undefined || imageFolder !== undefined ? {} : { imageFolder: folder };
+      yield* samplesOf(task, row, id, { ...context, ...place });
+    } catch (error) {
+      if (!(error instanceof FastvError)) throw error;
+      onBadRow(error);
+    }
+  }
+}
+
+interface PlacedRow {
+  readonly row: Row;
+  readonly id: string;
+  readonly folder?: string;
+}
+
+/** A task's rows with their ids, in the order of its files. */
+async function* rows(
+  task: Task,
+  options: OpenOptions,
+  onBadRow: (error: FastvError) => void,
+): AsyncGenerator<PlacedRow> {
+  const { data } = task;
+  if (data.kind === 'annotations') {
+    yield* annotated(data, options, onBadRow);
+    return;
+  }
+  if (data.kind !== 'repository') return;
+  const configs = data.config === undefined ? [null] : [data.config].flat();
+  for (const config of configs) {
+    for (const listed of await resolveSplit(data.repository, config, data.split, options)) {
+      yield* rowsOfFile(listed, onBadRow);
+    }
+  }
+}
+
+async function* rowsOfFile(listed: Listed, onBadRow: (error: FastvError) => void): AsyncGenerator<PlacedRow> {
+  try {
+    const file = await listed.open();
+    for await (const row of readRows(file)) {
+      if (row instanceof FastvError) onBadRow(row);
+      else
+        yield {
+          row,
+          id: `${listed.path}:${row.index}`,
+          ...(listed.folder === undefined ? {} : { folder: listed.folder }),
+        };
+    }
+  } catch (error) {
+    // a file that breaks off is one bad row, so to say: with skip, the next file is read
+    if (!(error instanceof FastvError) || error.code !== 'invalid-input') throw error;
+    onBadRow(error);
+  }
+}
+
+async function* annotated(
+  data: Extract<Task['data'], { kind: 'annotations' }>,
+  options: OpenOptions,
+  onBadRow: (error: FastvError) => void,
+): AsyncGenerator<PlacedRow> {
+  const files = await resolveRepository(data.repository, options);
+  const named = (name: string): Listed => {
+    const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
+    if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: data.repository });
+    return found;
+  };
+  const answers = new Map<string, Row>();
+  for await (const { row } of rowsOfFile(named(data.answers), onBadRow)) {
+    try {
+      answers.set(textField(row, data.on), row);
+    } catch (error) {
+      if (!(error instanceof FastvError)) throw error;
+      onBadRow(error);
+    }
+  }
+  for await (const placed of rowsOfFile(named(data.questions), onBadRow)) {
+    const { row } = placed;
+    const key = field(row, data.on);
+    const answer = answers.get(String(key));
+    if (answer === undefined) onBadRow(rowError(row, data.on, `no answer in ${data.answers} has this id`));
+    else yield { ...placed, row: { ...row, fields: { ...answer.fields, ...row.fields } } };
+  }
+}
+
+/** Images of another subset: they are put into a temporary folder when the first one is needed. */
+function joined(
+  task: Task,
+  options: OpenOptions,
+  cleanups: (() => Promise<void>)[],
+): { imageById?: ImageById } {
+  if (task.data.kind !== 'repository' || task.data.imagesFrom === undefined) return {};
+  const { repository, imagesFrom } = task.data;
+  const nameOf = (id: string): string => createHash('sha256').update(id).digest('hex');
+  const fill = async (): Promise<{ folder: string; ids: Set<string> }> => {
+    const folder = await mkdtemp(join(tmpdir(), 'fastv-images-'));
+    cleanups.push(() => rm(folder, { recursive: true, force: true }));
+    const ids = new Set<string>();
+    for (const listed of await resolveSplit(repository, imagesFrom.config, imagesFrom.split, options)) {
+      for await (const row of readRows(await listed.open())) {
+        if (row instanceof FastvError) continue; // its absence is noticed where it is needed
+        const id = textField(row, imagesFrom.id);
+        await writeFile(
+          join(folder, nameOf(id)),
+          await imageBytes(row, imagesFrom.image, field(row, imagesFrom.image)),
+        );
+        ids.add(id);
+      }
+    }
+    return { folder, ids };
+  };
+  let filled: ReturnType<typeof fill> | undefined;
+  return {
+    async imageById(row, id) {
+      const { folder, ids } = await (filled ??= fill());
+      if (!ids.has(id))
+        throw rowError(
+          row,
+          imagesFrom.key,
+          `no image in ${imagesFrom.config} has the id ${id.slice(0, 100)}`,
+        );
+      return decode(row, imagesFrom.image, await readFile(join(folder, nameOf(id))));
+    },
+  };
+}

@@ -1,0 +1,182 @@
+/** A sample: one question of a task, ready to be asked. Its images are decoded only when they are needed. */
+import { renderPrompt, letteredChoices } from './prompt.js';
+import type { Task } from './task.js';
+import { readPicture, type Picture } from '../datasets/picture.js';
+import {
+  field,
+  integerField,
+  listField,
+  optionalText,
+  rowError,
+  textField,
+  textListField,
+  whereOf,
+  type Row,
+} from '../datasets/row.js';
+import { readFrames } from '../datasets/video.js';
+import { normalizeText } from '../metrics/exact-match.js';
+import { letter } from '../metrics/multiple-choice.js';
+
+export interface Sample {
+  readonly task: string;
+  /** Unique in its task, and the same whenever the task is read. */
+  readonly id: string;
+  readonly prompt: string;
+  /** The choices, or null for an open question. */
+  readonly choices: readonly string[] | null;
+  /** Right answers as text. */
+  readonly answers: readonly string[];
+  /** The right choice's position, or null. */
+  readonly answerIndex: number | null;
+  readonly category: string | null;
+  readonly group: string | null;
+  readonly maxTokens: number;
+  /** Where it comes from, for messages. */
+  readonly where: string;
+  /** Decodes its images. @throws FastvError naming file, row and field */
+  images(): Promise<readonly Picture[]>;
+}
+
+/** Fetches an image that lies elsewhere, by its id. */
+export type ImageById = (row: Row, id: string) => Promise<Picture>;
+
+export interface SampleContext {
+  /** Where paths of images and names of videos begin. */
+  readonly imageFolder?: string;
+  readonly imageById?: ImageById;
+}
+
+/**
+ * The samples of a row: one, or one for each item of the fields to explode; none if the row is not wanted.
+ * @param id of the row, unique in the task
+ * @throws FastvError `invalid-input` naming file, row and field
+ */
+export function samplesOf(task: Task, row: Row, id: string, context: SampleContext = {}): readonly Sample[] {
+  for (const [name, wanted] of Object.entries(task.where ?? {})) {
+    if (optionalText(row, name) !== wanted) return [];
+  }
+  const lists = (task.explode ?? []).map((name) => ({ name, items: listField(row, name) }));
+  const [first] = lists;
+  if (first === undefined) return [sampleOf(task, row, id, context)];
+  const uneven = lists.find((l) => l.items.length !== first.items.length);
+  if (uneven !== undefined) {
+    throw rowError(
+      row,
+      uneven.name,
+      `${uneven.items.length} items, but ${first.items.length} in ${first.name}`,
+    );
+  }
+  return first.items.map((_, i) => {
+    const fields = { ...row.fields, ...Object.fromEntries(lists.map((l) => [l.name, l.items[i]])) };
+    return sampleOf(task, { ...row, fields }, `${id}.${i}`, context);
+  });
+}
+
+function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sample {
+  const choices = choicesOf(task, row);
+  const lookup = (name: string): string | null =>
+    name === 'choices' ? (choices === null ? null : letteredChoices(choices)) : optionalText(row, name);
+  const prompt = renderPrompt(task.prompt, lookup, task.remove);
+  if (prompt === '') throw rowError(row, undefined, 'the prompt is empty');
+  return {
+    task: task.name,
+    id,
+    prompt,
+    choices,
+    ...answersOf(task, row, choices),
+    category: task.category === undefined ? null : optionalText(row, task.category),
+    group: task.group === undefined ? null : textField(row, task.group),
+    maxTokens: task.maxTokens,
+    where: whereOf(row),
+    images: () => imagesOf(task, row, context),
+  };
+}
+
+function choicesOf(task: Task, row: Row): readonly string[] | null {
+  if (task.choices === undefined) return null;
+  if ('list' in task.choices) {
+    const choices = textListField(row, task.choices.list);
+    if (choices.length > 26) throw rowError(row, task.choices.list, 'there are more than 26 choices');
+    // an empty list is an open question among closed ones, as MMMU has them
+    return choices.length === 0 ? null : choices;
+  }
+  const texts = task.choices.fields.map((name) => optionalText(row, name));
+  const last = texts.findLastIndex((t) => t !== null);
+  if (last < 1) throw rowError(row, task.choices.fields.join(', '), 'at least two choices are needed');
+  return texts.slice(0, last + 1).map((text, i) => {
+    if (text === null)
+      throw rowError(row, 'fields' in (task.choices ?? {}) ? letter(i) : undefined, 'a choice is empty');
+    return text;
+  });
+}
+
+function answersOf(
+  task: Task,
+  row: Row,
+  choices: readonly string[] | null,
+): { answers: readonly string[]; answerIndex: number | null } {
+  const { answer } = task;
+  if ('field' in answer) {
+    const answers =
+      answer.all === true ? textListField(row, answer.field, answer.item) : [textField(row, answer.field)];
+    if (answers.length === 0) throw rowError(row, answer.field, 'there is no answer');
+    return { answers, answerIndex: null };
+  }
+  const { choice: name } = answer;
+  if (choices === null) {
+    const value = field(row, name);
+    const several = Array.isArray(value) || (typeof value === 'string' && value.startsWith('['));
+    return { answers: several ? textListField(row, name) : [textField(row, name)], answerIndex: null };
+  }
+  const index = choiceIndex(row, name, answer.as, choices);
+  const right = choices[index];
+  if (right === undefined) {
+    const text = textField(row, name).slice(0, 40);
+    throw rowError(row, name, `the answer ${JSON.stringify(text)} is none of the ${choices.length} choices`);
+  }
+  return { answers: [right], answerIndex: index };
+}
+
+function choiceIndex(
+  row: Row,
+  name: string,
+  as: 'index' | 'letter' | 'text',
+  choices: readonly string[],
+): number {
+  if (as === 'index') return integerField(row, name);
+  const text = textField(row, name).trim();
+  if (as === 'text') return choices.findIndex((c) => normalizeText(c) === normalizeText(text));
+  return /^[A-Za-z]$/.test(text) ? text.toUpperCase().charCodeAt(0) - 65 : -1;
+}
+
+async function imagesOf(
+  task: Task,
+  row: Row,
+  { imageFolder, imageById }: SampleContext,
+): Promise<readonly Picture[]> {
+  const { images, data } = task;
+  if ('video' in images) {
+    return readFrames(row, images.video, textField(row, images.video), images.frames, imageFolder);
+  }
+  if (data.kind === 'repository' && data.imagesFrom !== undefined && imageById !== undefined) {
+    return [await imageById(row, textField(row, data.imagesFrom.key))];
+  }
+  const pictures: Picture[] = [];
+  for (const name of images.fields) {
+    const value = field(row, name);
+    if (value === null || isEmptyImage(value)) continue;
+    const several = Array.isArray(value) ? (value as unknown[]) : [value];
+    for (const [i, one] of several.entries()) {
+      pictures.push(await readPicture(row, several.length > 1 ? `${name}[${i}]` : name, one, imageFolder));
+    }
+  }
+  if (pictures.length === 0) throw rowError(row, images.fields.join(', '), 'there is no image');
+  return pictures;
+}
+
+/** A hole in a column of images reads as {bytes: null, path: null} in some files. */
+function isEmptyImage(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('bytes' in value)) return false;
+  const { bytes, path } = value as { bytes: unknown; path?: unknown };
+  return (bytes ?? null) === null && (path ?? null) === null;
+}

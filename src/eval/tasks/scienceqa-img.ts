@@ -1,0 +1,17 @@
+import { LETTER_ANSWER, type Task } from './task.js';
+
+/** School science questions with an image. Lu et al., "Learn to explain: multimodal reasoning via thought chains for science question answering" (2022). */
+export const scienceqaImg: Task = {
+  name: 'scienceqa-img',
+  about: 'school science questions with an image',
+  source:
+    'Lu et al., "Learn to explain: multimodal reasoning via thought chains for science question answering" (2022)',
+  data: { kind: 'repository', repository: 'lmms-lab/ScienceQA', config: 'ScienceQA-IMG', split: 'test' },
+  images: { fields: ['image'] },
+  prompt: ['Context: {hint}', '{question}', '{choices}', LETTER_ANSWER],
+  choices: { list: 'choices' },
+  answer: { choice: 'answer', as: 'index' },
+  metric: 'multiple-choice',
+  category: 'subject',
+  maxTokens: 16,
+};

@@ -1,0 +1,109 @@
+/**
+ * What a task is: a small declarative record that says where its questions are, how they are asked and
+ * how answers are scored. Built-in tasks are one file each beside this one; `parse-task.ts` reads a
+ * user's own from JSON, in the same form.
+ */
+import type { Split } from '../../scenes/dataset.js';
+import type { Family } from '../../scenes/question.js';
+
+/** Where a task's rows come from. */
+export type DataSource =
+  /** Our scenes, drawn when they are asked for. */
+  | { readonly kind: 'scenes'; readonly split: Split; readonly family: Family }
+  /** A dataset as published on the hub: files named `<config>/<split>-*.parquet` (or Arrow, JSON Lines, JSON). */
+  | {
+      readonly kind: 'repository';
+      readonly repository: string;
+      /** The subset; several are read one after the other. */
+      readonly config?: string | readonly string[];
+      readonly split: string;
+      /** Images that lie in another subset, found by an id. */
+      readonly imagesFrom?: {
+        readonly config: string;
+        readonly split: string;
+        /** The id in a question's row, and in an image's row. */
+        readonly key: string;
+        readonly id: string;
+        readonly image: string;
+      };
+    }
+  /** Questions and answers in two JSON files, joined by an id: how the video benchmarks come. */
+  | {
+      readonly kind: 'annotations';
+      readonly repository: string;
+      readonly questions: string;
+      readonly answers: string;
+      readonly on: string;
+    };
+
+/** Where a row's images are. Fields that are empty are passed over; fields may hold lists of images. */
+export type ImageSource =
+  | { readonly fields: readonly string[] }
+  /** The name of a video, of which so many frames are shown. */
+  | { readonly video: string; readonly frames: number };
+
+/** A row's choices, where it has any. */
+export type ChoiceSource =
+  /** A field that is a list. */
+  | { readonly list: string }
+  /** Fields that each hold a choice; empty ones at the end do not count. */
+  | { readonly fields: readonly string[] };
+
+/** A row's right answers. */
+export type AnswerSource =
+  /** A text, or with `all` a list of texts; `item` picks a field of each where they are records. */
+  | { readonly field: string; readonly all?: boolean; readonly item?: string }
+  /** The right choice, by its position from 0, its letter or its text. */
+  | { readonly choice: string; readonly as: 'index' | 'letter' | 'text' };
+
+/**
+ * How answers are scored.
+ * - `exact-match`, `anls`: against any of the answers
+ * - `vqa`, `vqa-always`: VQA accuracy, normalised as VQAv2 does or as TextVQA does
+ * - `multiple-choice`: the right choice (rows without choices: exact match)
+ * - `caption`: CIDEr first, BLEU and ROUGE-L besides
+ * - `pope`: F1 of yes, accuracy and the rest besides
+ * - `mme`: perception and cognition
+ */
+export type MetricName =
+  'exact-match' | 'anls' | 'vqa' | 'vqa-always' | 'multiple-choice' | 'caption' | 'pope' | 'mme';
+
+export const METRIC_NAMES: readonly MetricName[] = [
+  ...(['exact-match', 'anls', 'vqa', 'vqa-always', 'multiple-choice', 'caption', 'pope', 'mme'] as const),
+];
+
+/** A task. */
+export interface Task {
+  readonly name: string;
+  /** One line: what it asks. */
+  readonly about: string;
+  /** The paper it is from. */
+  readonly source: string;
+  readonly data: DataSource;
+  /** Only rows whose fields have these values. */
+  readonly where?: Readonly<Record<string, string>>;
+  /** List fields of equal length: a row is one sample an item. */
+  readonly explode?: readonly string[];
+  readonly images: ImageSource;
+  /**
+   * The prompt's lines. `{field}` stands for a field, `{choices}` for the lettered choices; a line whose
+   * field is empty is left out. `{?x}` or `{!x}` at its start keeps a line only if x is there, or is not.
+   */
+  readonly prompt: readonly string[];
+  /** Pieces that are taken out of what fields bring into the prompt. */
+  readonly remove?: readonly string[];
+  readonly choices?: ChoiceSource;
+  readonly answer: AnswerSource;
+  readonly metric: MetricName;
+  /** A field by which scores are also given separately. */
+  readonly category?: string;
+  /** A field that two rows about one image share (MME). */
+  readonly group?: string;
+  /** Tokens of an answer at most. */
+  readonly maxTokens: number;
+}
+
+/** Lines that the published evaluations of LLaVA end their prompts with. */
+export const SHORT_ANSWER = 'Answer the question using a single word or phrase.';
+export const LETTER_ANSWER = "Answer with the option's letter from the given choices directly.";
+export const CAPTION = 'Provide a one-sentence caption for the provided image.';
