@@ -3,6 +3,9 @@ import { Command, CommanderError } from 'commander';
 import { FastvError } from '../errors.js';
 import { version } from '../version.js';
 import { costCommand } from './cost.js';
+import { quantizeCommand } from './quantize.js';
+import { inspectCommand } from './inspect.js';
+import { rewriteCommand } from './rewrite.js';
 import { scenesCommand } from './scenes.js';
 
 /** Exit codes: 0 ok, 1 refused input, 2 usage. */
@@ -14,7 +17,7 @@ export function program(): Command {
     .description('FastV for ONNX: prune image tokens inside vision-language models')
     .version(version)
     .showHelpAfterError('(add --help for the options)');
-  for (const command of [costCommand(), scenesCommand()]) root.addCommand(command);
+  for (const command of [costCommand(), quantizeCommand(), scenesCommand()]) root.addCommand(command);
   return root;
 }
 

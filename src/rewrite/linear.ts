@@ -17,6 +17,8 @@ export interface LinearLayer {
   readonly weight: TensorProto;
   /** Which of the node's inputs is the activation. */
   readonly activation: string;
+  /** The element type in which the node takes the weight: the initialiser's own, or what it is cast to. */
+  readonly elementType: number;
   /** Whether the initialiser is laid out [outFeatures, inFeatures]. */
   readonly transposed: boolean;
 }
@@ -48,13 +50,13 @@ export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | und
   if (activation === undefined || source === undefined) return undefined;
   const found = constantWeight(view, source);
   if (found === undefined) return undefined;
-  const { weight } = found;
+  const { weight, elementType } = found;
 
   if (node.opType === 'MatMulNBits' || node.opType === 'MatMulBnb4') {
     const inFeatures = intAttribute(node, 'K', 0);
     const outFeatures = intAttribute(node, 'N', 0);
     if (!(inFeatures > 0 && outFeatures > 0)) return undefined;
-    return { node, inFeatures, outFeatures, weight, activation, transposed: true };
+    return { node, inFeatures, outFeatures, weight, activation, elementType, transposed: true };
   }
   const [rows, columns] = weight.dims;
   if (weight.dims.length !== 2 || rows === undefined || columns === undefined) return undefined;
@@ -63,19 +65,20 @@ export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | und
   const [inFeatures, outFeatures] = transposed
     ? [Number(columns), Number(rows)]
     : [Number(rows), Number(columns)];
-  return { node, inFeatures, outFeatures, weight, activation, transposed };
+  return { node, inFeatures, outFeatures, weight, activation, elementType, transposed };
 }
 
 /** Follows a weight back to its initialiser, through what only changes its layout or its number format. */
 function constantWeight(
   view: GraphView,
   name: string,
-): { weight: TensorProto; transposed: boolean } | undefined {
+): Pick<LinearLayer, 'weight' | 'transposed' | 'elementType'> | undefined {
   let transposed = false;
+  let elementType: number | undefined;
   let tensor = name;
   for (;;) {
     const weight = view.initializers.get(tensor);
-    if (weight !== undefined) return { weight, transposed };
+    if (weight !== undefined) return { weight, transposed, elementType: elementType ?? weight.dataType };
     const node = view.producer(tensor);
     const input = node?.input[0];
     if (node === undefined || input === undefined) return undefined;
@@ -87,6 +90,8 @@ function constantWeight(
         break;
       }
       case 'Cast':
+        elementType ??= intAttribute(node, 'to', 0);
+        break;
       case 'Identity':
       case 'DequantizeLinear':
         break;

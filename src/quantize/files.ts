@@ -1,0 +1,165 @@
+// Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { TensorProto_DataLocation, type TensorProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import { checkLocation } from '../onnx/external.js';
+import { decodeModel } from '../onnx/read.js';
+import { encodeModel } from '../onnx/write.js';
+import { DataFile } from './data-file.js';
+import { quantize, type Quantized, type QuantizeOptions } from './quantize.js';
+import { bytesAsSource, type ByteSource } from './source.js';
+
+/** What {@link quantizeFile} did. */
+export interface QuantizedFile extends Omit<Quantized, 'model'> {
+  /** The graph file and its data file. */
+  readonly files: readonly string[];
+  /** Bytes of the model with all its data files, before and after. */
+  readonly bytes: { readonly before: number; readonly after: number };
+}
+
+/**
+ * Quantises `input` into `output` and `output`.data.
+ * @throws {FastvError} `invalid-option` if output and input are the same file, `external-data` if weights are missing
+ */
+export function quantizeFile(input: string, output: string, options: QuantizeOptions): QuantizedFile {
+  if (resolve(input) === resolve(output) || (existsSync(output) && sameFile(input, output))) {
+    throw new FastvError('invalid-option', 'the model cannot be quantised in place', {
+      where: output,
+      hint: 'choose another file for -o',
+    });
+  }
+  const model = decodeModel(readFileSync(input), input);
+  const weights = new ExternalFiles(dirname(input));
+  const dataName = `${basename(output)}.data`;
+  const data = join(dirname(output), dataName);
+  const [graphPart, dataPart] = [`${output}.part`, `${data}.part`];
+  try {
+    const file = openSync(dataPart, 'w');
+    const writer = new DataFile(dataName, (bytes) => {
+      writeAll(file, bytes);
+    });
+    let result: Quantized;
+    try {
+      result = quantize(model, (tensor) => weights.source(tensor), writer, options);
+    } finally {
+      closeSync(file);
+    }
+    const graph = openSync(graphPart, 'w');
+    try {
+      for (const chunk of encodeModel(result.model)) writeAll(graph, chunk);
+    } finally {
+      closeSync(graph);
+    }
+    const before = statSync(input).size + weights.bytes;
+    const after = statSync(graphPart).size + writer.length;
+    renameSync(dataPart, data);
+    renameSync(graphPart, output);
+    const { layers, recentred } = result;
+    return { layers, recentred, files: [output, data], bytes: { before, after } };
+  } finally {
+    weights.close();
+    for (const part of [graphPart, dataPart]) rmSync(part, { force: true });
+  }
+}
+
+/** The data files of a model, open as long as they are needed. */
+class ExternalFiles {
+  readonly #folder: string;
+  readonly #open = new Map<string, { file: number; size: number }>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Bytes of all files that were read from. */
+  get bytes(): number {
+    return [...this.#open.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  source(tensor: TensorProto): ByteSource {
+    if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL) {
+      return bytesAsSource(tensor.rawData.length > 0 ? tensor.rawData : bytesOfFloats(tensor));
+    }
+    const entry = (key: string): string | undefined =>
+      tensor.externalData.find((pair) => pair.key === key)?.value;
+    const location = entry('location') ?? '';
+    checkLocation(location, tensor.name);
+    const { file, size } = this.#file(location);
+    const start = Number(entry('offset') ?? 0);
+    const length = Number(entry('length') ?? size - start);
+    if (
+      !(Number.isSafeInteger(start) && Number.isSafeInteger(length)) ||
+      length < 0 ||
+      start + length > size
+    ) {
+      throw new FastvError(
+        'external-data',
+        `the weight "${tensor.name}" lies beyond the end of ${location}`,
+        {
+          where: tensor.name,
+          hint: 'Check that the data file is complete.',
+        },
+      );
+    }
+    return {
+      length,
+      read: (offset, count) => {
+        const bytes = new Uint8Array(count);
+        for (let done = 0; done < count;) {
+          const got = readSync(file, bytes, done, count - done, start + offset + done);
+          if (got === 0)
+            throw new FastvError('external-data', `${location} ended early`, { where: tensor.name });
+          done += got;
+        }
+        return bytes;
+      },
+    };
+  }
+
+  close(): void {
+    for (const { file } of this.#open.values()) closeSync(file);
+    this.#open.clear();
+  }
+
+  #file(location: string): { file: number; size: number } {
+    const known = this.#open.get(location);
+    if (known !== undefined) return known;
+    const path = join(this.#folder, location);
+    if (!existsSync(path)) {
+      throw new FastvError('external-data', `the data file ${location} is missing`, {
+        where: path,
+        hint: 'It belongs beside the model.',
+      });
+    }
+    const file = openSync(path, 'r');
+    const opened = { file, size: fstatSync(file).size };
+    this.#open.set(location, opened);
+    return opened;
+  }
+}
+
+/** Small tensors may keep their floats in a repeated field. */
+function bytesOfFloats({ floatData }: TensorProto): Uint8Array {
+  return new Uint8Array(Float32Array.from(floatData).buffer);
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+}
+
+function sameFile(a: string, b: string): boolean {
+  const [x, y] = [statSync(a), statSync(b)];
+  return x.ino === y.ino && x.dev === y.dev;
+}

@@ -1,0 +1,326 @@
+// Quantises a decoder's linear layers, streaming: one strip of one weight is in memory at a time.
+//
+// int8: DynamicQuantizeLinear → MatMulInteger (int8 weight) → Cast → Mul by both scales. Standard operators; ONNX
+//   Runtime fuses them. Layers that read the same activation share its quantisation.
+// int4: MatMulNBits (com.microsoft), accuracy_level 4: on the CPU activations are quantised to int8 block by block.
+//
+// Weights that are uint8 already are recentred to int8 on the way (src/rewrite/recentre.ts), which loses nothing. All
+// other 8-bit and 4-bit weights stay as they are.
+import { create } from '@bufbuild/protobuf';
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  OperatorSetIdProtoSchema,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+  type NodeProto,
+  type TensorProto,
+} from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import { floatAttribute } from '../onnx/attributes.js';
+import { Emitter, MICROSOFT } from '../onnx/emit.js';
+import { tensorBytes } from '../onnx/external.js';
+import { allNames, GraphView, label, topologicalOrder } from '../onnx/graph.js';
+import type { OnnxModel } from '../onnx/read.js';
+import { DataType } from '../onnx/tensor.js';
+import { linearLayers, type LinearLayer } from '../rewrite/linear.js';
+import { flipSigns, recentre } from '../rewrite/recentre.js';
+import type { DataFile } from './data-file.js';
+import { quantizeInt4 } from './int4.js';
+import { int8Scales, quantizeInt8, type Loss } from './int8.js';
+import { FloatMatrix, isFloat, toHalfBits } from './matrix.js';
+import { bytesAsSource, type ByteSource } from './source.js';
+
+/** What weights become. */
+export const QUANTIZED_TYPES = ['int8', 'int4'] as const;
+export type QuantizedType = (typeof QUANTIZED_TYPES)[number];
+
+export interface QuantizeOptions {
+  readonly type: QuantizedType;
+  /** int4: weights a scale. Default 32. */
+  readonly block?: number;
+  /** Layers whose node or weight name contains one of these stay as they are. */
+  readonly exclude?: readonly string[];
+  /** Called before each weight that is written. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** One layer that was quantised. */
+export interface QuantizedLayer {
+  readonly weight: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** ‖W − Ŵ‖ / ‖W‖. */
+  readonly relativeError: number;
+}
+
+export interface Quantized {
+  readonly model: OnnxModel;
+  readonly layers: readonly QuantizedLayer[];
+  /** Weights that went from uint8 to int8 without loss. */
+  readonly recentred: number;
+}
+
+/** Tensors that are not quantised stay inside the model up to this size. */
+const INLINE = 1024;
+/** Unchanged weights are copied in pieces of this size. */
+const COPY = 8 * 2 ** 20;
+
+/**
+ * Quantises a decoder.
+ * @param read a tensor's bytes, wherever they are
+ * @param data where weights are written, in order
+ * @returns a new model whose weights lie in `data`; the given one stays as it was
+ * @throws {FastvError} `invalid-input` if there is nothing to do
+ */
+export function quantize(
+  source: OnnxModel,
+  read: (tensor: TensorProto) => ByteSource,
+  data: DataFile,
+  options: QuantizeOptions,
+): Quantized {
+  const { block = 32 } = options;
+  if (![16, 32, 64, 128, 256].includes(block)) {
+    throw new FastvError('invalid-option', `a block of ${block} weights is not possible`, {
+      where: '--block',
+      hint: 'choose 16, 32, 64, 128 or 256',
+    });
+  }
+  const { model, weights: recentred, external } = recentre(source, { external: true });
+  const view = new GraphView(model.graph);
+  const chosen = linearLayers(view).filter((linear) => canQuantize(linear, options));
+  if (chosen.length === 0 && recentred.size === 0) {
+    throw new FastvError('invalid-input', 'the model has no linear layer to quantise', {
+      hint: 'Its weights may be quantised already: `fastv inspect` shows their types.',
+    });
+  }
+
+  const emit = new Emitter(opsetOf(model), allNames(model.graph));
+  const replaced = new Map<NodeProto, NodeProto[]>();
+  const layers: QuantizedLayer[] = [];
+  const written = new Map<string, Weight>();
+  const added: TensorProto[] = [];
+  const activations = new Map<string, readonly string[]>();
+
+  for (const [done, linear] of chosen.entries()) {
+    options.onProgress?.(done, chosen.length);
+    const key = `${linear.weight.name} ${linear.transposed}`;
+    let weight = written.get(key);
+    if (weight === undefined) {
+      weight = writeWeight(linear, matrixOf(linear, read), data, emit, added, { type: options.type, block });
+      written.set(key, weight);
+      const { inFeatures, outFeatures } = linear;
+      layers.push({
+        weight: linear.weight.name,
+        inFeatures,
+        outFeatures,
+        relativeError: Math.sqrt(weight.loss.error / (weight.loss.energy || 1)),
+      });
+    }
+    const before = emit.nodes.length;
+    const result =
+      options.type === 'int8'
+        ? int8Product(emit, linear, weight, activations)
+        : int4Product(emit, linear, weight, block);
+    const output = withBias(emit, linear, result);
+    const nodes = emit.nodes.slice(before);
+    const last = nodes.at(-1);
+    if (last !== undefined)
+      last.output = last.output.map((name) => (name === output ? (linear.node.output[0] ?? '') : name));
+    replaced.set(linear.node, nodes);
+  }
+  options.onProgress?.(chosen.length, chosen.length);
+
+  const node = model.graph.node.flatMap((old) => replaced.get(old) ?? [old]);
+  const live = liveNodes(node, model);
+  const used = new Set(live.flatMap(inputsOf));
+  for (const { name } of model.graph.output) used.add(name);
+  const initializer = [...model.graph.initializer, ...emit.initializers]
+    .filter(({ name }) => used.has(name))
+    .map((tensor) => relocate(tensor, read, data, external.has(tensor.name)));
+  const opsetImport = [...model.opsetImport];
+  if (!opsetImport.some(({ domain }) => domain === MICROSOFT)) {
+    opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }));
+  }
+  const graph = Object.assign(create(GraphProtoSchema), model.graph, {
+    node: live,
+    initializer: [...initializer, ...added],
+    input: model.graph.input.filter(({ name }) => view.inputs.has(name)),
+    valueInfo: [],
+  });
+  const result = Object.assign(create(ModelProtoSchema), model, { opsetImport });
+  return { model: { ...result, graph }, layers, recentred: recentred.size };
+}
+
+/** A quantised weight in the data file. */
+interface Weight {
+  readonly values: string;
+  readonly scales: string;
+  readonly loss: Loss;
+}
+
+function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): boolean {
+  const { node, weight } = linear;
+  if (!['MatMul', 'Gemm', 'FusedMatMul', 'FusedGemm'].includes(node.opType)) return false;
+  if (!isFloat(weight.dataType) || !isFloat(linear.elementType)) return false;
+  if (floatAttribute(node, 'alpha', 1) !== 1 || floatAttribute(node, 'beta', 1) !== 1) return false;
+  if (node.attribute.some(({ name }) => name === 'activation' || name.startsWith('transBatch'))) return false;
+  return !exclude.some((part) => node.name.includes(part) || weight.name.includes(part));
+}
+
+function matrixOf(linear: LinearLayer, read: (tensor: TensorProto) => ByteSource): FloatMatrix {
+  const { weight, inFeatures: inputs, outFeatures: outputs, transposed } = linear;
+  const bytes = read(weight);
+  if (bytes.length !== tensorBytes(weight) || bytes.length === 0) {
+    throw new FastvError('malformed-model', `the weight "${weight.name}" has ${bytes.length} bytes`, {
+      where: label(linear.node),
+      hint: 'Check that the model and its data file are complete.',
+    });
+  }
+  return new FloatMatrix(bytes, { dataType: weight.dataType, inputs, outputs, transposed });
+}
+
+function writeWeight(
+  linear: LinearLayer,
+  matrix: FloatMatrix,
+  data: DataFile,
+  emit: Emitter,
+  added: TensorProto[],
+  { type, block }: { type: QuantizedType; block: number },
+): Weight {
+  const { weight, inFeatures, outFeatures } = linear;
+  const values = emit.fresh(`${weight.name}/${type}`);
+  const scales = emit.fresh(`${weight.name}/${type}/scale`);
+  const add = (name: string, dataType: DataType, dims: number[], placed: Partial<TensorProto>): void => {
+    added.push(Object.assign(create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt) }), placed));
+  };
+  if (type === 'int8') {
+    const channel = int8Scales(matrix);
+    const { placed, result: loss } = data.tensor((write) => quantizeInt8(matrix, channel, write));
+    add(values, DataType.INT8, [inFeatures, outFeatures], placed);
+    add(scales, DataType.FLOAT, [outFeatures], place(data, channel));
+    return { values, scales, loss };
+  }
+  const blocks = Math.ceil(inFeatures / block);
+  const { placed, result } = data.tensor((write) => quantizeInt4(matrix, block, write));
+  add(values, DataType.UINT8, [outFeatures, blocks, block / 2], placed);
+  // MatMulNBits wants scales in the type of the activations
+  const half = linear.elementType === F16;
+  const stored = half ? Uint16Array.from(result.scales, toHalfBits) : result.scales;
+  add(scales, half ? DataType.FLOAT16 : DataType.FLOAT, [outFeatures * blocks], place(data, stored));
+  return { values, scales, loss: result.loss };
+}
+
+const F16: number = DataType.FLOAT16;
+const F32: number = DataType.FLOAT;
+
+/** Puts scales into the model where they are few, else into the data file. */
+function place(
+  data: DataFile,
+  values: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>,
+): Partial<TensorProto> {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (bytes.length < INLINE) return { rawData: bytes };
+  return data.tensor((write) => {
+    write(bytes);
+  }).placed;
+}
+
+function int8Product(
+  emit: Emitter,
+  linear: LinearLayer,
+  weight: Weight,
+  activations: Map<string, readonly string[]>,
+): string {
+  const { activation, elementType } = linear;
+  const float = elementType === F32;
+  let quantized = activations.get(activation);
+  if (quantized === undefined) {
+    const x = float ? activation : emit.cast(activation, DataType.FLOAT);
+    quantized = emit.ops('DynamicQuantizeLinear', [x], { outputs: 3 });
+    activations.set(activation, quantized);
+  }
+  const [q = '', scale = '', zero = ''] = quantized;
+  const product = emit.cast(emit.op('MatMulInteger', [q, weight.values, zero]), DataType.FLOAT);
+  const y = emit.op('Mul', [product, emit.op('Mul', [scale, weight.scales])]);
+  return float ? y : castTo(emit, y, elementType);
+}
+
+function int4Product(emit: Emitter, linear: LinearLayer, weight: Weight, block: number): string {
+  const { activation, elementType, inFeatures, outFeatures } = linear;
+  const bfloat = elementType !== F32 && elementType !== F16;
+  const y = emit.op(
+    'MatMulNBits',
+    [bfloat ? emit.cast(activation, DataType.FLOAT) : activation, weight.values, weight.scales],
+    {
+      domain: MICROSOFT,
+      attributes: {
+        K: BigInt(inFeatures),
+        N: BigInt(outFeatures),
+        bits: 4n,
+        block_size: BigInt(block),
+        accuracy_level: 4n,
+      },
+    },
+  );
+  return bfloat ? castTo(emit, y, elementType) : y;
+}
+
+/** Gemm adds a bias. */
+function withBias(emit: Emitter, { node }: LinearLayer, product: string): string {
+  const bias = node.opType === 'Gemm' || node.opType === 'FusedGemm' ? node.input[2] : undefined;
+  return bias === undefined || bias === '' ? product : emit.op('Add', [product, bias]);
+}
+
+/** The nodes that the outputs need, sorted: what only served the old weights goes. */
+function liveNodes(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] {
+  const producers = new Map(nodes.flatMap((node) => node.output.map((name) => [name, node] as const)));
+  const live = new Set<NodeProto>();
+  const stack = model.graph.output.map(({ name }) => name);
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = name === '' ? undefined : producers.get(name);
+    if (node === undefined || live.has(node)) continue;
+    live.add(node);
+    stack.push(...inputsOf(node));
+  }
+  return topologicalOrder(
+    nodes.filter((node) => live.has(node)),
+    inputsOf,
+  );
+}
+
+/** What a node takes: its inputs, and every name that its subgraphs mention, which is more than they need. */
+function inputsOf(node: NodeProto): string[] {
+  const inner = node.attribute.flatMap((attribute) =>
+    [attribute.g, ...attribute.graphs].flatMap((graph) => (graph === undefined ? [] : [...allNames(graph)])),
+  );
+  return [...node.input, ...inner];
+}
+
+/** Moves a weight that stays as it is into the data file. */
+function relocate(
+  tensor: TensorProto,
+  read: (tensor: TensorProto) => ByteSource,
+  data: DataFile,
+  flip: boolean,
+): TensorProto {
+  const outside = tensor.dataLocation === TensorProto_DataLocation.EXTERNAL;
+  if (!outside && tensor.rawData.length < INLINE) return tensor;
+  const source = outside ? read(tensor) : bytesAsSource(tensor.rawData);
+  const { placed } = data.tensor((write) => {
+    for (let offset = 0; offset < source.length; offset += COPY) {
+      const bytes = source.read(offset, Math.min(COPY, source.length - offset));
+      write(flip ? flipSigns(bytes.slice()) : bytes);
+    }
+  });
+  return Object.assign(create(TensorProtoSchema), tensor, placed, { rawData: new Uint8Array() });
+}
+
+function opsetOf(model: OnnxModel): number {
+  return Number(model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n);
+}
+
+/** Back to the activations' type, which tensors say as a plain number. */
+function castTo(emit: Emitter, x: string, elementType: number): string {
+  return emit.op('Cast', [x], { attributes: { to: BigInt(elementType) } });
+}
