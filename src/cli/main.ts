@@ -17,7 +17,14 @@ export function program(): Command {
     .description('FastV for ONNX: prune image tokens inside vision-language models')
     .version(version)
     .showHelpAfterError('(add --help for the options)');
-  for (const command of [costCommand(), quantizeCommand(), scenesCommand()]) root.addCommand(command);
+  for (const command of [
+    rewriteCommand(),
+    inspectCommand(),
+    costCommand(),
+    quantizeCommand(),
+    scenesCommand(),
+  ])
+    root.addCommand(command);
   return root;
 }
 

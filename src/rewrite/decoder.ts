@@ -94,6 +94,14 @@ function checkInputs(graph: GraphView): void {
   const names = [...graph.inputs.keys()];
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('unsupported-decoder', message, { where: 'graph inputs', hint });
+  for (const added of ['image_token_mask', 'prune_ratio']) {
+    if (graph.inputs.has(added)) {
+      throw refuse(
+        `the graph already has an input "${added}"`,
+        'This decoder is rewritten already: start from the original.',
+      );
+    }
+  }
   if (names.some((name) => name === 'pixel_values' || name.startsWith('image'))) {
     throw refuse(
       `this is a vision encoder (its inputs are ${list(names)}), not a decoder`,
@@ -129,14 +137,6 @@ function checkInputs(graph: GraphView): void {
       `the graph has no output "logits"; its outputs are ${list([...graph.outputs.keys()])}`,
       'Give a decoder.',
     );
-  }
-  for (const added of ['image_token_mask', 'prune_ratio']) {
-    if (graph.inputs.has(added)) {
-      throw refuse(
-        `the graph already has an input "${added}"`,
-        'This decoder is rewritten already: start from the original.',
-      );
-    }
   }
 }
 

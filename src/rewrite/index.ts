@@ -1,5 +1,6 @@
 // Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
 export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } from './rewrite.js';
+export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from './decoder.js';
 export type { AttentionCore, AttentionKind } from './attention/core.js';
 export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';

@@ -31,7 +31,12 @@ interface Hidden {
 }
 
 /** Hides the tokens that each stage loses from the layers after it. */
-export function mask(decoder: Decoder, emit: Emitter, stages: readonly number[], strategy: Strategy): Rewritten {
+export function mask(
+  decoder: Decoder,
+  emit: Emitter,
+  stages: readonly number[],
+  strategy: Strategy,
+): Rewritten {
   const regions = new Regions(decoder, emit, stages);
   const changed = new Map<NodeProto, NodeProto>();
   const keyType = (core: AttentionCore): DataType =>
@@ -41,7 +46,9 @@ export function mask(decoder: Decoder, emit: Emitter, stages: readonly number[],
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
     const images =
-      hidden === undefined ? IMAGE_TOKEN_MASK : emit.op('And', [IMAGE_TOKEN_MASK, emit.op('Not', [hidden.lost])]);
+      hidden === undefined
+        ? IMAGE_TOKEN_MASK
+        : emit.op('And', [IMAGE_TOKEN_MASK, emit.op('Not', [hidden.lost])]);
     const thisCall = (tensor: string, axis: number): string =>
       emit.slice(tensor, emit.op('Neg', [sequence]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
     const core = (): AttentionCore => attentionOf(decoder, k - 1);
@@ -74,7 +81,11 @@ export function mask(decoder: Decoder, emit: Emitter, stages: readonly number[],
       hideFrom(decoder, emit, layer.attention, hidden, keyType(layer.attention), changed);
     }
   }
-  return { nodes: decoder.graph.nodes.map((node) => changed.get(node) ?? node), keptIndices, axisSuffix: () => '' };
+  return {
+    nodes: decoder.graph.nodes.map((node) => changed.get(node) ?? node),
+    keptIndices,
+    axisSuffix: () => '',
+  };
 }
 
 function hide(emit: Emitter, kept: string, pastKey: string): Hidden {
@@ -153,10 +164,14 @@ function hideFrom(
     }
     case 'MultiHeadAttention':
       if (given(3) !== '') {
-        throw new FastvError('unsupported-decoder', `${label(node)} adds a bias to its keys, which masking mode cannot mark`, {
-          where: `layer ${core.layer}`,
-          hint: 'Use dropping mode.',
-        });
+        throw new FastvError(
+          'unsupported-decoder',
+          `${label(node)} adds a bias to its keys, which masking mode cannot mark`,
+          {
+            where: `layer ${core.layer}`,
+            hint: 'Use dropping mode.',
+          },
+        );
       }
       if (!cacheOutside) set(1, zeroLost(given(1), false));
       addBias(5);
@@ -175,7 +190,10 @@ function hideFrom(
       const { softmax } = core;
       if (softmax === undefined) return;
       const scores = softmax.input[0] ?? '';
-      changed.set(softmax, withInput(softmax, [emit.op('Add', [scores, likeScores(emit, bias(false), scores)])]));
+      changed.set(
+        softmax,
+        withInput(softmax, [emit.op('Add', [scores, likeScores(emit, bias(false), scores)])]),
+      );
       return;
     }
   }

@@ -1,0 +1,99 @@
+// What the rewrite sees in a decoder, for people: `fastv inspect`.
+import { FastvError } from '../errors.js';
+import { DataType, floatAttribute, intAttribute, type GraphView, type OnnxModel } from '../onnx/index.js';
+import { recogniseDecoder, type Layer } from './decoder.js';
+import { linearLayers } from './linear.js';
+import { rewriteDecoder } from './rewrite.js';
+
+export interface LayerInspection {
+  readonly index: number;
+  /** `none` for layers without attention (convolution, recurrence). */
+  readonly attention: string;
+  readonly heads: number | undefined;
+  readonly kvHeads: number | undefined;
+  readonly headSize: number | undefined;
+  readonly rotation: 'in-op' | 'outside' | undefined;
+  /** Tokens that a local window sees; undefined without one. */
+  readonly localWindow: number | undefined;
+  readonly softcap: number | undefined;
+}
+
+export interface CutInspection {
+  readonly layer: number;
+  /** The tensor after which K = layer cuts, or undefined if it cannot. */
+  readonly after: string | undefined;
+  /** Why it cannot. */
+  readonly refused: string | undefined;
+}
+
+export interface Inspection {
+  readonly opset: number;
+  readonly producer: string;
+  readonly nodes: number;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly layers: readonly LayerInspection[];
+  /** How many matrix products there are with each type of weight. */
+  readonly weights: Readonly<Record<string, number>>;
+  readonly cuts: readonly CutInspection[];
+}
+
+/**
+ * Describes a decoder: its layers, its weights, and where K = 1, 2, … would cut or why not.
+ * @throws {FastvError} `unsupported-decoder` if it is no decoder that the rewrite understands
+ */
+export function inspectDecoder(model: OnnxModel): Inspection {
+  const decoder = recogniseDecoder(model);
+  const { graph } = decoder;
+  return {
+    opset: decoder.opset,
+    producer: [model.producerName, model.producerVersion].filter((text) => text !== '').join(' '),
+    nodes: model.graph.node.length,
+    inputs: [...graph.inputs.keys()],
+    outputs: [...graph.outputs.keys()],
+    layers: decoder.layers.map(inspectLayer),
+    weights: weightTypes(graph),
+    cuts: decoder.layers.slice(1).map(({ index }) => inspectCut(model, index)),
+  };
+}
+
+function inspectLayer({ index, attention: core }: Layer): LayerInspection {
+  const window = core === undefined ? -1 : intAttribute(core.node, 'local_window_size', -1);
+  const softcap = core === undefined ? 0 : floatAttribute(core.node, 'softcap', 0);
+  return {
+    index,
+    attention: core?.kind ?? 'none',
+    heads: core?.heads,
+    kvHeads: core?.kvHeads,
+    headSize: core?.headSize,
+    rotation: core?.rotation,
+    localWindow: window > 0 ? window : undefined,
+    softcap: softcap > 0 ? softcap : undefined,
+  };
+}
+
+function inspectCut(model: OnnxModel, layer: number): CutInspection {
+  try {
+    const { report } = rewriteDecoder(model, { stages: [{ layer }] });
+    return { layer, after: report.stages[0]?.after, refused: undefined };
+  } catch (error) {
+    if (!(error instanceof FastvError)) throw error;
+    return { layer, after: undefined, refused: error.message };
+  }
+}
+
+/** Counts matrix products by how their weights are stored. */
+function weightTypes(graph: GraphView): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { node, weight } of linearLayers(graph)) {
+    const stored =
+      node.opType === 'MatMulNBits' ? `int${intAttribute(node, 'bits', 4)}` : typeName(weight.dataType);
+    const type = node.opType === 'MatMul' ? stored : `${stored} (${node.opType})`;
+    counts[type] = (counts[type] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function typeName(type: number): string {
+  return (DataType[type] as string | undefined)?.toLowerCase() ?? `type ${type}`;
+}
