@@ -4,7 +4,7 @@ import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from './image-toke
 import type { HfTensor } from './transformers.js';
 
 const ints = (values: number[], dims: number[]): HfTensor =>
-  new Tensor('int64', BigInt64Array.from(values, BigInt), dims) as unknown as HfTensor;
+  new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
 
 /** 1 at '#', 0 elsewhere. */
 const mask = (drawing: string): Uint8Array => Uint8Array.from(drawing, (c) => (c === '#' ? 1 : 0));

@@ -42,6 +42,8 @@ export interface PassContext {
   readonly config: Config;
   readonly imageIds: ReadonlySet<bigint>;
   readonly settings: Settings;
+  /** Whether the decoder is told positions, so that rows may be padded on the left. */
+  readonly leftPadding: boolean;
   /** The options of a call that says nothing itself. */
   readonly defaults: () => CallOptions;
   readonly onPrefill: (report: PrefillReport) => void;
@@ -89,8 +91,9 @@ export class Passes implements PassLookup {
       sequence === 1 && isRecord(rest.past_key_values) && Object.keys(rest.past_key_values).length > 0;
     const started: ForwardInputs = { ...rest, input_ids: ids, attention_mask: alias(attention) };
     // Transformers.js 4.3 keeps feeding the pixels; at a decoding step that makes it replace the attention mask by ones,
-    // which forgets left padding. Without them it keeps the mask.
-    if (decoding) delete started.pixel_values;
+    // which forgets left padding. Without them it keeps the mask. A decoder without position_ids counts positions from
+    // the mask's sum and cannot have left padding at all: there, all stays as it was.
+    if (decoding && this.#context.leftPadding) delete started.pixel_values;
     else if (pixels) started.pixel_values = alias(pixels);
 
     const mask = imageTokenMask(ids, this.#context.imageIds);

@@ -283,20 +283,34 @@ describe('a call', () => {
 });
 
 describe('a batch', () => {
-  it('of different lengths gives each row its own answer', async () => {
+  it('gives each row the answer that it gets alone', async () => {
+    // rows of one length: this decoder has no position_ids, so it cannot be padded
+    const byLength = new Map<number, Message[]>();
+    let rows: Message[] = [];
+    for (let index = 0; rows.length < 4; index++) {
+      const row = message(IMAGE_FAMILIES[index % IMAGE_FAMILIES.length] ?? 'color', index);
+      const length = (await conversation.inputs([row])).input_ids.dims[1] ?? 0;
+      rows = [...(byLength.get(length) ?? []), row];
+      byLength.set(length, rows);
+    }
+    const inputs = await conversation.batch(rows.map((row) => [row]));
+    expect(inputs.input_ids.dims[0]).toBe(4);
+    for (const ratio of [0, 0.5, 0.9]) {
+      const together = await tokens(pruned, inputs, { fastv: { ratio } });
+      expect(pruned.fastv.last?.rows.map(({ imageTokens }) => imageTokens)).toEqual([144, 144, 144, 144]);
+      for (const [i, row] of rows.entries()) {
+        const alone = await tokens(pruned, await conversation.inputs([row]), { fastv: { ratio } });
+        expect(together[i], `row ${i} R=${ratio}`).toEqual(alone[0]);
+      }
+    }
+  });
+
+  it('with padding is at R = 0 what Transformers.js makes of it', async () => {
     const rows = (['existence', 'count-class', 'relation', 'text'] as const).map((family, i) => [
       message(family, i),
     ]);
     const inputs = await conversation.batch(rows);
-    expect(inputs.input_ids.dims[0]).toBe(4);
-    for (const ratio of [0, 0.5, 0.9]) {
-      const together = await tokens(pruned, inputs, { fastv: { ratio } });
-      for (const [i, row] of rows.entries()) {
-        const alone = await tokens(pruned, await conversation.inputs(row), { fastv: { ratio } });
-        expect(together[i], `row ${i} R=${ratio}`).toEqual(alone[0]);
-      }
-    }
-    expect(pruned.fastv.last?.rows).toHaveLength(1);
+    expect(await tokens(pruned, inputs, { fastv: { ratio: 0 } })).toEqual(await tokens(original, inputs));
   });
 });
 

@@ -206,10 +206,14 @@ function handleOf(
 /** Puts the plug between the model's methods and its sessions. */
 function install(model: HfModel, settings: Settings, onPrefill: PlugOptions['onPrefill']): FastvHandle {
   const { handle, defaults, report } = handleOf(settings);
+  const { decoder_model_merged: decoder, vision_encoder: vision } = model.sessions;
+  if (decoder === undefined)
+    throw new FastvError('unsupported-decoder', 'the model has no decoder_model_merged');
   const passes = new Passes({
     config: model.config,
     imageIds: imageTokenIds(model.config),
     settings,
+    leftPadding: decoder.inputNames.includes('position_ids'),
     defaults,
     onPrefill: (done) => {
       report(done);
@@ -217,9 +221,6 @@ function install(model: HfModel, settings: Settings, onPrefill: PlugOptions['onP
     },
   });
 
-  const { decoder_model_merged: decoder, vision_encoder: vision } = model.sessions;
-  if (decoder === undefined)
-    throw new FastvError('unsupported-decoder', 'the model has no decoder_model_merged');
   model.sessions['decoder_model_merged'] = prunedSession(decoder, settings.layers.length, passes);
   if (vision !== undefined) model.sessions['vision_encoder'] = timed(vision, passes);
 

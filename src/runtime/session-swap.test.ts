@@ -4,6 +4,7 @@ import { installSwap, withSwap, type SessionClass } from './session-swap.js';
 
 it('changes what is loaded for a marked load only, also when loads are concurrent', async () => {
   const loaded: unknown[] = [];
+  // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the shape of ONNX Runtime's class
   class Session {
     static async create(model: unknown, options: unknown): Promise<InferenceSession> {
       await Promise.resolve();
