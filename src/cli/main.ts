@@ -2,10 +2,12 @@
 import { Command, CommanderError } from 'commander';
 import { FastvError } from '../errors.js';
 import { version } from '../version.js';
+import { chatCommand } from './chat.js';
 import { costCommand } from './cost.js';
 import { quantizeCommand } from './quantize.js';
 import { inspectCommand } from './inspect.js';
 import { rewriteCommand } from './rewrite.js';
+import { runCommand } from './run.js';
 import { scenesCommand } from './scenes.js';
 
 /** Exit codes: 0 ok, 1 refused input, 2 usage. */
@@ -18,6 +20,8 @@ export function program(): Command {
     .version(version)
     .showHelpAfterError('(add --help for the options)');
   for (const command of [
+    runCommand(),
+    chatCommand(),
     rewriteCommand(),
     inspectCommand(),
     costCommand(),

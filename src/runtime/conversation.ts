@@ -142,6 +142,12 @@ export class Conversation {
     return typeof token === 'string' ? token : '<image>';
   }
 
+  /** Whether the image processor cuts out the middle square of a picture. */
+  get cropsSquare(): boolean {
+    const config: unknown = this.processor.image_processor?.config;
+    return isRecord(config) && config['do_center_crop'] === true;
+  }
+
   async #encode(
     texts: readonly string[],
     images: readonly RgbImage[],

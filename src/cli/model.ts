@@ -1,0 +1,101 @@
+/** Loading the model that a command's flags mean. */
+import { AutoModelForImageTextToText, env, ModelFileNotFoundError } from '@huggingface/transformers';
+import { FastvError } from '../errors.js';
+import type { GeneratingModel } from '../runtime/ask.js';
+import { Conversation } from '../runtime/conversation.js';
+import { embeddedModel } from '../runtime/embedded.js';
+import { fastv } from '../runtime/index.js';
+import type { PlugOptions } from '../runtime/options.js';
+import type { ModelFlags } from './options.js';
+
+/** The plug's options as the flags say. */
+export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unknown> {
+  const { layer, strategy, seed, budget } = flags;
+  return {
+    layer,
+    strategy,
+    ...(seed === undefined ? {} : { seed }),
+    ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }),
+    // the embedded model's folder belongs to the installation; its rewrite takes no time
+    cache: flags.model !== undefined,
+    ...loadingOptions(flags),
+    onWarning: (message) => process.stderr.write(`warning: ${message}\n`),
+  };
+}
+
+/** Transformers.js's options as the flags say. */
+export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
+  return {
+    ...(flags.device === undefined ? {} : { device: flags.device }),
+    dtype: flags.dtype ?? 'fp32',
+    progress_callback: flags.model !== undefined && process.stderr.isTTY ? progress : null,
+  };
+}
+
+/** The folder or name of the model that the flags mean, and its processor. */
+export async function openConversation(
+  flags: ModelFlags,
+): Promise<{ name: string; conversation: Conversation }> {
+  env.allowRemoteModels = flags.allowNetwork === true;
+  const name = flags.model ?? embeddedModel();
+  return { name, conversation: await loading(name, flags, () => Conversation.load(name)) };
+}
+
+/** Runs a load, turning what Transformers.js throws into an error that a user can act on. */
+export async function loading<T>(name: string, flags: ModelFlags, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    if (cause instanceof FastvError) throw cause;
+    if (cause instanceof ModelFileNotFoundError) {
+      const file = /([^/"]+\.onnx(?:_data\w*)?)"/u.exec(cause.message)?.[1];
+      if (file !== undefined) {
+        const hint = 'Choose a --dtype that the model has.';
+        throw new FastvError('io', `the model has no file ${file}`, { where: name, hint, cause });
+      }
+      const message = flags.allowNetwork
+        ? 'there is no such model'
+        : 'there is no such model on this machine';
+      const hint = flags.allowNetwork
+        ? 'Check the name; a private model needs HF_TOKEN.'
+        : 'Check the path; a model of the hub that is not in the cache yet needs --allow-network.';
+      throw new FastvError('io', message, { where: name, hint, cause });
+    }
+    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
+    const hint = 'It must be an image-text model in the layout of Transformers.js (config.json, onnx/…).';
+    throw new FastvError('io', `the model cannot be loaded: ${reason}`, { where: name, hint, cause });
+  }
+}
+
+function progress(event: { status?: string; file?: string; progress?: number }): void {
+  if (event.status !== 'progress' || event.file === undefined) return;
+  process.stderr.write(`\r\u001b[K${event.file} ${Math.round(event.progress ?? 0)}%`);
+  if (event.progress === 100) process.stderr.write('\n');
+}
+
+/** Loads the model as it is. */
+export function loadOriginal(name: string, flags: ModelFlags): Promise<GeneratingModel> {
+  return loading(
+    name,
+    flags,
+    async () =>
+      (await AutoModelForImageTextToText.from_pretrained(
+        name,
+        loadingOptions(flags),
+      )) as unknown as GeneratingModel,
+  );
+}
+
+/** Loads the model with FastV. */
+export function loadPruned(name: string, flags: ModelFlags): Promise<GeneratingModel> {
+  return loading(
+    name,
+    flags,
+    async () =>
+      (await fastv(
+        AutoModelForImageTextToText as never,
+        name,
+        plugOptions(flags),
+      )) as unknown as GeneratingModel,
+  );
+}
