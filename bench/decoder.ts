@@ -82,7 +82,7 @@ export function randomDecoder(
     floats(name, [length], new Float32Array(length).fill(value));
 
   /** One dynamic quantisation serves all layers that read the same activation. */
-  const quantized = new Map<string, string[]>();
+  const quantized = new Map<string, readonly string[]>();
   const linear = (name: string, x: string, K: number, N: number): string => {
     const range = Math.sqrt(3 / K);
     if (weights === 'fp32')
@@ -107,7 +107,8 @@ export function randomDecoder(
         },
       );
     }
-    const quantization = quantized.get(x) ?? e.ops('DynamicQuantizeLinear', [x], { outputs: 3 });
+    const quantization: readonly string[] =
+      quantized.get(x) ?? e.ops('DynamicQuantizeLinear', [x], { outputs: 3 });
     quantized.set(x, quantization);
     const [q = '', scale = '', zero = ''] = quantization;
     const signed = weights === 'int8';
@@ -193,6 +194,16 @@ export function randomDecoder(
   const kept = e.slice(x, keep, e.ints(Number.MAX_SAFE_INTEGER), 1);
   rename(e, linear('lm_head', kept, hidden, shape.vocab), 'logits');
 
+  const all = [...initializers, ...e.initializers];
+  // "fastv/" is what the rewrite calls its own nodes; these are the model's.
+  const own = (name: string): string => name.replace(/^fastv\//u, 'model/');
+  for (const node of e.nodes) {
+    node.name = own(node.name);
+    node.input = node.input.map(own);
+    node.output = node.output.map(own);
+  }
+  for (const initializer of all) initializer.name = own(initializer.name);
+
   return create(ModelProtoSchema, {
     irVersion: 10n,
     producerName: 'fastv bench',
@@ -203,7 +214,7 @@ export function randomDecoder(
     graph: create(GraphProtoSchema, {
       name: 'random decoder',
       node: e.nodes,
-      initializer: [...initializers, ...e.initializers],
+      initializer: all,
       input: inputs,
       output: outputs,
     }),

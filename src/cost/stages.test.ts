@@ -13,6 +13,10 @@ describe('keptTokens', () => {
     [7, 0.5, 4],
     [1, 0.5, 0],
     [0, 0.5, 0],
+    [5, 0.3, 4],
+    [5, Math.fround(0.3), 4],
+    [15, Math.fround(0.9), 1],
+    [25, 0.9, 2],
   ])('of %i at R=%f keeps %i (half to even)', (image, ratio, kept) => {
     expect(keptTokens(image, ratio)).toBe(kept);
   });

@@ -17,20 +17,16 @@ export interface LayerTokens {
 }
 
 /**
- * How many of `image` tokens a stage keeps: round-half-even(n · (1 − R)). R reaches the graph as float32, where 0.3 is
- * 0.30000001192…; six decimals bring the 0.3 back, there and here, so that halves turn the way R was meant.
+ * How many of `image` tokens a stage keeps: n·(1−R), rounded half to even, as the graph does it. `prune_ratio` is
+ * float32 there, where 0.3 is 0.30000001192…; R is taken to six decimals, which brings the 0.3 back.
  * @param image image tokens before the stage
  * @param ratio R in [0, 1]
  */
 export function keptTokens(image: number, ratio: number): number {
-  const decimal = roundHalfEven(Math.fround(ratio) * 1e6) / 1e6;
-  return roundHalfEven(image * (1 - decimal));
-}
-
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const odd = floor % 2 !== 0;
-  return x - floor === 0.5 ? floor + (odd ? 1 : 0) : Math.round(x);
+  const exact = image * (1 - Math.round(ratio * 1e6) / 1e6);
+  const floor = Math.floor(exact);
+  if (exact - floor !== 0.5) return Math.round(exact);
+  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /**

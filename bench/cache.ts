@@ -1,0 +1,102 @@
+// Decoders with random weights, generated on the fly into a folder that git ignores, and kept there.
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { knownModel } from '../src/cost/models.js';
+import type { DecoderShape } from '../src/cost/shape.js';
+import { decodeModel, type OnnxModel } from '../src/onnx/read.js';
+import { concatChunks, encodeModel } from '../src/onnx/write.js';
+import { inMemory, randomDecoder, toFile, type WeightType } from './decoder.js';
+
+/** Which decoder to generate. */
+export interface Wanted {
+  /** A name that `fastv cost --model` knows. */
+  readonly shape: string;
+  readonly layers: number;
+  readonly weights: WeightType;
+}
+
+/** A generated decoder on disk. */
+export interface Generated {
+  readonly file: string;
+  readonly shape: DecoderShape;
+}
+
+const FOLDER = join(import.meta.dirname, '..', '..', 'models');
+
+/** Generates the decoder if it isn't there. */
+export function cached({ shape: name, layers, weights }: Wanted): Generated {
+  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const folder = join(FOLDER, `${name}-${layers}-${weights}`);
+  const file = join(folder, 'model.onnx');
+  if (!existsSync(file)) {
+    mkdirSync(folder, { recursive: true });
+    const data = openSync(join(folder, 'model.onnx.data'), 'w');
+    const sink = toFile('model.onnx.data', (bytes) => {
+      for (let done = 0; done < bytes.length;) done += writeSync(data, bytes, done);
+    });
+    writeModel(randomDecoder(shape, weights, sink), file);
+    closeSync(data);
+  }
+  return { file, shape };
+}
+
+/** The same with a data file of holes: for whatever never reads the weights. */
+export function cachedWithoutWeights({ shape: name, layers, weights }: Wanted): Generated {
+  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const folder = join(FOLDER, `${name}-${layers}-${weights}-holes`);
+  const file = join(folder, 'model.onnx');
+  if (!existsSync(file)) {
+    mkdirSync(folder, { recursive: true });
+    let length = 0;
+    const sink = toFile('model.onnx.data', (bytes) => (length += bytes.length));
+    const model = randomDecoder(shape, weights, sink);
+    const data = openSync(join(folder, 'model.onnx.data'), 'w');
+    ftruncateSync(data, length);
+    closeSync(data);
+    writeModel(model, file);
+  }
+  return { file, shape };
+}
+
+/** The same with the weights inside the model file. */
+export function cachedInOneFile({ shape: name, layers, weights }: Wanted): Generated {
+  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const file = join(FOLDER, `${name}-${layers}-${weights}-single`, 'model.onnx');
+  if (!existsSync(file)) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeModel(randomDecoder(shape, weights, inMemory), file);
+  }
+  return { file, shape };
+}
+
+/** Deletes what was generated for this decoder: fp32 weights at 7B shapes take gigabytes. */
+export function forget({ file }: Generated): void {
+  rmSync(dirname(file), { recursive: true, force: true });
+}
+
+type AnyModel = Parameters<typeof encodeModel>[0];
+
+/** Writes a model file, whole or not at all. */
+export function writeModel(model: AnyModel, file: string): void {
+  const part = `${file}.part`;
+  const fd = openSync(part, 'w');
+  for (const chunk of encodeModel(model)) {
+    for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+  }
+  closeSync(fd);
+  renameSync(part, file);
+}
+
+/** A model as the rewrite takes it. */
+export function parsed(model: AnyModel): OnnxModel {
+  return decodeModel(concatChunks(encodeModel(model)));
+}

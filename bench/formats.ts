@@ -1,0 +1,143 @@
+// One linear layer in every format that weights come in: what a format costs on this machine, before any pruning.
+import { create } from '@bufbuild/protobuf';
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+  type TensorProto,
+} from 'onnx-buf';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
+import { DataType } from '../src/onnx/tensor.js';
+import { concatChunks, encodeModel } from '../src/onnx/write.js';
+import { interleaved, printTable } from './measure.js';
+import { SESSION } from './sessions.js';
+
+interface Options {
+  readonly tokens: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly rounds: number;
+}
+
+type Layer = (
+  e: Emitter,
+  weight: (type: DataType, dims: number[], bytes: Uint8Array<ArrayBuffer>) => string,
+) => string;
+
+/** Prints time and throughput of each format. */
+export async function benchFormats({ tokens: M, inputs: K, outputs: N, rounds }: Options): Promise<void> {
+  const bytes = (count: number): Uint8Array<ArrayBuffer> =>
+    Uint8Array.from({ length: count }, (_, i) => (Math.imul(i, 2654435761) >>> 13) & 255);
+  const floats = (count: number, of: (i: number) => number): Uint8Array<ArrayBuffer> =>
+    new Uint8Array(Float32Array.from({ length: count }, (_, i) => of(i)).buffer);
+  const few = (count: number): Uint8Array<ArrayBuffer> => floats(count, () => 0.001);
+
+  const dynamic =
+    (type: DataType, zero: number | undefined): Layer =>
+    (e, weight) => {
+      const [q = '', scale = '', zeroPoint = ''] = e.ops('DynamicQuantizeLinear', ['x'], { outputs: 3 });
+      const inputs = [q, weight(type, [K, N], bytes(K * N)), zeroPoint];
+      if (zero !== undefined) inputs.push(weight(type, [], Uint8Array.of(zero)));
+      const product = e.cast(e.op('MatMulInteger', inputs), DataType.FLOAT);
+      return e.op('Mul', [product, e.op('Mul', [scale, weight(DataType.FLOAT, [N], few(N))])]);
+    };
+  const blocks =
+    (bits: number, block: number, accuracy: number): Layer =>
+    (e, weight) =>
+      e.op(
+        'MatMulNBits',
+        [
+          'x',
+          weight(DataType.UINT8, [N, K / block, (block * bits) / 8], bytes((N * K * bits) / 8)),
+          weight(DataType.FLOAT, [(N * K) / block], few((N * K) / block)),
+        ],
+        {
+          domain: MICROSOFT,
+          attributes: {
+            K: BigInt(K),
+            N: BigInt(N),
+            bits: BigInt(bits),
+            block_size: BigInt(block),
+            accuracy_level: BigInt(accuracy),
+          },
+        },
+      );
+  const formats: Record<string, Layer> = {
+    'fp32 MatMul': (e, weight) =>
+      e.op('MatMul', [
+        'x',
+        weight(
+          DataType.FLOAT,
+          [K, N],
+          floats(K * N, (i) => ((i % 1009) - 504) / 50000),
+        ),
+      ]),
+    'uint8 MatMulInteger, zero point 128': dynamic(DataType.UINT8, 128),
+    'int8 MatMulInteger': dynamic(DataType.INT8, undefined),
+    'int4 MatMulNBits, block 32, fp32 activations': blocks(4, 32, 0),
+    'int4 MatMulNBits, block 32, int8 activations': blocks(4, 32, 4),
+    'int4 MatMulNBits, block 128, int8 activations': blocks(4, 128, 4),
+    'int8 MatMulNBits, block 32, int8 activations': blocks(8, 32, 4),
+    'int8 MatMulNBits, block 128, int8 activations': blocks(8, 128, 4),
+  };
+
+  const x = new Tensor(
+    'float32',
+    Float32Array.from({ length: M * K }, (_, i) => Math.sin(i)),
+    [M, K],
+  );
+  const variants = [];
+  for (const [name, layer] of Object.entries(formats)) {
+    const session = await InferenceSession.create(model(layer, M, K, N), SESSION);
+    variants.push({ name, run: () => session.run({ x }) });
+  }
+  const timings = await interleaved(variants, rounds);
+  const fp32 = timings.get('fp32 MatMul')?.median ?? Number.NaN;
+  printTable(
+    [`[${M}, ${K}] × [${K}, ${N}]`, 'ms', 'range', 'GFLOP/s', 'of fp32'],
+    [...timings].map(([name, { median, fastest, slowest }]) => [
+      name,
+      median.toFixed(2),
+      `${fastest.toFixed(2)}–${slowest.toFixed(2)}`,
+      ((2 * M * K * N) / median / 1e6).toFixed(0),
+      `${((100 * median) / fp32).toFixed(0)}%`,
+    ]),
+  );
+}
+
+function model(layer: Layer, M: number, K: number, N: number): Uint8Array<ArrayBuffer> {
+  const e = new Emitter(21, ['x', 'y']);
+  const weights: TensorProto[] = [];
+  const y = layer(e, (dataType, dims, rawData) => {
+    const name = `w${weights.length}`;
+    weights.push(create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt), rawData }));
+    return name;
+  });
+  const info = (name: string, dims: number[]) =>
+    create(ValueInfoProtoSchema, {
+      name,
+      type: {
+        value: {
+          case: 'tensorType' as const,
+          value: {
+            elemType: DataType.FLOAT,
+            shape: { dim: dims.map((d) => ({ value: { case: 'dimValue' as const, value: BigInt(d) } })) },
+          },
+        },
+      },
+    });
+  const graph = create(GraphProtoSchema, {
+    name: 'layer',
+    node: e.nodes,
+    initializer: [...weights, ...e.initializers],
+    input: [info('x', [M, K])],
+    output: [info(y, [M, N])],
+  });
+  const opsetImport = [
+    { domain: '', version: 21n },
+    { domain: MICROSOFT, version: 1n },
+  ];
+  return concatChunks(encodeModel(create(ModelProtoSchema, { irVersion: 10n, opsetImport, graph })));
+}

@@ -1,0 +1,99 @@
+/** `npm run bench`: every table, or the ones asked for. Start with `npm run bench -- --help`. */
+import { Command, Option } from 'commander';
+import { availableParallelism, cpus } from 'node:os';
+import { share, wholeNumber } from '../src/cli/stage-option.js';
+import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
+import { WEIGHT_TYPES, type WeightType } from './decoder.js';
+import { benchFormats } from './formats.js';
+import { benchPrefill } from './prefill.js';
+import { benchProfile } from './profile.js';
+import { benchMemory } from './memory.js';
+
+interface Flags {
+  readonly shape: string;
+  readonly layers?: number;
+  readonly weights: readonly WeightType[];
+  readonly layer: number;
+  readonly ratios: readonly number[];
+  readonly imageTokens: readonly number[];
+  readonly textTokens: number;
+  readonly rounds: number;
+  readonly decodeRounds: number;
+}
+
+const number = (option: string) => (value: string) => wholeNumber(option, value);
+const list =
+  <T>(read: (value: string) => T) =>
+  (value: string): T[] =>
+    value.split(',').map((part) => read(part));
+
+function withDecoder(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--shape <name>', 'the decoder’s shape')
+        .choices(KNOWN_MODELS.map(({ name }) => name))
+        .default('llava-1.5-7b'),
+    )
+    .option('--layers <n>', 'layers (default: the shape’s own)', number('--layers'))
+    .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), ['int8'])
+    .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
+    .option(
+      '--ratios <list>',
+      'values of R',
+      list((r) => share('--ratios', r)),
+      [0, 0.5, 0.75],
+    )
+    .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
+    .option('--text-tokens <n>', 'all other tokens', number('--text-tokens'), 64)
+    .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number('--rounds'), 5)
+    .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
+}
+
+function weightType(value: string): WeightType {
+  const found = WEIGHT_TYPES.find((type) => type === value);
+  if (found === undefined) throw new Error(`--weights: ${value} is none of ${WEIGHT_TYPES.join(', ')}`);
+  return found;
+}
+
+async function eachDecoder(
+  flags: Flags,
+  run: (options: Parameters<typeof benchPrefill>[0]) => Promise<void>,
+): Promise<void> {
+  for (const weights of flags.weights) {
+    for (const image of flags.imageTokens) {
+      await run({
+        ...flags,
+        weights,
+        layers: flags.layers ?? knownModel(flags.shape).shape.layers,
+        tokens: { text: flags.textTokens, image },
+      });
+    }
+  }
+}
+
+const program = new Command('npm run bench --').description(
+  'measures rewritten decoders against the originals',
+);
+withDecoder(program.command('prefill', { isDefault: true }).description('time, speed-up, KV bytes')).action(
+  (flags: Flags) => eachDecoder(flags, benchPrefill),
+);
+withDecoder(program.command('profile').description('where prefill time goes, by operator')).action(
+  (flags: Flags) => eachDecoder(flags, benchProfile),
+);
+withDecoder(program.command('memory').description('peak memory of prefill')).action((flags: Flags) =>
+  eachDecoder(flags, benchMemory),
+);
+program
+  .command('formats')
+  .description('one linear layer in every weight format')
+  .option('--tokens <n>', 'rows of the activation', number('--tokens'), 640)
+  .option('--inputs <n>', 'input channels', number('--inputs'), 4096)
+  .option('--outputs <n>', 'output channels', number('--outputs'), 4096)
+  .option('--rounds <n>', 'rounds', number('--rounds'), 7)
+  .action(benchFormats);
+
+console.log(
+  `${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${availableParallelism()} cores, Node ${process.version}; ` +
+    `npm run bench -- ${process.argv.slice(2).join(' ')}\n`,
+);
+await program.parseAsync();

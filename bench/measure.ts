@@ -1,0 +1,77 @@
+// Measuring on a machine that does other things too: variants take turns, and medians are compared.
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** Milliseconds: the median, and the fastest and slowest run. */
+export interface Timing {
+  readonly median: number;
+  readonly fastest: number;
+  readonly slowest: number;
+  readonly runs: readonly number[];
+}
+
+/** Something to time. */
+export interface Variant {
+  readonly name: string;
+  run(): Promise<unknown>;
+}
+
+/**
+ * Times variants in turns, forwards and backwards, after one run each that doesn't count.
+ * @returns a timing for each variant, by name
+ */
+export async function interleaved(
+  variants: readonly Variant[],
+  rounds: number,
+): Promise<Map<string, Timing>> {
+  const runs = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  for (const variant of variants) await variant.run();
+  for (let round = 0; round < rounds; round++) {
+    for (const variant of round % 2 === 0 ? variants : [...variants].reverse()) {
+      const start = performance.now();
+      await variant.run();
+      runs.get(variant.name)?.push(performance.now() - start);
+    }
+  }
+  return new Map([...runs].map(([name, times]) => [name, timing(times)]));
+}
+
+/** Summarises runs. */
+export function timing(runs: readonly number[]): Timing {
+  const sorted = [...runs].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const median = ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
+  return { median, fastest: sorted[0] ?? 0, slowest: sorted.at(-1) ?? 0, runs };
+}
+
+/** The ratio of two variants that took turns: the median over rounds, which is steadier than a ratio of medians. */
+export function speedup(before: Timing, after: Timing): number {
+  return timing(before.runs.map((time, round) => time / (after.runs[round] ?? Number.NaN))).median;
+}
+
+/** Resident memory of this process now and at its highest since {@link resetPeak}, in bytes; Linux only. */
+export function memory(): { now: number; peak: number } {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const field = (name: string): number =>
+    Number(new RegExp(`${name}:\\s+(\\d+) kB`, 'u').exec(status)?.[1] ?? 0) * 1024;
+  return { now: field('VmRSS'), peak: field('VmHWM') };
+}
+
+/** Makes the highest resident memory start from now. */
+export function resetPeak(): void {
+  writeFileSync('/proc/self/clear_refs', '5');
+}
+
+/** Prints a table in Markdown, numbers to the right. */
+export function printTable(columns: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = columns.map((column, i) =>
+    Math.max(column.length, ...rows.map((row) => (row[i] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  console.log(line(columns));
+  console.log(
+    `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`,
+  );
+  for (const row of rows) console.log(line(row));
+  console.log('');
+}
