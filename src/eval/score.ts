@@ -184,7 +184,10 @@ function byCategory(
 ): Record<string, { score: number; samples: number }> {
   const groups = new Map<string, number[]>();
   samples.forEach(({ category }, i) => {
-    if (category !== null) groups.set(category, [...(groups.get(category) ?? []), scores[i] ?? 0]);
+    if (category === null) return;
+    const group = groups.get(category);
+    if (group === undefined) groups.set(category, [scores[i] ?? 0]);
+    else group.push(scores[i] ?? 0);
   });
   const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(

@@ -1,0 +1,111 @@
+/**
+ * What an evaluation needs of a model: answers to questions about images, under a condition. The runtime
+ * implements it; tests use a fake. Nothing here knows of ONNX or Transformers.js.
+ */
+import type { Picture } from './datasets/picture.js';
+
+/** How image tokens are ranked; `attention` is the paper's. */
+export type Strategy = 'attention' | 'random' | 'grid';
+
+export const STRATEGIES: readonly Strategy[] = ['attention', 'random', 'grid'];
+
+/** Pruning inside the decoder. */
+export interface Pruning {
+  /** K. */
+  readonly layer: number;
+  /** R in [0, 1]. */
+  readonly ratio: number;
+  readonly strategy: Strategy;
+  /** Of `random`; 0 for the others. */
+  readonly seed: number;
+}
+
+/** Under what a model answers: one cell of a sweep. */
+export interface Condition {
+  /** Short and unique in a run: `unpruned`, `K2-R50-attention`, … */
+  readonly name: string;
+  readonly pruning: Pruning | null;
+  /** Side length that images are scaled to, as a share of their own, before the model sees them; 1 is unscaled. */
+  readonly imageScale: number;
+}
+
+/** A question to be answered. */
+export interface Ask {
+  readonly images: readonly Picture[];
+  readonly prompt: string;
+  /** If given, the log-likelihood of each as the reply is wanted, no text. */
+  readonly candidates?: readonly string[];
+  readonly maxTokens: number;
+}
+
+/** What an answer cost. Times are milliseconds inside the engine. */
+export interface AnswerCost {
+  /** Tokens of the prompt with its images, how many of them are image tokens, how many of those were kept. */
+  readonly tokens: number;
+  readonly imageTokens: number;
+  readonly keptImageTokens: number;
+  readonly generatedTokens: number;
+  readonly visionMs: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  /** Prefill FLOPs of the decoder, and what they would be without pruning. */
+  readonly flops?: number;
+  readonly flopsUnpruned?: number;
+  /** Bytes of the KV cache after prefill, and what they would be without pruning. */
+  readonly kvBytes?: number;
+  readonly kvBytesUnpruned?: number;
+}
+
+export interface Answer {
+  readonly text: string;
+  /** One a candidate, where candidates were given. */
+  readonly logLikelihoods?: readonly number[];
+  readonly cost: AnswerCost;
+}
+
+/** Which model answers, for records. Two answerers with equal identity give equal answers. */
+export interface AnswererIdentity {
+  readonly model: string;
+  /** What else decides its answers: weights' type, device, revision, … */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** Versions of the software that runs it. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** A model that answers questions about images. */
+export interface Answerer {
+  readonly identity: AnswererIdentity;
+  /** Told once which conditions will be asked under, so that one graph can serve all of them. */
+  prepare?(conditions: readonly Condition[]): Promise<void>;
+  /**
+   * Answers questions under one condition, in order. The same images come again under every condition,
+   * so implementations keep their vision features (by `Picture.key` and `imageScale`) for a while.
+   * @throws FastvError `invalid-input` for a question that cannot be asked (skipped if `--on-error skip`)
+   */
+  answer(asks: readonly Ask[], condition: Condition): Promise<readonly Answer[]>;
+  close?(): Promise<void>;
+}
+
+export const UNPRUNED: Condition = { name: 'unpruned', pruning: null, imageScale: 1 };
+
+/** The condition of one K, R and strategy, by its usual name. */
+export function prunedCondition(
+  layer: number,
+  ratio: number,
+  strategy: Strategy = 'attention',
+  seed = 0,
+): Condition {
+  const percent = Number((100 * ratio).toFixed(4));
+  const suffix = strategy === 'random' ? `-s${seed}` : '';
+  return {
+    name: `K${layer}-R${percent}-${strategy}${suffix}`,
+    pruning: { layer, ratio, strategy, seed: strategy === 'random' ? seed : 0 },
+    imageScale: 1,
+  };
+}
+
+/** Images scaled down so that a share R of their pixels goes, instead of pruning. */
+export function downsampledCondition(ratio: number): Condition {
+  const percent = Number((100 * ratio).toFixed(4));
+  return { name: `downsample-${percent}`, pruning: null, imageScale: Math.sqrt(1 - ratio) };
+}

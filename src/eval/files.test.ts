@@ -1,0 +1,63 @@
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openLines, writeWhole } from './files.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'fastv-files-'));
+
+describe('openLines', () => {
+  it('gives back what was appended, and one process only may append', async () => {
+    const path = join(folder, 'a.jsonl');
+    const file = await openLines(path);
+    expect(file.before).toEqual([]);
+    await file.append([{ a: 1 }, { a: 'ü\n' }]);
+    expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":"ü\\n"}\n');
+    await expect(openLines(path)).rejects.toThrow(/already open/);
+    await file.close();
+    const again = await openLines(path);
+    expect(again.before).toEqual([{ a: 1 }, { a: 'ü\n' }]);
+    await again.close();
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  it('cuts a torn last line off, wherever it was torn', async () => {
+    const whole = '{"a":1}\n{"b":"ü"}\n';
+    const bytes = Buffer.from(whole);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const path = join(folder, `torn${cut}.jsonl`);
+      writeFileSync(path, bytes.subarray(0, cut));
+      const file = await openLines(path);
+      await file.append([{ c: 3 }]);
+      await file.close();
+      const kept = cut === bytes.length ? whole : cut >= 8 ? '{"a":1}\n' : '';
+      expect(readFileSync(path, 'utf8')).toBe(`${kept}{"c":3}\n`);
+    }
+  });
+
+  it('refuses a broken line in the midst, naming it, and lets go of the lock', async () => {
+    const path = join(folder, 'broken.jsonl');
+    writeFileSync(path, '{"a":1}\n{"a":\n{"a":3}\n');
+    await expect(openLines(path)).rejects.toMatchObject({ code: 'invalid-input', where: `${path}, line 2` });
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  it('takes over the lock of a dead process, not of a living one', async () => {
+    const path = join(folder, 'lock.jsonl');
+    writeFileSync(`${path}.lock`, '999999999');
+    await (await openLines(path)).close();
+    writeFileSync(`${path}.lock`, '');
+    await (await openLines(path)).close();
+    writeFileSync(`${path}.lock`, String(process.ppid));
+    await expect(openLines(path)).rejects.toThrow(/is writing these results/);
+  });
+});
+
+it('writeWhole leaves the file and nothing else', async () => {
+  const path = join(folder, 'w', '..', 'whole.json');
+  await writeWhole(path, 'one');
+  await writeWhole(path, 'two');
+  appendFileSync(path, '!');
+  expect(readFileSync(path, 'utf8')).toBe('two!');
+  expect(readdirSync(folder).filter((f) => f.endsWith('.tmp'))).toEqual([]);
+});

@@ -1,0 +1,63 @@
+/** One line of results: what was asked, what was said, what it is worth and what it cost. */
+import { createHash } from 'node:crypto';
+import type { AnswerCost, AnswererIdentity, Condition } from './answerer.js';
+import type { Sample } from './tasks/sample.js';
+import type { Task } from './tasks/task.js';
+
+export interface Result {
+  /** Identifies model, options, condition, task and sample: no key is computed twice. */
+  readonly key: string;
+  readonly condition: string;
+  readonly task: string;
+  readonly sample: string;
+  readonly prompt: string;
+  readonly prediction: string;
+  /** The choice taken, where there were choices. */
+  readonly choice: number | null;
+  /** In [0, 1]; null where only a corpus can be scored. */
+  readonly score: number | null;
+  readonly answers: readonly string[];
+  readonly category: string | null;
+  readonly group: string | null;
+  /** File and row that the sample is from. */
+  readonly where: string;
+  readonly cost: AnswerCost;
+}
+
+/** Options of a run that change answers, other than the condition. */
+export interface AnsweringOptions {
+  /** Choices by the letter in the reply, or by the log-likelihood of each letter. */
+  readonly choices: 'letter' | 'likelihood';
+}
+
+/** The part of the key that all samples of a task under a condition share. */
+export function keyPrefix(
+  identity: AnswererIdentity,
+  options: AnsweringOptions,
+  condition: Condition,
+  task: Task,
+): string {
+  // the condition's name is for people; what it does is what counts
+  const { pruning, imageScale } = condition;
+  return hash([identity.model, identity.options, options, pruning, imageScale, task]);
+}
+
+/** The key of one sample. */
+export function resultKey(prefix: string, sample: Sample): string {
+  return hash([prefix, sample.id, sample.prompt]).slice(0, 32);
+}
+
+function hash(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex');
+}
+
+/** JSON with sorted keys: equal values have equal text. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  const entries = Object.entries(value).filter(([, v]) => v !== undefined);
+  const parts = entries
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`);
+  return `{${parts.join(',')}}`;
+}
