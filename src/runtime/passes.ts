@@ -6,7 +6,7 @@ import { gridsOf, imageSpans, imageTokenMask, type ImageSpan } from './image-tok
 import { checkCall, type CallOptions, type PrefillReport, type Settings } from './options.js';
 import type { PassLookup, PruningInputs, PruningOutputs } from './pruned-session.js';
 import { gridScores, randomScores } from './scores.js';
-import { alias, isRecord, type ForwardInputs, type HfTensor, type OrtTensor } from './transformers.js';
+import { alias, isRecord, ones, type ForwardInputs, type HfTensor, type OrtTensor } from './transformers.js';
 
 type Config = Readonly<Record<string, unknown>>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -90,11 +90,13 @@ export class Passes implements PassLookup {
     const decoding =
       sequence === 1 && isRecord(rest.past_key_values) && Object.keys(rest.past_key_values).length > 0;
     const started: ForwardInputs = { ...rest, input_ids: ids, attention_mask: alias(attention) };
-    // Transformers.js 4.3 keeps feeding the pixels; at a decoding step that makes it replace the attention mask by ones,
-    // which forgets left padding. Without them it keeps the mask. A decoder without position_ids counts positions from
-    // the mask's sum and cannot have left padding at all: there, all stays as it was.
-    if (decoding && this.#context.leftPadding) delete started.pixel_values;
-    else if (pixels) started.pixel_values = alias(pixels);
+    if (decoding) {
+      // Transformers.js 4.3 feeds the pixels at decoding steps too, and then replaces the attention mask by ones, which
+      // forgets left padding. A decoder that is told positions keeps its mask here. One that is not counts them from the
+      // mask's sum and cannot have left padding at all: it gets the ones, as from Transformers.js.
+      delete started.pixel_values;
+      if (pixels !== undefined && !this.#context.leftPadding) started.attention_mask = ones(attention);
+    } else if (pixels) started.pixel_values = alias(pixels);
 
     const mask = imageTokenMask(ids, this.#context.imageIds);
     const grids = decoding ? [] : gridsOf(rest, this.#context.config);

@@ -200,7 +200,7 @@ describe('tokens', () => {
 describe('a call', () => {
   it('reports what it did', async () => {
     const inputs = await conversation.inputs([message('count-all', 1)]);
-    await pruned.generate({ ...inputs, max_new_tokens: 4, fastv: { ratio: 0.75 } });
+    await pruned.generate({ ...inputs, max_new_tokens: 4, min_new_tokens: 4, fastv: { ratio: 0.75 } });
     const { last } = pruned.fastv;
     expect(last).toMatchObject({
       layer: [2],
@@ -224,6 +224,8 @@ describe('a call', () => {
     });
     expect(last?.ms.vision).toBeGreaterThan(0);
     expect(last?.ms.prefill).toBeGreaterThan(0);
+    expect(last?.decodeSteps).toBeGreaterThan(0);
+    expect(last?.ms.decode).toBeGreaterThan(0);
   });
 
   it('takes ratio or budget from the call, else from the handle', async () => {

@@ -56,13 +56,21 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
  * Only data on the CPU can be shared; other tensors are returned as they are.
  */
 export function alias(tensor: HfTensor): HfTensor {
-  if (tensor.location !== 'cpu') return tensor;
+  return tensor.location === 'cpu' ? like(tensor, tensor.data) : tensor;
+}
+
+/** An int64 tensor of the same shape, all ones. */
+export function ones(tensor: HfTensor): HfTensor {
+  return like(tensor, new BigInt64Array(tensor.data.length).fill(1n));
+}
+
+function like(tensor: HfTensor, data: ArrayLike<number | bigint>): HfTensor {
   const constructor = tensor.constructor as new (
     type: string,
     data: ArrayLike<number | bigint>,
     dims: readonly number[],
   ) => HfTensor;
-  return new constructor(tensor.type, tensor.data, tensor.dims);
+  return new constructor(tensor.type, data, tensor.dims);
 }
 
 /** Checks that what `from_pretrained` gave is an image-text model with a merged decoder. */
