@@ -1,0 +1,49 @@
+/** A sweep: an evaluation over a grid of K, R and strategies, with its points and its Pareto front. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Answerer } from './answerer.js';
+import { parseLines, writeWhole } from './files.js';
+import { gridConditions, type Grid } from './grid.js';
+import { frontOf, sweepPoints, type Point } from './points.js';
+import type { Result } from './result.js';
+import { runEvaluation, type RunOptions } from './runner.js';
+import type { Summary } from './summary.js';
+
+export interface SweepOptions extends Omit<RunOptions, 'conditions'> {
+  readonly grid: Grid;
+}
+
+export interface Sweep {
+  readonly summary: Summary;
+  readonly points: readonly Point[];
+  /** Names of the points on the Pareto front of FLOPs and score, by rising FLOPs. */
+  readonly front: readonly string[];
+}
+
+/**
+ * Runs a sweep, or the rest of one; `points.json` lies beside the run's own files.
+ * @throws FastvError as `runEvaluation` and `gridConditions` do
+ */
+export async function runSweep(answerer: Answerer, { grid, ...options }: SweepOptions): Promise<Sweep> {
+  const conditions = gridConditions(grid);
+  const summary = await runEvaluation(answerer, { ...options, conditions });
+  const results = await readResults(options.out, summary);
+  const points = sweepPoints(conditions, results, { seed: options.seed ?? 0 });
+  const front = frontOf(points).map((p) => p.name);
+  await writeWhole(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);
+  return { summary, points, front };
+}
+
+/** The results of a run's own conditions and tasks, the last of each sample: the file may hold others too. */
+export async function readResults(out: string, summary: Summary): Promise<readonly Result[]> {
+  const path = join(out, 'results.jsonl');
+  const conditions = new Set(summary.conditions.map((c) => c.name));
+  const tasks = new Set(summary.tasks.map((t) => t.name));
+  const results = parseLines(await readFile(path, 'utf8'), path) as Result[];
+  const last = new Map<string, Result>();
+  for (const result of results) {
+    if (!conditions.has(result.condition) || !tasks.has(result.task)) continue;
+    last.set(`${result.condition}\n${result.task}\n${result.sample}`, result);
+  }
+  return [...last.values()];
+}
