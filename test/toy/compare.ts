@@ -132,7 +132,7 @@ export async function compareWithReference(
         seen(result.logits[i] ?? [], expected, options),
         seen(tokens, expected, options),
       );
-      expect(difference, `${where(i)}: logits`).toBeLessThan(allowed(config, options.provider));
+      expect(difference, `${where(i)}: logits`).toBeLessThan(tolerance(config, options.provider));
       const lengths = expected.cacheLengths.map((length) => (length === 0 ? 0 : length + (padded[i] ?? 0)));
       expect(result.cacheLengths, `${where(i)}: cache lengths`).toEqual(lengths);
     });
@@ -164,8 +164,4 @@ function reference(
 function seen<T>(logits: readonly T[], expected: ReferenceResult, options: CompareOptions): T[] {
   const kept = new Set(expected.kept);
   return options.mode === 'mask' ? logits.filter((_, i) => kept.has(i)) : [...logits];
-}
-
-function allowed(config: ToyConfig, provider: Provider = 'cpu'): number {
-  return provider === 'cpu' ? tolerance(config) : Math.max(1e-3, tolerance(config));
 }
