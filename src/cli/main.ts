@@ -5,6 +5,7 @@ import { version } from '../version.js';
 import { chatCommand } from './chat.js';
 import { costCommand } from './cost.js';
 import { quantizeCommand } from './quantize.js';
+import { demoCommand } from './demo.js';
 import { inspectCommand } from './inspect.js';
 import { rewriteCommand } from './rewrite.js';
 import { runCommand } from './run.js';
@@ -22,6 +23,7 @@ export function program(): Command {
   for (const command of [
     runCommand(),
     chatCommand(),
+    demoCommand(),
     rewriteCommand(),
     inspectCommand(),
     costCommand(),

@@ -8,6 +8,7 @@ export async function overlayOf(
   conversation: Conversation,
   pictures: readonly Picture[],
   report: PrefillReport,
+  side?: number,
 ): Promise<Buffer> {
   const images = report.rows[0]?.images ?? [];
   // a picture cut into tiles has several: its last one is the whole picture
@@ -16,5 +17,5 @@ export async function overlayOf(
     const patches = images[(i + 1) * each - 1];
     return patches === undefined ? [] : [{ picture, patches }];
   });
-  return overlayPng(drawn, conversation.cropsSquare);
+  return overlayPng(drawn, { square: conversation.cropsSquare, ...(side === undefined ? {} : { side }) });
 }

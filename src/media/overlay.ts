@@ -9,19 +9,25 @@ export interface KeptPatches {
   readonly kept: readonly { readonly row: number; readonly column: number }[];
 }
 
-/** How large an overlay is drawn: the longer side, in pixels. */
-const SIDE = 480;
+/** How overlays are drawn. */
+export interface OverlayOptions {
+  /** Whether the model sees only the middle square of a picture. */
+  readonly square?: boolean;
+  /** The longer side of each picture, in pixels (default 480). */
+  readonly side?: number;
+}
 
 /**
  * Draws overlays side by side.
- * @param square whether the model sees only the middle square of a picture
  * @returns a PNG
  */
 export async function overlayPng(
   pictures: readonly { readonly picture: Picture; readonly patches: KeptPatches }[],
-  square = false,
+  { square = false, side = 480 }: OverlayOptions = {},
 ): Promise<Buffer> {
-  const drawn = await Promise.all(pictures.map(({ picture, patches }) => draw(picture, patches, square)));
+  const drawn = await Promise.all(
+    pictures.map(({ picture, patches }) => draw(picture, patches, square, side)),
+  );
   const gap = 8;
   const width = drawn.reduce((sum, { info }) => sum + info.width + gap, -gap);
   const height = Math.max(...drawn.map(({ info }) => info.height));
@@ -47,9 +53,14 @@ interface Raw {
   readonly info: { readonly width: number; readonly height: number };
 }
 
-async function draw(picture: Picture, { rows, columns, kept }: KeptPatches, square: boolean): Promise<Raw> {
+async function draw(
+  picture: Picture,
+  { rows, columns, kept }: KeptPatches,
+  square: boolean,
+  side: number,
+): Promise<Raw> {
   const { width, height } = picture;
-  const scale = SIDE / Math.max(width, height);
+  const scale = side / Math.max(width, height);
   const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
   const { data } = await sharp(picture.data, { raw: { width, height, channels: 3 } })
     .resize(w, h, { fit: 'fill', kernel: scale > 1 ? 'nearest' : 'lanczos3' })

@@ -1,0 +1,181 @@
+/** What `fastv demo` does. */
+import { resolve } from 'node:path';
+import type { Picture } from '../media/index.js';
+import { measure, median, type Measured } from './compare.js';
+import { Conversation } from '../runtime/conversation.js';
+import { embeddedModel } from '../runtime/embedded.js';
+import { loadAtlas } from '../scenes/atlas.js';
+import { makeItem } from '../scenes/dataset.js';
+import type { Family } from '../scenes/question.js';
+import { renderScene } from '../scenes/render.js';
+import { IMAGE_SIZE } from '../scenes/scene.js';
+import { writeAtomically } from './atomic-write.js';
+import type { DemoFlags } from './demo.js';
+import { demoReport } from './demo-report.js';
+import { isRight, type DemoResult, type DemoSummary } from './demo-results.js';
+import { ms, percent, times } from './format.js';
+import { loadOriginal, loadPruned } from './model.js';
+import type { ModelFlags } from './options.js';
+import { overlayOf } from './overlay.js';
+
+/** The questions: the first ones of the test split in each family, so none is chosen for its answer. */
+const QUESTIONS: readonly { readonly title: string; readonly family: Family; readonly index: number }[] = [
+  { title: 'A scene', family: 'existence', index: 0 },
+  { title: 'Where', family: 'position', index: 0 },
+  { title: 'Colour', family: 'color', index: 0 },
+  { title: 'Counting', family: 'count-class', index: 0 },
+  { title: 'Text', family: 'text', index: 0 },
+  { title: 'Several pictures', family: 'multi-image', index: 0 },
+  { title: 'A short video', family: 'video-direction', index: 0 },
+];
+
+const LAYER = 2;
+const MAX_NEW_TOKENS = 24;
+
+/** Runs the demo and writes its report. */
+export async function demo(flags: DemoFlags): Promise<void> {
+  const started = performance.now();
+  const say = (text: string): void => {
+    process.stderr.write(text);
+  };
+  const name = embeddedModel();
+  const modelFlags: ModelFlags = {
+    layer: LAYER,
+    strategy: 'attention',
+    maxNewTokens: MAX_NEW_TOKENS,
+    frames: 8,
+    ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
+  };
+  const conversation = await Conversation.load(name);
+  const items = questions();
+
+  say(`${items.length} questions, the original model `);
+  const originals: Measured[] = [];
+  const original = await loadOriginal(name, modelFlags);
+  for (const { question, pictures } of items) {
+    const inputs = await conversation.inputs([{ role: 'user', text: question, images: pictures }]);
+    originals.push(
+      await measure(original, conversation, inputs, { maxNewTokens: MAX_NEW_TOKENS, repeat: flags.repeat }),
+    );
+    say('.');
+  }
+  await original.dispose();
+
+  say(`\nFastV, K=${LAYER}, R=${flags.ratios.join(', ')} `);
+  const results: DemoResult[] = [];
+  const pruned = await loadPruned(name, modelFlags);
+  for (const [i, item] of items.entries()) {
+    const { question, pictures } = item;
+    const inputs = await conversation.inputs([{ role: 'user', text: question, images: pictures }]);
+    const runs: DemoResult['runs'][number][] = [];
+    for (const ratio of flags.ratios) {
+      const options = { maxNewTokens: MAX_NEW_TOKENS, repeat: flags.repeat, fastv: { ratio } };
+      const measured = await measure(pruned, conversation, inputs, options);
+      const { report } = measured;
+      if (report === undefined) continue;
+      runs.push({ ratio, measured, report, overlay: await overlayOf(conversation, pictures, report, 192) });
+    }
+    const first = originals[i];
+    if (first !== undefined) results.push({ ...item, original: first, runs });
+    say('.');
+  }
+  await pruned.dispose();
+
+  const summary = summarise(results, flags.ratios);
+  const seconds = (performance.now() - started) / 1000;
+  const out = resolve(flags.out);
+  await writeAtomically(
+    out,
+    await demoReport(results, summary, { layer: LAYER, repeat: flags.repeat, seconds }),
+  );
+  say(`\n`);
+  if (flags.json === true) {
+    const answers = results.map(({ title, question, answer, original: { text }, runs }) => ({
+      title,
+      question,
+      expected: answer,
+      original: text,
+      pruned: runs.map(({ ratio, measured }) => ({ ratio, answer: measured.text })),
+    }));
+    console.log(JSON.stringify({ report: out, seconds, summary, answers }));
+    return;
+  }
+  console.log(table(results, summary));
+  console.log(`\n${seconds.toFixed(0)} s; report with the kept patches: ${out}`);
+}
+
+/** The demo's questions with their pictures. */
+export function questions(): Omit<DemoResult, 'original' | 'runs'>[] {
+  const atlas = loadAtlas();
+  return QUESTIONS.map(({ title, family, index }) => {
+    const { question, answer, scenes } = makeItem('test', family, index, atlas);
+    const pictures = scenes.map((scene): Picture => ({
+      data: new Uint8ClampedArray(renderScene(scene, atlas)),
+      width: IMAGE_SIZE,
+      height: IMAGE_SIZE,
+    }));
+    return { title, question, answer, pictures };
+  });
+}
+
+function summarise(results: readonly DemoResult[], ratios: readonly number[]): DemoSummary[] {
+  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  const mean = (values: readonly number[]): number => sum(values) / Math.max(1, values.length);
+  const questions = results.length;
+  const before: DemoSummary = {
+    ratio: null,
+    right: results.filter(({ original, answer }) => isRight(original.text, answer)).length,
+    sameAsOriginal: questions,
+    questions,
+    ttftMs: sum(results.map(({ original }) => original.ttftMs)),
+    prefillMs: sum(results.map(({ original }) => original.prefillMs)),
+    prefillSpeedup: 1,
+    flopsRatio: 1,
+    kvRatio: 1,
+  };
+  return [
+    before,
+    ...ratios.map((ratio): DemoSummary => {
+      const runs = results.flatMap(({ answer, original, runs: all }) =>
+        all.filter((run) => run.ratio === ratio).map((run) => ({ ...run, answer, original })),
+      );
+      return {
+        ratio,
+        right: runs.filter(({ measured, answer }) => isRight(measured.text, answer)).length,
+        sameAsOriginal: runs.filter(({ measured, original }) => measured.text === original.text).length,
+        questions,
+        ttftMs: sum(runs.map(({ measured }) => measured.ttftMs)),
+        prefillMs: sum(runs.map(({ measured }) => measured.prefillMs)),
+        prefillSpeedup: median(runs.map(({ measured, original }) => original.prefillMs / measured.prefillMs)),
+        flopsRatio: mean(runs.map(({ report }) => report.flopsRatio ?? 1)),
+        kvRatio: mean(runs.map(({ report }) => report.kvBytes.pruned / report.kvBytes.full)),
+      };
+    }),
+  ];
+}
+
+function table(results: readonly DemoResult[], summary: readonly DemoSummary[]): string {
+  const head = ['', 'right', 'as original', 'first tokens', 'prefill', 'speed-up', 'FLOPs', 'KV'];
+  const rows = summary.map((s) => [
+    s.ratio === null ? 'original' : `R=${percent(s.ratio)}`,
+    `${s.right}/${s.questions}`,
+    `${s.sameAsOriginal}/${s.questions}`,
+    ms(s.ttftMs),
+    ms(s.prefillMs),
+    times(s.prefillSpeedup),
+    percent(s.flopsRatio),
+    percent(s.kvRatio),
+  ]);
+  const answers = results.map(({ question, answer, original, runs }) => {
+    const given = [original.text, ...runs.map(({ measured }) => measured.text)];
+    return `${question}\n  expected ${answer}; ${given.join(' | ')}`;
+  });
+  const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const lines = [head, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...answers, '', ...lines].join('\n');
+}
