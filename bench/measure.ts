@@ -1,4 +1,6 @@
-// Measuring on a machine that does other things too: variants take turns, and medians are compared.
+// Measuring on a machine that does other things too: variants take turns, medians are compared, and beside the time on
+// the clock stands the processor time that the run took, which waiting for other programs does not lengthen. (Threads
+// must not spin while they wait, or that counts as well: see SESSION in sessions.ts.)
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Milliseconds: the median, and the fastest and slowest run. */
@@ -7,6 +9,12 @@ export interface Timing {
   readonly fastest: number;
   readonly slowest: number;
   readonly runs: readonly number[];
+}
+
+/** Time on the clock, and processor time of all threads. */
+export interface Timings {
+  readonly wall: Timing;
+  readonly cpu: Timing;
 }
 
 /** Something to time. */
@@ -22,17 +30,21 @@ export interface Variant {
 export async function interleaved(
   variants: readonly Variant[],
   rounds: number,
-): Promise<Map<string, Timing>> {
-  const runs = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+): Promise<Map<string, Timings>> {
+  const runs = new Map(variants.map(({ name }) => [name, { wall: [] as number[], cpu: [] as number[] }]));
   for (const variant of variants) await variant.run();
   for (let round = 0; round < rounds; round++) {
     for (const variant of round % 2 === 0 ? variants : [...variants].reverse()) {
+      const cpu = process.cpuUsage();
       const start = performance.now();
       await variant.run();
-      runs.get(variant.name)?.push(performance.now() - start);
+      const wall = performance.now() - start;
+      const { user, system } = process.cpuUsage(cpu);
+      runs.get(variant.name)?.wall.push(wall);
+      runs.get(variant.name)?.cpu.push((user + system) / 1000);
     }
   }
-  return new Map([...runs].map(([name, times]) => [name, timing(times)]));
+  return new Map([...runs].map(([name, { wall, cpu }]) => [name, { wall: timing(wall), cpu: timing(cpu) }]));
 }
 
 /** Summarises runs. */

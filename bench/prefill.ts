@@ -2,7 +2,7 @@
 import { compareCost } from '../src/cost/compare.js';
 import { paperReduction, type Tokens } from '../src/cost/paper.js';
 import { cached, type Wanted } from './cache.js';
-import { interleaved, printTable, speedup } from './measure.js';
+import { interleaved, printTable, speedup, type Timings } from './measure.js';
 import { cacheBytes, decodeFeeds, openSessions, prefillFeeds, type Feeds } from './sessions.js';
 
 export interface PrefillOptions extends Wanted {
@@ -37,29 +37,21 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const before = timings.get('original');
   if (before === undefined) return;
   const unprunedBytes = cacheBytes(await original.run(base));
-  const seconds = (ms: number): string => (ms / 1000).toFixed(ms < 1000 ? 3 : 2);
   const rows = [
-    [
-      'original',
-      seconds(before.median),
-      `${seconds(before.fastest)}–${seconds(before.slowest)}`,
-      ...Array<string>(4).fill(''),
-      (unprunedBytes / 2 ** 20).toFixed(1),
-      '',
-    ],
+    ['original', ...clocks(before), ...Array<string>(5).fill(''), (unprunedBytes / 2 ** 20).toFixed(1), ''],
   ];
   for (const { ratio, feeds } of pruned) {
     const after = timings.get(`R=${ratio}`);
     if (after === undefined) continue;
-    const gain = speedup(before, after);
+    const gain = speedup(before.cpu, after.cpu);
     const theory = 1 / (1 - paperReduction(shape, tokens, { layer, ratio }));
     const cost = compareCost(shape, tokens, [{ layer, ratio }], { lmHead: 'last' });
     const exact = cost.prefill.before.total / cost.prefill.after.total;
     const bytes = cacheBytes(await rewritten.run(feeds));
     rows.push([
       `R=${ratio}`,
-      seconds(after.median),
-      `${seconds(after.fastest)}–${seconds(after.slowest)}`,
+      ...clocks(after),
+      `${speedup(before.wall, after.wall).toFixed(3)}x`,
       `${gain.toFixed(3)}x`,
       `${theory.toFixed(3)}x`,
       (gain / theory).toFixed(3),
@@ -71,12 +63,14 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
   printTable(
     [
       '',
-      's',
+      'wall s',
+      'CPU s',
       'range',
-      'speed-up',
+      'wall speed-up',
+      'CPU speed-up',
       'theory',
-      'realised ÷ theory',
-      '÷ exact (early cut)',
+      'CPU ÷ theory',
+      'CPU ÷ exact',
       'KV MiB',
       'as theory',
     ],
@@ -97,15 +91,24 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
     const decode = await interleaved(steps, options.decodeRounds);
     const first = decode.get('original');
     printTable(
-      ['one decoding step', 'ms', 'range', 'speed-up'],
+      ['one decoding step', 'wall s', 'CPU s', 'range', 'wall speed-up', 'CPU speed-up'],
       [...decode].map(([name, t]) => [
         name,
-        t.median.toFixed(2),
-        `${t.fastest.toFixed(2)}–${t.slowest.toFixed(2)}`,
-        first === undefined || name === 'original' ? '' : `${speedup(first, t).toFixed(3)}x`,
+        ...clocks(t),
+        ...(first === undefined || name === 'original'
+          ? []
+          : [`${speedup(first.wall, t.wall).toFixed(3)}x`, `${speedup(first.cpu, t.cpu).toFixed(3)}x`]),
       ]),
     );
   }
   await original.release();
   await rewritten.release();
+}
+
+function clocks({ wall, cpu }: Timings): string[] {
+  return [seconds(wall.median), seconds(cpu.median), `${seconds(cpu.fastest)}–${seconds(cpu.slowest)}`];
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(ms < 1000 ? 3 : 2);
 }

@@ -17,10 +17,11 @@ export interface Sessions {
   readonly load: { readonly original: number; readonly rewritten: number };
 }
 
-/** Options of every session: all optimisations, as many threads as the machine has cores. */
+/** Options of every session: all optimisations, threads for every core, which sleep while they wait. */
 export const SESSION: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
   graphOptimizationLevel: 'all',
+  extra: { session: { intra_op: { allow_spinning: '0' } } },
 };
 
 /** Rewrites a generated decoder beside itself; returns the new file. */
