@@ -112,7 +112,7 @@ async function bring(from: string, to: string, copy: boolean): Promise<boolean> 
 
 async function sameFile(a: string, b: string): Promise<boolean> {
   const [one, two] = await Promise.all([a, b].map((path) => stat(path).catch(() => undefined)));
-  return one !== undefined && two !== undefined && one.ino === two.ino && one.dev === two.dev;
+  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
 async function checkExternalData(model: OnnxModel, path: string): Promise<void> {

@@ -2,7 +2,7 @@
 import type { NodeProto, ValueInfoProto } from 'onnx-buf';
 import { intAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
-import { DataType } from './tensor.js';
+import { DataType, dataType } from './tensor.js';
 
 const BOOLEAN = new Set(
   'And Or Not Xor Less LessOrEqual Greater GreaterOrEqual Equal IsNaN IsInf'.split(' '),
@@ -13,7 +13,7 @@ const TYPED_BY: Readonly<Record<string, number>> = { Where: 1, DequantizeLinear:
 /** The element type of a graph input or output. */
 export function declaredType(info: ValueInfoProto | undefined): DataType | undefined {
   const type = info?.type?.value;
-  return type?.case === 'tensorType' && type.value.elemType !== 0 ? type.value.elemType : undefined;
+  return type?.case === 'tensorType' && type.value.elemType !== 0 ? dataType(type.value.elemType) : undefined;
 }
 
 /** The element type of any tensor, or undefined where it cannot be told. */
@@ -35,12 +35,17 @@ export function elementType(graph: GraphView, tensor: string): DataType | undefi
   return undefined;
 }
 
+function initializerType(graph: GraphView, name: string): DataType | undefined {
+  const tensor = graph.initializers.get(name);
+  return tensor === undefined ? undefined : dataType(tensor.dataType);
+}
+
 function typeOf(node: NodeProto): DataType | undefined {
-  if (node.opType === 'Cast') return intAttribute(node, 'to', DataType.UNDEFINED);
+  if (node.opType === 'Cast') return dataType(intAttribute(node, 'to', DataType.UNDEFINED));
   if (node.opType === 'Shape' || node.opType === 'Size') return DataType.INT64;
   if (BOOLEAN.has(node.opType)) return DataType.BOOL;
   if (node.opType === 'Constant' || node.opType === 'ConstantOfShape') {
-    return node.attribute.find(({ name }) => name === 'value')?.t?.dataType ?? DataType.FLOAT;
+    return dataType(node.attribute.find(({ name }) => name === 'value')?.t?.dataType ?? DataType.FLOAT);
   }
   return undefined;
 }

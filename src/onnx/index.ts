@@ -12,5 +12,14 @@ export {
 export { allNames, GraphView, label, topologicalOrder, withInputs } from './graph.js';
 export { Emitter, MICROSOFT, type AttributeValue, type OpOptions } from './emit.js';
 export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
+export { rankOf } from './rank.js';
 export { declaredType, elementType } from './element-type.js';
-export { DataType, doubleTensor, elementCount, floatTensor, int64Tensor, readInts } from './tensor.js';
+export {
+  DataType,
+  dataType,
+  doubleTensor,
+  elementCount,
+  floatTensor,
+  int64Tensor,
+  readInts,
+} from './tensor.js';

@@ -11,6 +11,15 @@ import {
 /** ONNX element types, by the field's own name. */
 export { TensorProto_DataType as DataType } from 'onnx-buf';
 
+/** A protobuf field's number as an element type; UNDEFINED if there is no such type. */
+export function dataType(number: number): DataType {
+  return isDataType(number) ? number : DataType.UNDEFINED;
+}
+
+function isDataType(number: number): number is DataType {
+  return number in DataType;
+}
+
 /** Constants longer than this are data, not structure, and are not read. */
 const MAX_STRUCTURAL = 4096;
 
@@ -33,7 +42,7 @@ export function readInts(tensor: TensorProto): number[] | undefined {
   const { rawData } = tensor;
   const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
   let values: number[];
-  switch (tensor.dataType as DataType) {
+  switch (dataType(tensor.dataType)) {
     case DataType.INT64:
       values =
         rawData.length > 0
@@ -78,9 +87,9 @@ export function doubleTensor(
   return rawTensor(DataType.DOUBLE, dims, new Float64Array(values));
 }
 
-function rawTensor(dataType: DataType, dims: readonly number[], values: ArrayBufferView): TensorProto {
+function rawTensor(type: DataType, dims: readonly number[], values: ArrayBufferView): TensorProto {
   return create(TensorProtoSchema, {
-    dataType,
+    dataType: type,
     dims: dims.map(BigInt),
     rawData: new Uint8Array(values.buffer.slice(0) as ArrayBuffer),
   });

@@ -1,7 +1,7 @@
 // The graph contract: what a rewritten decoder has besides what it had (docs/graph-contract.md).
 import { create } from '@bufbuild/protobuf';
 import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
-import { DataType } from '../onnx/index.js';
+import type { DataType } from '../onnx/index.js';
 
 /** Input, bool [batch, sequence]: true at the image tokens of this call's inputs_embeds. */
 export const IMAGE_TOKEN_MASK = 'image_token_mask';

@@ -54,7 +54,7 @@ export function isRotary(graph: GraphView, tensor: string, activations: Readonly
 }
 
 /** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */
-function looksUpFloats(graph: GraphView, gather: NodeProto): boolean {
+export function looksUpFloats(graph: GraphView, gather: NodeProto): boolean {
   const table = graph.initializers.get(gather.input[0] ?? '');
   if (table === undefined) return false;
   // FLOAT, FLOAT16, DOUBLE, BFLOAT16 with two axes: [positions, head size / 2].

@@ -1,6 +1,6 @@
 // Dropping mode: after each stage only the kept tokens go on.
 import type { NodeProto } from 'onnx-buf';
-import { declaredType, DataType, type Emitter } from '../onnx/index.js';
+import type { Emitter } from '../onnx/index.js';
 import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
 import { Regions } from './regions.js';
 import { select } from './select.js';
@@ -78,13 +78,12 @@ function stageContext(
     emit,
     imageTokenMask,
     lastRowAttention: () => {
-      const { node, pastKey } = core();
+      const { node } = core();
       const row = lastRowAttention({
         emit,
         graph: decoder.graph,
         core: core(),
         node: regions.inRegion(node),
-        elementType: declaredType(decoder.graph.inputs.get(pastKey)) ?? DataType.FLOAT,
         mask: regions.mask(stage),
         positions: () => regions.inOpPositions(node, stage),
       });

@@ -1,6 +1,13 @@
 // What the rewrite sees in a decoder, for people: `fastv inspect`.
 import { FastvError } from '../errors.js';
-import { DataType, floatAttribute, intAttribute, type GraphView, type OnnxModel } from '../onnx/index.js';
+import {
+  DataType,
+  dataType,
+  floatAttribute,
+  intAttribute,
+  type GraphView,
+  type OnnxModel,
+} from '../onnx/index.js';
 import { recogniseDecoder, type Layer } from './decoder.js';
 import { linearLayers } from './linear.js';
 import { rewriteDecoder } from './rewrite.js';
@@ -95,5 +102,5 @@ function weightTypes(graph: GraphView): Record<string, number> {
 }
 
 function typeName(type: number): string {
-  return (DataType[type] as string | undefined)?.toLowerCase() ?? `type ${type}`;
+  return DataType[dataType(type)].toLowerCase();
 }

@@ -9,7 +9,7 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { declaredType, DataType, elementType, int64Tensor, label, type Emitter } from '../onnx/index.js';
+import { DataType, elementType, int64Tensor, label, type Emitter } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { splitPacked } from './attention/heads.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
@@ -39,8 +39,6 @@ export function mask(
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);
   const changed = new Map<NodeProto, NodeProto>();
-  const keyType = (core: AttentionCore): DataType =>
-    declaredType(decoder.graph.inputs.get(core.pastKey)) ?? DataType.FLOAT;
   const sequence = emit.dim1(EMBEDS, 1);
   let hidden: Hidden | undefined;
   let keptIndices = '';
@@ -61,9 +59,8 @@ export function mask(
         const row = lastRowAttention({
           emit,
           graph: decoder.graph,
-          core: changedCore(core(), changed),
+          core: core(),
           node: changed.get(node) ?? node,
-          elementType: keyType(core()),
           mask: visible,
           positions: () => inOpPositions(emit, node, EMBEDS),
         });
@@ -78,7 +75,7 @@ export function mask(
     hidden = hide(emit, indices, regions.pastKey(stage + 1));
     for (const layer of decoder.layers) {
       if (layer.attention === undefined || regions.regionOfLayer(layer.index) !== stage + 1) continue;
-      hideFrom(decoder, emit, layer.attention, hidden, keyType(layer.attention), changed);
+      hideFrom(decoder, emit, layer.attention, hidden, changed);
     }
   }
   return {
@@ -104,20 +101,15 @@ function visibleMask(emit: Emitter, lostTotal: string): string {
   return emit.cast(emit.op('And', [attended, emit.op('Not', [lostTotal])]), DataType.INT64);
 }
 
-/** Decomposed attention has its row in its softmax, which may be another node by now; the output's name is the same. */
-function changedCore(core: AttentionCore, changed: ReadonlyMap<NodeProto, NodeProto>): AttentionCore {
-  return core.softmax === undefined ? core : { ...core, softmax: changed.get(core.softmax) ?? core.softmax };
-}
-
 /** Makes one layer blind to the lost tokens, and marks them in its cache. */
 function hideFrom(
   decoder: Decoder,
   emit: Emitter,
   core: AttentionCore,
   hidden: Hidden,
-  type: DataType,
   changed: Map<NodeProto, NodeProto>,
 ): void {
+  const type = core.elementType;
   const keep = emit.cast(emit.op('Not', [hidden.lost]), type); // [batch, sequence]
   const zeroLost = (keys: string, fourAxes: boolean): string =>
     emit.op('Mul', [keys, fourAxes ? emit.unsqueeze(keep, 1, 3) : emit.unsqueeze(keep, 2)]);
@@ -187,13 +179,11 @@ function hideFrom(
       break;
     }
     case 'decomposed': {
-      const { softmax } = core;
-      if (softmax === undefined) return;
-      const scores = softmax.input[0] ?? '';
-      changed.set(
-        softmax,
-        withInput(softmax, [emit.op('Add', [scores, likeScores(emit, bias(false), scores)])]),
-      );
+      const user = core.decomposed?.scoresUser;
+      if (user === undefined) return;
+      const [scores = '', ...rest] = user.input;
+      const hiding = emit.op('Add', [scores, likeScores(emit, bias(false), scores)]);
+      changed.set(user, withInput(user, [hiding, ...rest]));
       return;
     }
   }

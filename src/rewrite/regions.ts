@@ -8,12 +8,14 @@
 //    - attention_mask → the mask of the kept sequence (`keptMask`),
 //    - position_ids → the kept tokens' own positions where they steer rotation; where they steer a mask, the places in
 //      the kept sequence, because masks compare them with places in the cache,
+//    - positions that the graph computes itself → the same, gathered,
 //    - a KV cache of an earlier region → the first one of this region, which has this region's length.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
 import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from './decoder.js';
 import { dependents, isRotary, prologueOf, SHAPE_ONLY } from './dependence.js';
+import { positionRoots, valueSource } from './positions.js';
 import { inOpPositions, rotateOutside } from './rotation.js';
 import { SequenceAxes } from './sequence-axis.js';
 
@@ -36,6 +38,7 @@ export class Regions {
   readonly #activations: ReadonlySet<string>;
   readonly #region = new Map<NodeProto, number>();
   readonly #axes: SequenceAxes;
+  readonly #positionRoots: ReadonlySet<string>;
   readonly #kept: Kept[] = [];
   readonly #order: ReadonlyMap<NodeProto, number>;
   readonly #memo = new Map<string, string>();
@@ -56,6 +59,7 @@ export class Regions {
     });
     for (const node of nodes) this.#region.set(node, before.filter((set) => !set.has(node)).length);
     const outputs = layers.flatMap(({ attention }) => (attention === undefined ? [] : [attention.output]));
+    this.#positionRoots = positionRoots(graph, tensors);
     this.#axes = new SequenceAxes(graph, tensors, [...sources, ...outputs]);
   }
 
@@ -195,11 +199,13 @@ export class Regions {
     const { graph } = this.#decoder;
     const key = (name: string): string => `prologue ${region} ${purpose} ${name}`;
     const known = (name: string): string | undefined => this.#memo.get(key(name));
-    const nodes = [
-      ...prologueOf(graph, tensor, (name) => known(name) !== undefined || this.#activations.has(name)),
-    ];
+    const isRoot = (name: string): boolean => purpose === 'rotation' && this.#positionRoots.has(name);
+    const ends = (name: string): boolean =>
+      known(name) !== undefined || this.#activations.has(name) || isRoot(name);
+    const nodes = [...prologueOf(graph, tensor, ends)];
     nodes.sort((a, b) => (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
-    const rename = (name: string): string => known(name) ?? this.#source(name, region, purpose);
+    const rename = (name: string): string =>
+      known(name) ?? (isRoot(name) ? this.#rootPositions(name, region) : this.#source(name, region, purpose));
     for (const node of nodes) {
       const copies = this.#copyFor(node, region, rename);
       for (const output of node.output) this.#memo.set(key(output), copies.get(output) ?? output);
@@ -229,7 +235,58 @@ export class Regions {
     if (name === POSITION_IDS) return purpose === 'rotation' ? this.#positions(region) : this.#places(region);
     const layer = this.#decoder.layers.find(({ pastStates }) => pastStates.includes(name));
     if (layer === undefined || this.regionOfLayer(layer.index) === region) return name;
+    if (!name.endsWith('.key') && !name.endsWith('.value')) {
+      throw new FastvError(
+        'unsupported-decoder',
+        `layers after the cut depend on the shape of the state "${name}"`,
+        {
+          where: `layer ${layer.index}`,
+        },
+      );
+    }
     return this.pastKey(region);
+  }
+
+  /**
+   * Positions that the graph computes itself, where it has no position_ids: gathered like those, from what they are
+   * before the first cut. int64 [batch, sequence].
+   */
+  #rootPositions(root: string, region: number): string {
+    return this.#once(`positions ${region} ${root}`, () => {
+      if (region > 0) return this.gather(this.#rootPositions(root, region - 1), region);
+      const emit = this.#emit;
+      // Counted from the cache, which at K = 0 is pruned too: the whole past is what the mask says.
+      const positions = this.#stages[0] === 0 ? this.#withFullPast(root) : root;
+      return emit.op('Expand', [positions, emit.op('Shape', [this.newMask(0)])]);
+    });
+  }
+
+  /** A copy of a prologue tensor that sees the unpruned past, whatever length the caches have. */
+  #withFullPast(tensor: string): string {
+    const { graph } = this.#decoder;
+    const emit = this.#emit;
+    const nodes = [...prologueOf(graph, tensor, (name) => this.#activations.has(name))];
+    nodes.sort((a, b) => (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
+    const renamed = new Map<string, string>();
+    const rename = (name: string): string => renamed.get(name) ?? name;
+    const isCache = (name: string): boolean =>
+      this.#decoder.layers.some(
+        ({ attention: core }) =>
+          core !== undefined && [core.pastKey, core.pastValue].includes(valueSource(graph, name)),
+      );
+    for (const node of nodes) {
+      const [input = ''] = node.input;
+      if (node.opType === 'Shape' && isCache(input)) {
+        const shape = emit.op('Shape', [input]);
+        const head = emit.slice(shape, emit.ints(0), emit.ints(2), 0);
+        const size = emit.slice(shape, emit.ints(3), emit.ints(4), 0);
+        const full = emit.concat([head, this.#fullPast(), size], 0);
+        renamed.set(node.output[0] ?? '', this.#partOfShape(node, full));
+      } else if (graph.inputsOf(node).some((name) => rename(name) !== name)) {
+        for (const [output, copy] of emit.copy(node, rename)) renamed.set(output, copy);
+      }
+    }
+    return rename(tensor);
   }
 
   /** Shape of an activation from an earlier region, with this region's sequence length. */
@@ -251,10 +308,16 @@ export class Regions {
       [emit.slice(shape, emit.ints(0), emit.ints(1), 0), length, emit.slice(shape, emit.ints(2), end, 0)],
       0,
     );
-    const [from, to] = [intAttribute(node, 'start', 0), intAttribute(node, 'end', Number.MAX_SAFE_INTEGER)];
-    return from === 0 && to === Number.MAX_SAFE_INTEGER
-      ? shorter
-      : emit.slice(shorter, emit.ints(from), emit.ints(to), 0);
+    return this.#partOfShape(node, shorter);
+  }
+
+  /** The entries of a shape that a Shape node with start and end gives. */
+  #partOfShape(node: NodeProto, shape: string): string {
+    const emit = this.#emit;
+    const from = intAttribute(node, 'start', 0);
+    const to = intAttribute(node, 'end', Number.MAX_SAFE_INTEGER);
+    if (from === 0 && to === Number.MAX_SAFE_INTEGER) return shape;
+    return emit.slice(shape, emit.ints(from), emit.ints(to), 0);
   }
 
   /** The kept tokens' own positions, with the axes of position_ids. */

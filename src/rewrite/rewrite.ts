@@ -91,7 +91,7 @@ export function rewriteDecoder(
   const opsetImport = model.opsetImport.some(({ domain }) => domain === MICROSOFT)
     ? model.opsetImport
     : [...model.opsetImport, create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n })];
-  const result = Object.assign(create(ModelProtoSchema), { ...model, opsetImport, graph }) as OnnxModel;
+  const result = Object.assign(create(ModelProtoSchema), { ...model, opsetImport, graph });
   return {
     model: result,
     report: {

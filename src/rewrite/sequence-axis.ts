@@ -68,6 +68,8 @@ export class SequenceAxes {
   #axis(node: NodeProto): SequenceAxis | undefined {
     const inputs = node.input.filter((name) => this.#activations.has(name));
     const axes = inputs.map((name) => this.#known.get(name));
+    // A residual connection: what is added to [batch, sequence, hidden] does not change its axes.
+    if (node.opType === 'Add' && axes.includes(1)) return 1;
     if (axes.includes(undefined)) return undefined;
     const axis = axes.includes(1) ? 1 : 'none';
     if (TOKEN_WISE.has(node.opType)) return axis;

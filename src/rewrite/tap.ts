@@ -24,8 +24,6 @@ export interface RowContext {
   readonly core: AttentionCore;
   /** The attention operator with the inputs it has where it stands (after other cuts these are not the original ones). */
   readonly node: NodeProto;
-  /** The element type of the keys. */
-  readonly elementType: DataType;
   /** The attention mask of the sequence at this layer: int64 [batch, total]. */
   readonly mask: string;
   /** Positions of this call's tokens, for rotation inside the op: int64 [batch, sequence]. */
@@ -43,8 +41,8 @@ const MASKED = -3.4028234663852886e38;
 export function lastRowAttention(context: RowContext): string {
   const { core, emit } = context;
   if (core.kind !== 'decomposed') return emit.reduce('ReduceMean', operatorRow(context), [1, 2], false);
-  const probabilities = core.softmax?.output[0] ?? '';
-  const row = emit.last(toFloat(emit, emit.last(probabilities, -2), context.elementType), -2);
+  const probabilities = core.decomposed?.probabilities ?? '';
+  const row = emit.last(toFloat(emit, emit.last(probabilities, -2), core.elementType), -2);
   // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
   const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);
   return emit.reduce('ReduceMean', emit.reshape(row, shape), [1], false);
@@ -58,7 +56,7 @@ function operatorRow(context: RowContext): string {
   const query = lastQuery(context, heads, kvHeads); // [batch, KV heads, group, head size]
   // keys · qᵀ rather than q · keysᵀ: the small side is the one to transpose.
   const products = emit.op('MatMul', [core.keys, emit.transpose(query, 0, 1, 3, 2)]);
-  let scores = toFloat(emit, emit.transpose(products, 0, 1, 3, 2), context.elementType);
+  let scores = toFloat(emit, emit.transpose(products, 0, 1, 3, 2), core.elementType);
   scores = emit.op('Mul', [scores, scale(context)]);
   const softcap = floatAttribute(node, 'softcap', 0);
   if (softcap > 0) {
@@ -114,7 +112,7 @@ function scale({ core, emit, node }: RowContext): string {
 /** Additive biases of the row, each [batch or 1, heads or 1, 1, total]. */
 function biases(context: RowContext): string[] {
   const { core, emit, node } = context;
-  const lastRow = (bias: string): string => toFloat(emit, emit.last(bias, 2), context.elementType);
+  const lastRow = (bias: string): string => toFloat(emit, emit.last(bias, 2), core.elementType);
   switch (core.kind) {
     case 'GroupQueryAttention':
       return present(node.input[10]).map(lastRow);

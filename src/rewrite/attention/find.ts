@@ -8,7 +8,15 @@
 // Anything else is refused, naming the node.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../../errors.js';
-import { intAttribute, intsAttribute, label, MICROSOFT, type GraphView } from '../../onnx/index.js';
+import {
+  DataType,
+  elementType,
+  intAttribute,
+  intsAttribute,
+  label,
+  MICROSOFT,
+  type GraphView,
+} from '../../onnx/index.js';
 import type { AttentionCore } from './core.js';
 
 /** The names of one layer's KV cache. */
@@ -54,9 +62,19 @@ const ON_SCORES = new Set([
   'Min',
   'Clip',
   'Identity',
+  'Concat',
 ]);
 /** Ops between the softmax and the product with the values. */
-const ON_PROBABILITIES = new Set(['Cast', 'Where', 'Mul', 'Reshape', 'Identity', 'Dropout', 'Expand']);
+const ON_PROBABILITIES = new Set([
+  'Cast',
+  'Where',
+  'Mul',
+  'Reshape',
+  'Identity',
+  'Dropout',
+  'Expand',
+  'Slice',
+]);
 const MATMULS = new Set(['MatMul', 'FusedMatMul']);
 
 /**
@@ -75,10 +93,11 @@ export function findAttention(graph: GraphView, cache: CacheNames): AttentionCor
   }
   if (isOperator(user)) return operatorCore(graph, cache, user, true);
   if (user.opType === 'Concat') return behindConcat(graph, cache, user);
-  // A cache that is cast or reshaped before the Concat.
+  // A cache that is cast or reshaped first.
   const next = LAYOUT.has(user.opType)
-    ? follow(graph, user, (node) => node.opType === 'Concat', LAYOUT)
+    ? follow(graph, user, (node) => node.opType === 'Concat' || isOperator(node), LAYOUT)
     : undefined;
+  if (next !== undefined && isOperator(next)) return operatorCore(graph, cache, next, true);
   if (next !== undefined) return behindConcat(graph, cache, next);
   throw refuse(cache, `${label(user)} is no attention operator that is known`);
 }
@@ -97,15 +116,31 @@ function behindConcat(graph: GraphView, cache: CacheNames, concat: NodeProto): A
   const softmax = follow(graph, user, (node) => node.opType === 'Softmax', ON_SCORES);
   if (softmax === undefined) throw refuse(cache, `the scores of ${label(user)} meet no Softmax`);
   const axis = intAttribute(softmax, 'axis', -1);
-  if (axis < 0 ? axis !== -1 : axis < 3)
+  if (axis < 0 ? axis !== -1 : axis < 3) {
     throw refuse(cache, `${label(softmax)} does not normalise over the keys`);
+  }
+  // A sink is a column that is added to the scores and cut off the probabilities again.
+  const sink = follow(
+    graph,
+    user,
+    (node) => node.opType === 'Concat',
+    new Set([...ON_SCORES].filter((op) => op !== 'Concat')),
+  );
+  const cutOff =
+    sink === undefined
+      ? undefined
+      : follow(graph, softmax, (node) => node.opType === 'Slice', ON_PROBABILITIES);
   const product = follow(graph, softmax, (node) => MATMULS.has(node.opType), ON_PROBABILITIES);
   if (product === undefined) throw refuse(cache, `the probabilities of ${label(softmax)} meet no values`);
   return {
     kind: 'decomposed',
     ...cache,
     node: product,
-    softmax,
+    decomposed: {
+      scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
+      probabilities: (cutOff ?? softmax).output[0] ?? '',
+    },
+    elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
     keys: concat.output[0] ?? '',
     output: sequenceMajor(graph, cache, product),
     fourAxes: true,
@@ -135,7 +170,7 @@ function operatorCore(
 ): AttentionCore {
   const kind = node.opType as Operator;
   const spec = OPERATORS[kind];
-  if (cacheInside && node.input[spec.pastKey] !== cache.pastKey) {
+  if (cacheInside && sourceOf(graph, node.input[spec.pastKey] ?? '') !== cache.pastKey) {
     throw refuse(
       cache,
       `${label(node)} takes "${cache.pastKey}" as input ${node.input.indexOf(cache.pastKey)}; expected ${spec.pastKey}`,
@@ -156,6 +191,7 @@ function operatorCore(
     kind,
     ...cache,
     node,
+    elementType: elementType(graph, node.input[0] ?? '') ?? DataType.FLOAT,
     keys,
     output,
     fourAxes,
@@ -177,7 +213,7 @@ function sequenceMajor(graph: GraphView, cache: CacheNames, node: NodeProto): st
     new Set(['Cast', 'Identity', 'Reshape']),
   );
   const perm = transpose === undefined ? undefined : intsAttribute(transpose, 'perm');
-  if (transpose === undefined || perm === undefined || perm[0] !== 0 || perm[1] !== perm.length - 2) {
+  if (transpose === undefined || perm?.[0] !== 0 || perm[1] !== perm.length - 2) {
     throw refuse(
       cache,
       `the result of ${label(node)} is not brought into [batch, sequence, …] by one Transpose`,
@@ -214,6 +250,16 @@ function usersOf(graph: GraphView, tensor: string): NodeProto[] {
     const passesOn = node.opType === 'Identity' || (node.opType === 'Concat' && node.input.length === 1);
     return passesOn ? node.output.flatMap((output) => usersOf(graph, output)) : [node];
   });
+}
+
+/** The tensor that a cast or renamed tensor comes from. */
+function sourceOf(graph: GraphView, tensor: string): string {
+  let name = tensor;
+  for (let node = graph.producer(name); node?.opType === 'Cast' || node?.opType === 'Identity';) {
+    name = node.input[0] ?? '';
+    node = graph.producer(name);
+  }
+  return name;
 }
 
 function isOperator(node: NodeProto): boolean {
