@@ -7,19 +7,34 @@ export interface Measured extends Omit<Answer, 'sequences'> {
   readonly runs: number;
 }
 
-/** Asks once to warm up, then `repeat` times. */
+/** One of several that are to be compared. */
+export interface Contender {
+  readonly model: GeneratingModel;
+  readonly fastv?: { readonly ratio: number };
+}
+
+/** Asks each once to warm up, then `repeat` times in turns, so that a busy machine is busy for all of them. */
 export async function measure(
-  model: GeneratingModel,
+  contenders: readonly Contender[],
   conversation: Conversation,
   inputs: ModelInputs,
-  options: { readonly maxNewTokens: number; readonly repeat: number; readonly fastv?: { ratio: number } },
-): Promise<Measured> {
-  const call = options.fastv === undefined ? {} : { fastv: options.fastv };
-  await ask(model, conversation, inputs, { maxNewTokens: 1, ...call });
-  const answers: Answer[] = [];
-  for (let i = 0; i < options.repeat; i++) {
-    answers.push(await ask(model, conversation, inputs, { maxNewTokens: options.maxNewTokens, ...call }));
+  { maxNewTokens, repeat }: { readonly maxNewTokens: number; readonly repeat: number },
+): Promise<Measured[]> {
+  const answers = contenders.map((): Answer[] => []);
+  for (let round = 0; round <= repeat; round++) {
+    for (const [i, { model, fastv }] of contenders.entries()) {
+      const options = {
+        maxNewTokens: round === 0 ? 1 : maxNewTokens,
+        ...(fastv === undefined ? {} : { fastv }),
+      };
+      const answer = await ask(model, conversation, inputs, options);
+      if (round > 0) answers[i]?.push(answer);
+    }
   }
+  return answers.map(medians);
+}
+
+function medians(answers: readonly Answer[]): Measured {
   const [first] = answers;
   if (first === undefined) throw new RangeError('at least one run is needed');
   const { text, tokens, report } = first;
@@ -38,6 +53,7 @@ export async function measure(
   };
 }
 
+/** The middle value, or the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length / 2;

@@ -47,7 +47,7 @@ export async function demoReport(
 R is the share that is dropped. Dark patches below are what was dropped: layers ${run.layer} and later never saw them.</p>
 </header>
 ${summaryTable(summary)}
-<p class="note">Times are sums over the questions of medians of ${run.repeat} runs on this machine, one after the other; the
+<p class="note">Times are sums over the questions of medians of ${run.repeat} runs on this machine, taken in turns; the
 speed-up is the median of the questions' own. FLOPs are the paper's formula. The questions are the first of each kind in
 the test split; the model is small and is trained on such scenes only.</p>
 ${sections.join('\n')}
@@ -136,7 +136,8 @@ small, .note, footer { opacity: .75; font-size: .85rem }
 .cards { display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: flex-start }
 figure { margin: 0; max-width: 100% }
 figure img { image-rendering: pixelated; border-radius: 4px; max-width: 100%; height: auto; vertical-align: top }
-img.picture { width: 192px; margin: 0 8px 8px 0 }
-figcaption { margin-top: .35rem }
+img.picture { width: 192px; margin-right: 8px }
+img.picture:last-child { margin-right: 0 }
+figcaption { margin-top: .35rem; max-width: 15rem; overflow-wrap: anywhere }
 q.right { color: var(--good) } q.wrong { color: var(--bad) }
 `;

@@ -93,11 +93,24 @@ async function compare(
 ): Promise<void> {
   const inputs = await conversation.inputs(messages);
   const results: Measured[] = [];
-  // one after the other: never two decoders at once
-  for (const load of [loadOriginal, loadPruned]) {
-    const model = await load(name, flags);
-    results.push(await measure(model, conversation, inputs, flags));
-    await model.dispose();
+  if (flags.model === undefined) {
+    const models = [await loadOriginal(name, flags), await loadPruned(name, flags)];
+    results.push(
+      ...(await measure(
+        models.map((model) => ({ model })),
+        conversation,
+        inputs,
+        flags,
+      )),
+    );
+    for (const model of models) await model.dispose();
+  } else {
+    // a model of unknown size: one after the other, never two decoders at once
+    for (const load of [loadOriginal, loadPruned]) {
+      const model = await load(name, flags);
+      results.push(...(await measure([{ model }], conversation, inputs, flags)));
+      await model.dispose();
+    }
   }
   const [original, pruned] = results;
   if (original === undefined || pruned === undefined) return;
