@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EMBEDDED_MODEL } from '../runtime/embedded.js';
+import { downsampledCondition, prunedCondition, UNPRUNED, type Ask, type Condition } from './answerer.js';
+import { runEvaluation } from './runner.js';
+import { poolFeatures } from './pool-features.js';
+import { findTasks } from './tasks/index.js';
+import { openTask } from './tasks/open-task.js';
+import { openTransformersAnswerer } from './transformers-answerer.js';
+
+type Opened = Awaited<ReturnType<typeof openTransformersAnswerer>>;
+let model: Opened;
+const asks: Ask[] = [];
+const conditions: Condition[] = [
+  UNPRUNED,
+  prunedCondition(2, 0.5),
+  prunedCondition(3, 0.75),
+  prunedCondition(2, 0.5, 'random', 1),
+  prunedCondition(0, 0.5, 'grid'),
+  downsampledCondition(0.75),
+];
+
+beforeAll(async () => {
+  model = await openTransformersAnswerer({ model: EMBEDDED_MODEL, name: 'scenes-llava', cache: false });
+  for (const name of ['scenes-existence', 'scenes-multi-image']) {
+    const opened = openTask(findTasks([name])[0] ?? expect.fail());
+    for await (const sample of opened.samples()) {
+      asks.push({ images: await sample.images(), prompt: sample.prompt, maxTokens: 4 });
+      if (asks.length % 3 === 0) break;
+    }
+  }
+  await model.prepare?.(conditions);
+}, 120_000);
+afterAll(() => model.close?.());
+
+describe('the embedded model as an answerer', () => {
+  it('answers under every condition, and says what was kept and what it cost', async () => {
+    for (const condition of conditions) {
+      const answers = await model.answer(asks, condition);
+      expect(answers).toHaveLength(asks.length);
+      answers.forEach(({ cost }, i) => {
+        const whole = 144 * (asks[i]?.images.length ?? 0);
+        const scale = condition.imageScale ** 2;
+        expect(cost.imageTokens).toBe(whole * scale);
+        expect(cost.keptImageTokens).toBe(Math.round(whole * scale * (1 - (condition.pruning?.ratio ?? 0))));
+        expect(cost.prefillMs).toBeGreaterThan(0);
+        expect(cost.flops).toBeGreaterThan(0);
+        if (condition.pruning === null) expect(cost.flops).toBe(cost.flopsUnpruned);
+        else expect(cost.flops).toBeLessThan(cost.flopsUnpruned ?? 0);
+      });
+    }
+  });
+
+  it('runs the vision encoder once an image, and says the same as without a cache', async () => {
+    const cold = await openTransformersAnswerer({
+      model: EMBEDDED_MODEL,
+      name: 'scenes-llava',
+      cache: false,
+      featureBytes: 0,
+    });
+    await cold.prepare?.(conditions);
+    const { runs } = model.vision;
+    for (const condition of conditions) {
+      const cached = await model.answer(asks, condition);
+      const computed = await cold.answer(asks, condition);
+      expect(cached.map((a) => a.text)).toEqual(computed.map((a) => a.text));
+    }
+    expect(model.vision.runs).toBe(runs);
+    expect(cold.vision.hits).toBe(0);
+    await cold.close?.();
+  });
+
+  it('gives the same features from the cache, bit by bit', async () => {
+    const candidates = ['yes', 'no', 'left', 'two'];
+    const ask: Ask = {
+      images: asks[0]?.images ?? [],
+      prompt: 'Is there a dog in the image?',
+      maxTokens: 1,
+      candidates,
+    };
+    for (const condition of [UNPRUNED, prunedCondition(2, 0.5)]) {
+      const cold = await openTransformersAnswerer({ model: EMBEDDED_MODEL, cache: false, featureBytes: 0 });
+      await cold.prepare?.([condition]);
+      const [first] = await model.answer([ask], condition);
+      const [again] = await model.answer([ask], condition);
+      const [computed] = await cold.answer([ask], condition);
+      expect(again?.logLikelihoods).toEqual(first?.logLikelihoods);
+      if (condition === UNPRUNED) expect(computed?.logLikelihoods).toEqual(first?.logLikelihoods);
+      await cold.close?.();
+    }
+  });
+
+  it('runs in the runner', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'fastv-answerer-'));
+    const summary = await runEvaluation(model, {
+      out,
+      tasks: findTasks(['scenes-color']),
+      conditions,
+      limit: 4,
+    });
+    expect(summary.cells.map((c) => c.samples)).toEqual(new Array(conditions.length).fill(4));
+    expect(summary.versions['onnxruntime-node']).toMatch(/^\d/);
+    expect(readFileSync(join(out, 'results.jsonl'), 'utf8').trim().split('\n')).toHaveLength(
+      4 * conditions.length,
+    );
+  });
+});
+
+describe('poolFeatures', () => {
+  it('averages over areas', () => {
+    const grid = Float32Array.from({ length: 16 }, (_, i) => i);
+    expect([...poolFeatures(grid, 1, 4, 2, 1)]).toEqual([2.5, 4.5, 10.5, 12.5]);
+    expect([...poolFeatures(grid, 1, 4, 4, 1)]).toEqual([...grid]);
+    const ones = poolFeatures(new Float32Array(2 * 25 * 3).fill(1), 2, 5, 3, 3);
+    for (const v of ones) expect(v).toBeCloseTo(1, 6);
+  });
+});

@@ -1,0 +1,120 @@
+/**
+ * A vision encoder that remembers: the same pixels give the same features, without running it again. The
+ * cells of a sweep ask about the same images, so it runs once an image instead of once a cell.
+ *
+ * What comes back is a copy of what the encoder gave, bit by bit: Transformers.js may dispose of it.
+ */
+import { createHash } from 'node:crypto';
+import type { OrtSession, OrtTensor } from '../runtime/transformers.js';
+
+type Feeds = Readonly<Record<string, OrtTensor>>;
+type TensorClass = new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;
+
+interface Kept {
+  /** The class that the encoder's own tensors have: Transformers.js knows results by it, and may hold two copies. */
+  readonly make: TensorClass;
+  readonly type: string;
+  readonly data: TypedArray;
+  readonly dims: readonly number[];
+}
+
+interface Stored {
+  readonly outputs: Readonly<Record<string, Kept>>;
+  readonly bytes: number;
+}
+
+type TypedArray = ArrayBufferView & { slice(): TypedArray; readonly byteLength: number };
+
+/** Features that were computed, the least recently used thrown away first. */
+export class VisionCache {
+  readonly #stored = new Map<string, Stored>();
+  readonly #limit: number;
+  #bytes = 0;
+  /** Runs of the encoder, and calls that needed none. */
+  runs = 0;
+  hits = 0;
+  /** Milliseconds in the encoder since this was last set to 0. */
+  milliseconds = 0;
+
+  /** @param limit bytes of features that are kept at most */
+  constructor(limit = 256 * 2 ** 20) {
+    this.#limit = limit;
+  }
+
+  /** Wraps a vision session. Sessions of several loads of one model may share a cache. */
+  wrap(session: OrtSession): OrtSession {
+    const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
+    const run = (feeds: Feeds, ...rest: unknown[]): Promise<Record<string, OrtTensor>> =>
+      this.#run(feeds, () => runnable.run(feeds, ...rest));
+    return new Proxy(session, {
+      get(target, name) {
+        if (name === 'run') return run;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  }
+
+  async #run(
+    feeds: Feeds,
+    compute: () => Promise<Record<string, OrtTensor>>,
+  ): Promise<Record<string, OrtTensor>> {
+    const key = keyOf(feeds);
+    const known = key === null ? undefined : this.#stored.get(key);
+    if (key === null) return this.#timed(compute);
+    if (known !== undefined) {
+      this.hits++;
+      this.#stored.delete(key);
+      this.#stored.set(key, known);
+      return Object.fromEntries(
+        Object.entries(known.outputs).map(([name, { make: Tensor, type, data, dims }]) => [
+          name,
+          new Tensor(type, data.slice(), dims),
+        ]),
+      );
+    }
+    const outputs = await this.#timed(compute);
+    this.#keep(key, outputs);
+    return outputs;
+  }
+
+  async #timed(compute: () => Promise<Record<string, OrtTensor>>): Promise<Record<string, OrtTensor>> {
+    this.runs++;
+    const start = performance.now();
+    const outputs = await compute();
+    this.milliseconds += performance.now() - start;
+    return outputs;
+  }
+
+  #keep(key: string, outputs: Readonly<Record<string, OrtTensor>>): void {
+    if (Object.values(outputs).some((t) => t.location !== 'cpu' || !ArrayBuffer.isView(t.data))) return;
+    const copies = Object.entries(outputs).map(([name, tensor]) => {
+      const make = tensor.constructor as TensorClass;
+      const data = (tensor.data as unknown as TypedArray).slice();
+      return [name, { make, type: tensor.type, data, dims: [...tensor.dims] }] as const;
+    });
+    const bytes = copies.reduce((sum, [, { data }]) => sum + data.byteLength, 0);
+    if (bytes > this.#limit) return;
+    this.#stored.set(key, { outputs: Object.fromEntries(copies), bytes });
+    this.#bytes += bytes;
+    for (const [oldest, { bytes: freed }] of this.#stored) {
+      if (this.#bytes <= this.#limit) break;
+      this.#stored.delete(oldest);
+      this.#bytes -= freed;
+    }
+  }
+}
+
+/** A hash of everything that is fed; null where it does not lie in this process's memory. */
+function keyOf(feeds: Feeds): string | null {
+  const hash = createHash('sha256');
+  for (const name of Object.keys(feeds).sort()) {
+    const tensor = feeds[name];
+    if (tensor?.location !== 'cpu' || !ArrayBuffer.isView(tensor.data)) return null;
+    const { buffer, byteOffset, byteLength } = tensor.data;
+    hash
+      .update(`${name} ${tensor.type} ${tensor.dims.join('x')}\n`)
+      .update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  return hash.digest('hex');
+}
