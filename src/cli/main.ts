@@ -6,10 +6,12 @@ import { chatCommand } from './chat.js';
 import { costCommand } from './cost.js';
 import { quantizeCommand } from './quantize.js';
 import { demoCommand } from './demo.js';
+import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
 import { rewriteCommand } from './rewrite.js';
 import { runCommand } from './run.js';
 import { scenesCommand } from './scenes.js';
+import { sweepCommand } from './sweep.js';
 
 /** Exit codes: 0 ok, 1 refused input, 2 usage. */
 export const EXIT = { ok: 0, refused: 1, usage: 2 } as const;
@@ -29,6 +31,8 @@ export function program(): Command {
     costCommand(),
     quantizeCommand(),
     scenesCommand(),
+    evalCommand(),
+    sweepCommand(),
   ])
     root.addCommand(command);
   return root;
