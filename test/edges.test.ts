@@ -2,11 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { checkParity, rewriteToy } from './rewritten.js';
-import { nextTurn, prefillAndDecode } from './toy/compare.js';
+import { compareWithReference, nextTurn, prefillAndDecode } from './toy/compare.js';
 import { toyDecoder } from './toy/decoder.js';
 import { toyFamily } from './toy/families.js';
 import { toyRow } from './toy/rows.js';
 import { maxDifference, ToySession } from './toy/run.js';
+import { widenBfloat16 } from './toy/widen.js';
 
 const names = [
   'gqa',
@@ -108,3 +109,25 @@ describe.each(names.map(toyFamily))('$name', ({ config }) => {
     await toy.release();
   });
 });
+
+describe.each(['gqa gemma', 'mha', 'attention23 3d', 'eager opset 21', 'sdpa'].map(toyFamily))(
+  'bfloat16 $name',
+  ({ config: float32 }) => {
+    const config = { ...float32, dtype: 'bfloat16' } as const;
+    const decoder = toyDecoder(config);
+    const rewritten = rewriteToy(decoder, { stages: [{ layer: 2 }] });
+
+    it('has the right types: all that ONNX Runtime lacks is kernels', async () => {
+      await expect(ToySession.create(config, rewritten)).rejects.toThrow('Could not find an implementation');
+    });
+
+    it('computes the right thing in float32', async () => {
+      const wide = { ...config, dtype: 'float32' } as const;
+      const toy = await ToySession.create(wide, widenBfloat16(rewritten));
+      // rotary caches are rounded too, which the reference does not do
+      const calls = prefillAndDecode(wide, [[4, 15, 5]], [0.5]);
+      await compareWithReference({ ...decoder, config: wide }, toy, calls, { cuts: [2], tolerance: 2e-2 });
+      await toy.release();
+    });
+  },
+);

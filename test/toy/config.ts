@@ -60,7 +60,7 @@ export type LayerKind = 'attention' | 'conv' | 'recurrence';
 
 export interface ToyConfig {
   readonly seed: number;
-  readonly opset: 17 | 21 | 23;
+  readonly opset: 14 | 17 | 18 | 21 | 23;
   readonly layers: number;
   readonly hidden: number;
   readonly heads: number;

@@ -190,6 +190,8 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
     leftPadding: false,
   },
   'attention23 past outside': { ...modern, attention: onnx({ past: 'outside' }), rotaryOp: 'tables' },
+  'attention23 softcap and mask': { ...modern, attention: onnx(), softcap: 3 },
+  'attention23 float16': { ...modern, attention: onnx({ layout: '3d' }), dtype: 'float16' },
   'attention23 softcap': {
     ...modern,
     attention: onnx({ mask: 'is_causal' }),
@@ -202,6 +204,8 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
   'eager 5d': { ...torchscript, attention: decomposed({ repeat: '5d', scale: 'div' }), qkvBias: true },
   'eager where': { ...torchscript, attention: decomposed({ mask: 'where' }), qkNorm: true },
   'eager opset 21': { attention: decomposed(), norm: 'decomposed', opset: 21, numLogitsToKeep: true },
+  'eager opset 14': { ...torchscript, opset: 14, attention: decomposed() },
+  'sdpa opset 18': { ...torchscript, opset: 18, attention: decomposed({ scale: 'both' }) },
   'eager softcap window': {
     ...torchscript,
     attention: decomposed(),

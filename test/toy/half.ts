@@ -61,7 +61,10 @@ export function toHalfBits(
 }
 
 /** The numbers that 16-bit `bits` stand for. */
-export function fromHalfBits(type: 'float16' | 'bfloat16', bits: ArrayLike<number>): Float32Array {
+export function fromHalfBits(
+  type: 'float16' | 'bfloat16',
+  bits: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
   return Float32Array.from(Array.from(bits), type === 'float16' ? fromFloat16Bits : fromBfloat16Bits);
 }
 
