@@ -14,7 +14,7 @@ const browser: Platform = {
   isDecoder: ({ model }) => model instanceof Uint8Array && looksLikeDecoder(model),
   rewrite: ({ model, options }, request) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
-    return Promise.resolve(rewriteInMemory(model, options, request));
+    return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
 };
 

@@ -9,6 +9,7 @@ import {
 } from 'onnx-buf';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
+import { withoutDoubles } from './without-doubles.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
@@ -17,6 +18,8 @@ const LARGE = 1024;
 export interface Cut {
   readonly layers: readonly number[];
   readonly strategy: 'attention' | 'external';
+  /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
+  readonly doubles?: boolean;
 }
 
 /**
@@ -29,6 +32,7 @@ export function rewrittenGraph(bytes: Uint8Array, cut: Cut, weightsFile?: string
   const model = decodeModel(bytes, weightsFile);
   const stages = cut.layers.map((layer) => ({ layer }));
   const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy });
+  if (cut.doubles === false) withoutDoubles(rewritten);
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
 }

@@ -1,0 +1,164 @@
+// The browser build in headless Chromium, on WASM and on WebGPU (software Vulkan): the kept tokens and answers of Node.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { createRequire } from 'node:module';
+import { dirname, extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AutoModelForImageTextToText, type Tensor } from '@huggingface/transformers';
+import { build } from 'esbuild';
+import { chromium, type Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Conversation } from '../../src/runtime/conversation.js';
+import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
+import { fastv } from '../../src/runtime/index.js';
+import { loadAtlas } from '../../src/scenes/atlas.js';
+import { makeItem } from '../../src/scenes/dataset.js';
+import { renderScene } from '../../src/scenes/render.js';
+import { IMAGE_SIZE } from '../../src/scenes/scene.js';
+import type { PageAnswer, PageQuestion } from './page.js';
+
+const CHROMIUM = [
+  process.env['CHROMIUM_PATH'] ?? '',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+].find((path) => path !== '' && existsSync(path));
+if (CHROMIUM === undefined) console.warn('browser tests skipped: no Chromium (set CHROMIUM_PATH)');
+
+const RATIO = 0.75;
+const TYPES: Readonly<Record<string, string>> = {
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.json': 'application/json',
+  '.html': 'text/html',
+};
+
+describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
+  let server: Server;
+  let address: string;
+  let questions: PageQuestion[];
+  let expected: PageAnswer[];
+
+  beforeAll(async () => {
+    const atlas = loadAtlas();
+    questions = (['existence', 'color', 'position', 'count-class'] as const).map((family, index) => {
+      const { question, scenes } = makeItem('test', family, index, atlas);
+      const [scene] = scenes;
+      if (scene === undefined) throw new Error('no scene');
+      return { text: question, size: IMAGE_SIZE, pixels: Array.from(renderScene(scene, atlas)) };
+    });
+    expected = await inNode(questions);
+    const bundle = await build({
+      entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
+      bundle: true,
+      format: 'esm',
+      platform: 'browser',
+      target: 'es2022',
+      write: false,
+      logLevel: 'error',
+    });
+    ({ server, address } = await serve(bundle.outputFiles[0]?.contents ?? new Uint8Array()));
+  }, 120_000);
+  afterAll(() => {
+    server.close();
+  });
+
+  it.each([
+    ['wasm', []],
+    [
+      'webgpu',
+      [
+        '--enable-unsafe-webgpu',
+        '--use-webgpu-adapter=swiftshader',
+        '--enable-features=Vulkan',
+        '--use-vulkan=swiftshader',
+      ],
+    ],
+  ])(
+    '%s keeps the same tokens and gives the same answers as Node',
+    { timeout: 300_000 },
+    async (device, flags) => {
+      let browser: Browser | undefined;
+      try {
+        browser = await chromium.launch({
+          ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
+          args: ['--no-sandbox', ...flags],
+        });
+        const page = await browser.newPage();
+        const complaints: string[] = [];
+        page.on('pageerror', (error) => complaints.push(error.message));
+        await page.goto(address);
+        await page.waitForFunction(() => typeof window.answer === 'function');
+        const answers = await page.evaluate(([chosen, asked, ratio]) => window.answer(chosen, asked, ratio), [
+          device,
+          questions,
+          RATIO,
+        ] as const);
+        expect(answers).toEqual(expected);
+        expect(complaints).toEqual([]);
+      } finally {
+        await browser?.close();
+      }
+    },
+  );
+});
+
+async function inNode(questions: readonly PageQuestion[]): Promise<PageAnswer[]> {
+  const conversation = await Conversation.load(EMBEDDED_MODEL);
+  const options = { dtype: 'fp32', layer: 2, ratio: RATIO, cache: false };
+  const model = await fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, options);
+  const generating = model as typeof model & {
+    generate(options: object): Promise<unknown>;
+    dispose(): Promise<unknown>;
+  };
+  const answers: PageAnswer[] = [];
+  for (const { text, size, pixels } of questions) {
+    const image = { data: new Uint8ClampedArray(pixels), width: size, height: size };
+    const inputs = await conversation.inputs([{ role: 'user', text, images: [image] }]);
+    const sequences = (await generating.generate({ ...inputs, max_new_tokens: 8 })) as Tensor;
+    answers.push({
+      answer: conversation.answers(inputs, sequences)[0] ?? '',
+      kept: model.fastv.last?.rows[0]?.keptIndices ?? [],
+    });
+  }
+  await generating.dispose();
+  return answers;
+}
+
+/** The page, the model, and ONNX Runtime's WASM, on a port of this machine. */
+async function serve(script: Uint8Array): Promise<{ server: Server; address: string }> {
+  const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
+  const runtime = dirname(createRequire(transformers).resolve('onnxruntime-web'));
+  const roots: Readonly<Record<string, string>> = {
+    '/models/scenes-llava/': EMBEDDED_MODEL,
+    '/ort/': runtime,
+  };
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const send = (type: string, body: string | Uint8Array): void => {
+      response.writeHead(200, { 'content-type': type }).end(body);
+    };
+    if (pathname === '/') {
+      send('text/html', '<!doctype html><script type="module" src="/page.js"></script>');
+      return;
+    }
+    if (pathname === '/page.js') {
+      send('text/javascript', script);
+      return;
+    }
+    const [prefix, root] = Object.entries(roots).find(([start]) => pathname.startsWith(start)) ?? [];
+    const file = root === undefined ? '' : normalize(join(root, pathname.slice((prefix ?? '').length)));
+    const missing = (): void => void response.writeHead(404).end();
+    if (root === undefined || !file.startsWith(root)) missing();
+    else
+      readFile(file).then((body) => {
+        send(TYPES[extname(file)] ?? 'application/octet-stream', body);
+      }, missing);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('no address');
+  return { server, address: `http://127.0.0.1:${bound.port}/` };
+}
