@@ -1,9 +1,11 @@
-// Decoders of real exporters against the answers of the FastV authors' own code.
+// Decoders of real exporters against the answers of the FastV authors' own code. FASTV_TEST_PROVIDER=webgpu runs the
+// first case of each there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { decodeModel, type OnnxModel } from '../src/onnx/index.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
-import { Conversation, lastLogits, maxDifference, type Answer } from './session.js';
+import { provider } from './rewritten.js';
+import { Conversation, lastLogits, maxDifference, type Answer, type Provider } from './session.js';
 
 interface Case {
   readonly K: number;
@@ -19,6 +21,7 @@ interface Case {
 }
 
 const HIDDEN = 64;
+const DEVICE_IS_WRONG = 'this device computes the unrewritten graph wrongly';
 const folder = new URL('./fixtures/', import.meta.url);
 const exports = readdirSync(new URL('decoders/', folder)).sort();
 
@@ -34,7 +37,9 @@ function load(name: string): { model: OnnxModel; externalData: { path: string; d
 
 function goldens(name: string): Case[] {
   const [checkpoint = ''] = name.split('.');
-  return JSON.parse(readFileSync(new URL(`goldens/${checkpoint}.json`, folder), 'utf8')) as Case[];
+  const cases = JSON.parse(readFileSync(new URL(`goldens/${checkpoint}.json`, folder), 'utf8')) as Case[];
+  // A software GPU is slow.
+  return provider === 'cpu' ? cases : cases.slice(0, 1);
 }
 
 /** Prefill and three decoding steps. */
@@ -58,45 +63,61 @@ async function answer(conversation: Conversation, golden: Case, ratio: number): 
 describe.each(exports)('%s', (name) => {
   const { model, externalData } = load(name);
   const headSize = name.startsWith('qwen3') ? 32 : 16;
+  const exactLogits = provider === 'cpu' ? 1e-4 : 1e-3;
   const exact = !name.endsWith('int4');
 
-  test.each(goldens(name).map((golden) => [golden.K, golden.R, golden] as const))(
-    'K=%d R=%d',
-    async (k, ratio, golden) => {
+  const open = async (decoder: OnnxModel, on: Provider = provider): Promise<Conversation> =>
+    Conversation.open(decoder, { externalData, headSize, provider: on });
+
+  for (const golden of goldens(name)) {
+    const { K: k, R: ratio } = golden;
+
+    test(`K=${k} R=${ratio}`, async ({ skip }) => {
       const { model: rewritten } = rewriteDecoder(model, { stages: [{ layer: k }] });
-      const conversation = await Conversation.open(rewritten, { externalData, headSize });
+      const conversation = await open(rewritten);
+      const unpruned = await answer(conversation, golden, 0);
+      const original = await answer(await open(model), golden, 0);
+      for (const [i, given] of unpruned.entries()) {
+        const difference = maxDifference(given.logits, original[i]?.logits ?? []);
+        expect(difference).toBeLessThan(provider === 'cpu' ? 1e-5 : 1e-3);
+      }
+      skip(await deviceIsWrong(original, golden), DEVICE_IS_WRONG);
       const answers = await answer(conversation, golden, ratio);
       if (exact) {
         expect(answers[0]?.kept).toEqual(golden.kept);
         for (const [i, given] of answers.entries()) {
-          expect(maxDifference(lastLogits(given), golden.logits[i] ?? [])).toBeLessThan(1e-4);
+          expect(maxDifference(lastLogits(given), golden.logits[i] ?? [])).toBeLessThan(exactLogits);
         }
       }
       expect(answers.at(-1)?.cacheLengths).toEqual(golden.cache_lengths);
-      const unpruned = await answer(conversation, golden, 0);
-      const original = await answer(await Conversation.open(model, { externalData, headSize }), golden, 0);
-      for (const [i, given] of unpruned.entries()) {
-        expect(maxDifference(given.logits, original[i]?.logits ?? [])).toBeLessThan(1e-5);
-      }
-    },
-  );
+    });
 
-  test.each(goldens(name).map((golden) => [golden.K, golden.R, golden] as const))(
-    'masking computes what dropping does, K=%d R=%d',
-    async (k, ratio, golden) => {
-      const open = async (mode: 'drop' | 'mask'): Promise<Conversation> => {
-        const { model: rewritten } = rewriteDecoder(model, { stages: [{ layer: k }], mode });
-        return Conversation.open(rewritten, { externalData, headSize });
-      };
-      const dropped = await answer(await open('drop'), golden, ratio);
-      const masked = await answer(await open('mask'), golden, ratio);
+    test(`masking computes what dropping does, K=${k} R=${ratio}`, async ({ skip }) => {
+      if (provider === 'webgpu') {
+        skip(await deviceIsWrong(await answer(await open(model), golden, 0), golden), DEVICE_IS_WRONG);
+      }
+      const run = async (mode: 'drop' | 'mask'): Promise<Answer[]> =>
+        answer(await open(rewriteDecoder(model, { stages: [{ layer: k }], mode }).model), golden, ratio);
+      const dropped = await run('drop');
+      const masked = await run('mask');
       for (const [i, given] of masked.entries()) {
         const other = dropped[i];
         if (other === undefined) throw new Error('one mode gave fewer answers');
         expect(given.kept).toEqual(other.kept);
-        expect(maxDifference(lastLogits(given), lastLogits(other))).toBeLessThan(1e-4);
+        expect(maxDifference(lastLogits(given), lastLogits(other))).toBeLessThan(exactLogits);
       }
       expect(new Set(masked.at(-1)?.cacheLengths).size).toBe(1);
-    },
-  );
+    });
+  }
+
+  /**
+   * Whether this device computes even the unrewritten graph wrongly. ONNX Runtime 1.30's flash attention on WebGPU
+   * expects subgroups of 8 lanes or more; SwiftShader has 4, and from 33 tokens on GroupQueryAttention is off by 1e-1
+   * there. (The toys in parity.test.ts are shorter and hold on WebGPU to 1e-3.)
+   */
+  async function deviceIsWrong(original: readonly Answer[], golden: Case): Promise<boolean> {
+    if (provider === 'cpu') return false;
+    const [prefill] = await answer(await open(model, 'cpu'), golden, 0);
+    return maxDifference(original[0]?.logits ?? [], prefill?.logits ?? []) > 1e-3;
+  }
 });
