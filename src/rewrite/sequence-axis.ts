@@ -18,6 +18,9 @@ const TOKEN_WISE = new Set(
   ).split(' '),
 );
 
+/** Ops that add to the residual stream. */
+const RESIDUAL = new Set(['Add', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization']);
+
 /** Ops whose outputs after the first are one value for all tokens. */
 const SCALAR_OUTPUTS = new Set(['DynamicQuantizeLinear']);
 
@@ -69,7 +72,7 @@ export class SequenceAxes {
     const inputs = node.input.filter((name) => this.#activations.has(name));
     const axes = inputs.map((name) => this.#known.get(name));
     // A residual connection: what is added to [batch, sequence, hidden] does not change its axes.
-    if (node.opType === 'Add' && axes.includes(1)) return 1;
+    if (RESIDUAL.has(node.opType) && axes.includes(1)) return 1;
     if (axes.includes(undefined)) return undefined;
     const axis = axes.includes(1) ? 1 : 'none';
     if (TOKEN_WISE.has(node.opType)) return axis;
