@@ -30,6 +30,8 @@ export class Emitter {
   readonly initializers: TensorProto[] = [];
   readonly #opset: number;
   readonly #taken: Set<string>;
+  /** The next number to try for each base of a fresh name. */
+  readonly #numbers = new Map<string, number>();
   readonly #constants = new Map<string, string>();
   readonly #made = new Map<string, readonly string[]>();
 
@@ -44,8 +46,13 @@ export class Emitter {
 
   /** A name that nothing in the graph has yet. */
   fresh(base: string): string {
-    let name = `fastv/${base}`;
-    for (let i = 1; this.#taken.has(name); i++) name = `fastv/${base}_${i}`;
+    let number = this.#numbers.get(base) ?? 0;
+    let name = '';
+    do {
+      name = number === 0 ? `fastv/${base}` : `fastv/${base}_${number}`;
+      number++;
+    } while (this.#taken.has(name));
+    this.#numbers.set(base, number);
     this.#taken.add(name);
     return name;
   }

@@ -99,10 +99,11 @@ export class GraphView {
 
   /** The values of a small integer constant: an initialiser or a Constant node; undefined if it is computed. */
   constantInts(tensor: string): number[] | undefined {
-    const initializer = this.initializers.get(tensor);
+    let name = tensor;
+    let node = this.producer(name);
+    for (; node?.opType === 'Identity'; node = this.producer(name)) name = node.input[0] ?? '';
+    const initializer = this.initializers.get(name);
     if (initializer !== undefined) return readInts(initializer);
-    const node = this.producer(tensor);
-    if (node?.opType === 'Identity' && node.input[0] !== undefined) return this.constantInts(node.input[0]);
     if (node?.opType !== 'Constant') return undefined;
     for (const attribute of node.attribute) {
       if (attribute.name === 'value' && attribute.t !== undefined) return readInts(attribute.t);
@@ -120,7 +121,7 @@ export class GraphView {
       const node = this.#producers.get(tensor);
       if (node === undefined || seen.has(node)) continue;
       seen.add(node);
-      stack.push(...this.inputsOf(node));
+      for (const input of this.inputsOf(node)) stack.push(input);
     }
     return seen;
   }
@@ -175,6 +176,7 @@ export function topologicalOrder(
 export function* allNames(graph: GraphProto): Generator<string> {
   for (const value of [...graph.input, ...graph.output, ...graph.valueInfo]) yield value.name;
   for (const tensor of graph.initializer) yield tensor.name;
+  for (const { values } of graph.sparseInitializer) yield values?.name ?? '';
   for (const node of graph.node) {
     yield* node.output;
     yield* node.input;
@@ -187,8 +189,16 @@ function subgraphs(node: NodeProto): GraphProto[] {
   return node.attribute.flatMap((a) => (a.g === undefined ? a.graphs : [a.g, ...a.graphs]));
 }
 
+/** No exporter nests deeper; a file cannot either, but a graph made in memory could exhaust the call stack. */
+const MAX_NESTING = 64;
+
 /** The tensors that a node's subgraphs use and do not define themselves. */
-function capturesOf(node: NodeProto): Set<string> {
+function capturesOf(node: NodeProto, depth = 0): Set<string> {
+  if (depth > MAX_NESTING) {
+    throw new FastvError('malformed-model', `graphs are nested more than ${MAX_NESTING} deep`, {
+      where: label(node),
+    });
+  }
   const captured = new Set<string>();
   for (const body of subgraphs(node)) {
     const defined = new Set([
@@ -196,7 +206,7 @@ function capturesOf(node: NodeProto): Set<string> {
       ...body.initializer.map(({ name }) => name),
       ...body.node.flatMap(({ output }) => output),
     ]);
-    const used = body.node.flatMap((inner) => [...inner.input, ...capturesOf(inner)]);
+    const used = body.node.flatMap((inner) => [...inner.input, ...capturesOf(inner, depth + 1)]);
     for (const name of [...used, ...body.output.map((value) => value.name)]) {
       if (name !== '' && !defined.has(name)) captured.add(name);
     }

@@ -1,4 +1,5 @@
 // How many axes a tensor has, as far as a graph tells without full shape inference.
+import type { NodeProto } from 'onnx-buf';
 import { intsAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
 
@@ -9,68 +10,101 @@ const BROADCAST = new Set(
   'Add Sub Mul Div Max Min Where Equal Less Greater LessOrEqual GreaterOrEqual And Or'.split(' '),
 );
 
+/** One pass a graph, in topological order: no recursion that a deep or bushy graph could exhaust. */
+const tables = new WeakMap<GraphView, RankTable>();
+
 /** The number of axes of a tensor, or undefined where it cannot be told. */
-export function rankOf(graph: GraphView, tensor: string, depth = 0): number | undefined {
-  if (depth > 32) return undefined;
-  const declared = (graph.inputs.get(tensor) ?? graph.outputs.get(tensor))?.type?.value;
-  if (declared?.case === 'tensorType') return declared.value.shape?.dim.length;
-  const initializer = graph.initializers.get(tensor);
-  if (initializer !== undefined) return initializer.dims.length;
-  const node = graph.producer(tensor);
-  if (node === undefined) return undefined;
-  const of = (index: number): number | undefined => rankOf(graph, node.input[index] ?? '', depth + 1);
-  const axes = (): number | undefined =>
-    (intsAttribute(node, 'axes') ?? graph.constantInts(node.input[1] ?? ''))?.length;
-  const sum = (a: number | undefined, b: number | undefined): number | undefined =>
-    a === undefined || b === undefined ? undefined : a + b;
-  if (LIKE_FIRST.has(node.opType)) return of(0);
-  if (BROADCAST.has(node.opType)) {
-    const ranks = node.input.map((_, i) => of(i));
-    return ranks.includes(undefined) ? undefined : Math.max(...ranks.map((rank) => rank ?? 0));
+export function rankOf(graph: GraphView, tensor: string): number | undefined {
+  let table = tables.get(graph);
+  if (table === undefined) {
+    table = new RankTable(graph);
+    tables.set(graph, table);
   }
-  switch (node.opType) {
-    case 'Range':
-    case 'Shape':
-      return 1;
-    case 'Constant':
-      return node.attribute.find(({ name }) => name === 'value')?.t?.dims.length;
-    case 'Unsqueeze':
-      return sum(of(0), axes());
-    case 'Squeeze':
-      return sum(of(0), negative(axes()));
-    case 'Gather':
-      return sum(sum(of(0), of(1)), -1);
-    case 'Concat':
-      return of(0);
-    case 'Reshape':
-    case 'Expand':
-    case 'ConstantOfShape': {
-      const length = entries(graph, node.input[node.opType === 'ConstantOfShape' ? 0 : 1] ?? '', depth + 1);
-      return node.opType === 'Expand' && length !== undefined ? Math.max(length, of(0) ?? length) : length;
+  return table.rank(tensor);
+}
+
+class RankTable {
+  readonly #graph: GraphView;
+  /** Axes of what nodes compute. */
+  readonly #ranks = new Map<string, number | undefined>();
+  /** How many entries a list of numbers (a shape) has that is computed. */
+  readonly #entries = new Map<string, number | undefined>();
+
+  constructor(graph: GraphView) {
+    this.#graph = graph;
+    for (const node of graph.nodes) {
+      const [output = ''] = node.output;
+      if (output === '') continue;
+      this.#ranks.set(output, this.#rankOfResult(node));
+      this.#entries.set(output, this.#entriesOfResult(node));
     }
-    default:
-      return undefined;
+  }
+
+  rank(tensor: string): number | undefined {
+    const declared = (this.#graph.inputs.get(tensor) ?? this.#graph.outputs.get(tensor))?.type?.value;
+    if (declared?.case === 'tensorType') return declared.value.shape?.dim.length;
+    return this.#graph.initializers.get(tensor)?.dims.length ?? this.#ranks.get(tensor);
+  }
+
+  #rankOfResult(node: NodeProto): number | undefined {
+    const of = (index: number): number | undefined => this.rank(node.input[index] ?? '');
+    const axes = (): number | undefined =>
+      (intsAttribute(node, 'axes') ?? this.#graph.constantInts(node.input[1] ?? ''))?.length;
+    if (LIKE_FIRST.has(node.opType)) return of(0);
+    if (BROADCAST.has(node.opType)) {
+      return node.input.reduce<number | undefined>((widest, _, i) => larger(widest, of(i)), 0);
+    }
+    switch (node.opType) {
+      case 'Range':
+      case 'Shape':
+        return 1;
+      case 'Constant':
+        return node.attribute.find(({ name }) => name === 'value')?.t?.dims.length;
+      case 'Unsqueeze':
+        return sum(of(0), axes());
+      case 'Squeeze':
+        return sum(of(0), negative(axes()));
+      case 'Gather':
+        return sum(sum(of(0), of(1)), -1);
+      case 'Concat':
+        return of(0);
+      case 'Reshape':
+        return this.#entriesOf(node.input[1] ?? '');
+      case 'ConstantOfShape':
+        return this.#entriesOf(node.input[0] ?? '');
+      case 'Expand': {
+        const length = this.#entriesOf(node.input[1] ?? '');
+        return larger(length, of(0) ?? length);
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #entriesOf(tensor: string): number | undefined {
+    return this.#graph.constantInts(tensor)?.length ?? this.#entries.get(tensor);
+  }
+
+  #entriesOfResult(node: NodeProto): number | undefined {
+    switch (node.opType) {
+      case 'Concat':
+        return node.input.reduce<number | undefined>((all, name) => sum(all, this.#entriesOf(name)), 0);
+      case 'Unsqueeze':
+        return this.#ranks.get(node.output[0] ?? '') === 1 ? 1 : undefined;
+      case 'Shape':
+        return this.rank(node.input[0] ?? '');
+      default:
+        return undefined;
+    }
   }
 }
 
-/** How many entries a list of numbers (a shape) has. */
-function entries(graph: GraphView, tensor: string, depth: number): number | undefined {
-  if (depth > 32) return undefined;
-  const constant = graph.constantInts(tensor);
-  if (constant !== undefined) return constant.length;
-  const node = graph.producer(tensor);
-  switch (node?.opType) {
-    case 'Concat': {
-      const lengths = node.input.map((name) => entries(graph, name, depth + 1));
-      return lengths.includes(undefined) ? undefined : lengths.reduce<number>((a, b) => a + (b ?? 0), 0);
-    }
-    case 'Unsqueeze':
-      return rankOf(graph, tensor, depth + 1) === 1 ? 1 : undefined;
-    case 'Shape':
-      return rankOf(graph, node.input[0] ?? '', depth + 1);
-    default:
-      return undefined;
-  }
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a + b;
+}
+
+function larger(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : Math.max(a, b);
 }
 
 function negative(n: number | undefined): number | undefined {

@@ -41,26 +41,18 @@ export function readInts(tensor: TensorProto): number[] | undefined {
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) return undefined;
   const { rawData } = tensor;
   const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
-  let values: number[];
+  const read = (width: number, at: (offset: number) => number): number[] | undefined =>
+    rawData.length === count * width ? Array.from({ length: count }, (_, i) => at(i * width)) : undefined;
   switch (dataType(tensor.dataType)) {
     case DataType.INT64:
-      values =
-        rawData.length > 0
-          ? Array.from({ length: Math.floor(rawData.length / 8) }, (_, i) =>
-              Number(view.getBigInt64(i * 8, true)),
-            )
-          : tensor.int64Data.map(Number);
-      break;
+      if (rawData.length > 0) return read(8, (offset) => Number(view.getBigInt64(offset, true)));
+      return tensor.int64Data.length === count ? tensor.int64Data.map(Number) : undefined;
     case DataType.INT32:
-      values =
-        rawData.length > 0
-          ? Array.from({ length: Math.floor(rawData.length / 4) }, (_, i) => view.getInt32(i * 4, true))
-          : [...tensor.int32Data];
-      break;
+      if (rawData.length > 0) return read(4, (offset) => view.getInt32(offset, true));
+      return tensor.int32Data.length === count ? [...tensor.int32Data] : undefined;
     default:
       return undefined;
   }
-  return values.length === count ? values : undefined;
 }
 
 /** An int64 constant. `dims` defaults to one axis; pass `[]` for a scalar. */

@@ -25,32 +25,49 @@ export function dependents(
 }
 
 /**
- * The prologue nodes that a tensor is made of, in no order.
+ * The prologue nodes that tensors are made of, in no order.
  * @param stop tells where the walk ends: at activations, and at what is known already
  */
 export function prologueOf(
   graph: GraphView,
-  tensor: string,
+  tensors: readonly string[],
   stop: (tensor: string) => boolean,
 ): ReadonlySet<NodeProto> {
   const found = new Set<NodeProto>();
-  const stack = [tensor];
+  const stack = [...tensors];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     const node = graph.producer(name);
     if (node === undefined || found.has(node) || stop(name)) continue;
     found.add(node);
-    stack.push(...graph.inputsOf(node));
+    for (const input of graph.inputsOf(node)) stack.push(input);
   }
   return found;
 }
 
-/** Whether a prologue tensor carries rotations (cos, sin, or rows of a table of them) rather than a mask or a length. */
-export function isRotary(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
-  for (const node of prologueOf(graph, tensor, (name) => activations.has(name))) {
-    if (node.opType === 'Cos' || node.opType === 'Sin') return true;
-    if (node.opType === 'Gather' && looksUpFloats(graph, node)) return true;
+/** The prologue tensors that `starts` gives, and all that are made of them. */
+export function prologueTensors(
+  graph: GraphView,
+  activations: ReadonlySet<string>,
+  starts: (node: NodeProto) => boolean,
+): ReadonlySet<string> {
+  const tensors = new Set<string>();
+  for (const node of graph.nodes) {
+    if (!starts(node) && !graph.inputsOf(node).some((input) => tensors.has(input))) continue;
+    for (const output of node.output) if (output !== '' && !activations.has(output)) tensors.add(output);
   }
-  return false;
+  return tensors;
+}
+
+/** The prologue tensors that carry rotations (cos, sin, or rows of a table of them) rather than a mask or a length. */
+export function rotaryTensors(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
+  return prologueTensors(
+    graph,
+    activations,
+    (node) =>
+      node.opType === 'Cos' ||
+      node.opType === 'Sin' ||
+      (node.opType === 'Gather' && looksUpFloats(graph, node)),
+  );
 }
 
 /** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */

@@ -4,7 +4,7 @@ import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
 import { POSITION_IDS } from './decoder.js';
-import { looksUpFloats, prologueOf } from './dependence.js';
+import { looksUpFloats, prologueOf, prologueTensors } from './dependence.js';
 
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];
 
@@ -15,10 +15,17 @@ const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.IN
  */
 export function positionRoots(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
   const roots = new Set<string>();
+  const fromPositionIds = prologueTensors(graph, activations, (node) => takes(graph, node, POSITION_IDS));
+  // What is more than a constant.
+  const fromCall = prologueTensors(graph, activations, (node) =>
+    graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
+  );
+  const casts = castsToAngles(graph, activations);
   for (const node of graph.nodes) {
-    for (const root of rootsOf(graph, node, activations)) {
+    for (const root of rootsOf(graph, node, casts)) {
       if (roots.has(root) || graph.initializers.has(root) || activations.has(root)) continue;
-      if (root === POSITION_IDS || takesPositionIds(graph, root, activations)) continue;
+      if (root === POSITION_IDS || fromPositionIds.has(root)) continue;
+      if (node.opType === 'Cast' && !graph.inputs.has(root) && !fromCall.has(root)) continue;
       if (rankOf(graph, root) !== 2) {
         throw new FastvError(
           'unsupported-decoder',
@@ -45,20 +52,30 @@ export function valueSource(graph: GraphView, tensor: string): string {
   return name;
 }
 
-function rootsOf(graph: GraphView, node: NodeProto, activations: ReadonlySet<string>): string[] {
+/** The prologue's casts from integers to floats on their way to Cos or Sin. */
+function castsToAngles(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<NodeProto> {
+  const angles = graph.nodes
+    .filter(({ opType }) => opType === 'Cos' || opType === 'Sin')
+    .map((node) => node.input[0] ?? '');
+  const nodes = [...prologueOf(graph, angles, (name) => activations.has(name))];
+  return new Set(
+    nodes.filter(
+      (node) =>
+        node.opType === 'Cast' &&
+        isInteger(graph, node.input[0] ?? '') &&
+        !isInteger(graph, node.output[0] ?? ''),
+    ),
+  );
+}
+
+function rootsOf(graph: GraphView, node: NodeProto, casts: ReadonlySet<NodeProto>): string[] {
   switch (node.opType) {
     case 'RotaryEmbedding':
       return [node.input[node.domain === MICROSOFT ? 1 : 3] ?? ''].filter((name) => name !== '');
     case 'Gather':
       return looksUpFloats(graph, node) ? [node.input[1] ?? ''] : [];
-    case 'Cos':
-    case 'Sin':
-      return [...prologueOf(graph, node.input[0] ?? '', (name) => activations.has(name))]
-        .filter(
-          (cast) => cast.opType === 'Cast' && isFloat(graph, cast) && isInteger(graph, cast.input[0] ?? ''),
-        )
-        .map((cast) => beforeUnsqueeze(graph, cast.input[0] ?? ''))
-        .filter((name) => dependsOnCall(graph, name, activations));
+    case 'Cast':
+      return casts.has(node) ? [beforeUnsqueeze(graph, node.input[0] ?? '')] : [];
     default:
       return [];
   }
@@ -73,25 +90,10 @@ function beforeUnsqueeze(graph: GraphView, tensor: string): string {
   return name;
 }
 
-function isFloat(graph: GraphView, cast: NodeProto): boolean {
-  return !INTEGERS.includes(elementType(graph, cast.output[0] ?? ''));
-}
-
 function isInteger(graph: GraphView, tensor: string): boolean {
   return INTEGERS.includes(elementType(graph, tensor));
 }
 
-/** Whether a tensor is more than a constant. */
-function dependsOnCall(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
-  const inputs = [...prologueOf(graph, tensor, (name) => activations.has(name))].flatMap((n) =>
-    graph.inputsOf(n),
-  );
-  return [tensor, ...inputs].some((name) => graph.inputs.has(name) || activations.has(name));
-}
-
-function takesPositionIds(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
-  for (const node of prologueOf(graph, tensor, (name) => activations.has(name))) {
-    if (graph.inputsOf(node).includes(POSITION_IDS)) return true;
-  }
-  return false;
+function takes(graph: GraphView, node: NodeProto, tensor: string): boolean {
+  return graph.inputsOf(node).includes(tensor);
 }

@@ -14,7 +14,7 @@ import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
 import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from './decoder.js';
-import { dependents, isRotary, prologueOf, SHAPE_ONLY } from './dependence.js';
+import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from './dependence.js';
 import { positionRoots, valueSource } from './positions.js';
 import { inOpPositions, rotateOutside } from './rotation.js';
 import { SequenceAxes } from './sequence-axis.js';
@@ -38,6 +38,8 @@ export class Regions {
   readonly #activations: ReadonlySet<string>;
   readonly #region = new Map<NodeProto, number>();
   readonly #axes: SequenceAxes;
+  /** Prologue tensors that carry rotations. */
+  readonly #rotary: ReadonlySet<string>;
   readonly #positionRoots: ReadonlySet<string>;
   readonly #kept: Kept[] = [];
   readonly #order: ReadonlyMap<NodeProto, number>;
@@ -59,6 +61,7 @@ export class Regions {
     });
     for (const node of nodes) this.#region.set(node, before.filter((set) => !set.has(node)).length);
     const outputs = layers.flatMap(({ attention }) => (attention === undefined ? [] : [attention.output]));
+    this.#rotary = rotaryTensors(graph, tensors);
     this.#positionRoots = positionRoots(graph, tensors);
     this.#axes = new SequenceAxes(graph, tensors, [...sources, ...outputs]);
   }
@@ -101,7 +104,7 @@ export class Regions {
   resolve(tensor: string, region: number, rotates = false): string {
     if (region === 0 || this.#decoder.graph.initializers.has(tensor)) return tensor;
     if (this.#activations.has(tensor)) return this.#activation(tensor, region);
-    const purpose = rotates || isRotary(this.#decoder.graph, tensor, this.#activations) ? 'rotation' : 'mask';
+    const purpose = rotates || this.#rotary.has(tensor) ? 'rotation' : 'mask';
     return this.#prologue(tensor, region, purpose);
   }
 
@@ -202,7 +205,7 @@ export class Regions {
     const isRoot = (name: string): boolean => purpose === 'rotation' && this.#positionRoots.has(name);
     const ends = (name: string): boolean =>
       known(name) !== undefined || this.#activations.has(name) || isRoot(name);
-    const nodes = [...prologueOf(graph, tensor, ends)];
+    const nodes = [...prologueOf(graph, [tensor], ends)];
     nodes.sort((a, b) => (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
     const rename = (name: string): string =>
       known(name) ?? (isRoot(name) ? this.#rootPositions(name, region) : this.#source(name, region, purpose));
@@ -265,7 +268,7 @@ export class Regions {
   #withFullPast(tensor: string): string {
     const { graph } = this.#decoder;
     const emit = this.#emit;
-    const nodes = [...prologueOf(graph, tensor, (name) => this.#activations.has(name))];
+    const nodes = [...prologueOf(graph, [tensor], (name) => this.#activations.has(name))];
     nodes.sort((a, b) => (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
     const renamed = new Map<string, string>();
     const rename = (name: string): string => renamed.get(name) ?? name;

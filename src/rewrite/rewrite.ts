@@ -159,7 +159,7 @@ function onlyNeeded(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] 
     const node = producers.get(name);
     if (node === undefined || needed.has(node)) continue;
     needed.add(node);
-    stack.push(...needs(node));
+    for (const input of needs(node)) stack.push(input);
   }
   return topologicalOrder(
     nodes.filter((node) => needed.has(node)),

@@ -5,7 +5,8 @@
 // position_ids, and the operator no longer rotates.
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
-import { DataType, intAttribute, MICROSOFT, type Emitter, type GraphView } from '../onnx/index.js';
+import { FastvError } from '../errors.js';
+import { DataType, intAttribute, label, MICROSOFT, type Emitter, type GraphView } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { headCounts, splitPacked } from './attention/heads.js';
 
@@ -37,6 +38,11 @@ export function rotate(
 ): string {
   const [cos = '', sin = ''] = [core.node.input[GQA.cos], core.node.input[GQA.sin]];
   const width = Number(graph.initializers.get(cos)?.dims[1] ?? 0n) * 2;
+  if (width < 0 || !Number.isSafeInteger(width)) {
+    throw new FastvError('unsupported-decoder', `the rotary cache "${cos}" has an impossible shape`, {
+      where: label(core.node),
+    });
+  }
   const partial = width > 0 && core.headSize !== undefined && width !== core.headSize;
   return emit.op('RotaryEmbedding', [x, positions, cos, sin], {
     domain: MICROSOFT,

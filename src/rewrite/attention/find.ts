@@ -17,6 +17,7 @@ import {
   MICROSOFT,
   type GraphView,
 } from '../../onnx/index.js';
+import { SHAPE_ONLY } from '../dependence.js';
 import type { AttentionCore } from './core.js';
 
 /** The names of one layer's KV cache. */
@@ -237,7 +238,8 @@ function follow(
     const next = front.flatMap((node) => node.output.flatMap((output) => graph.consumers(output)));
     const found = next.find(wanted);
     if (found !== undefined) return found;
-    front = next.filter((node) => through.has(node.opType) && !seen.has(node));
+    // Each node once: paths that part and meet again would double the front at every turn.
+    front = [...new Set(next)].filter((node) => through.has(node.opType) && !seen.has(node));
     for (const node of front) seen.add(node);
   }
   return undefined;
@@ -245,11 +247,17 @@ function follow(
 
 /** Who uses a tensor's values: not who looks at its shape, and not those who only pass it on under another name. */
 function usersOf(graph: GraphView, tensor: string): NodeProto[] {
-  return graph.consumers(tensor).flatMap((node) => {
-    if (node.opType === 'Shape' || node.opType === 'Size') return [];
-    const passesOn = node.opType === 'Identity' || (node.opType === 'Concat' && node.input.length === 1);
-    return passesOn ? node.output.flatMap((output) => usersOf(graph, output)) : [node];
-  });
+  const users = new Set<NodeProto>();
+  const stack = [tensor];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    for (const node of graph.consumers(name)) {
+      if (SHAPE_ONLY.has(node.opType)) continue;
+      const passesOn = node.opType === 'Identity' || (node.opType === 'Concat' && node.input.length === 1);
+      if (passesOn) for (const output of node.output) stack.push(output);
+      else users.add(node);
+    }
+  }
+  return [...users];
 }
 
 /** The tensor that a cast or renamed tensor comes from. */

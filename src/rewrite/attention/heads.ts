@@ -6,7 +6,7 @@ import type { AttentionCore } from './core.js';
 /** Query and KV heads of an operator. @throws {FastvError} `unsupported-decoder` if the graph does not tell */
 export function headCounts(core: AttentionCore): { heads: number; kvHeads: number } {
   const { heads, kvHeads } = core;
-  if (heads === undefined || kvHeads === undefined || heads % kvHeads !== 0) {
+  if (heads === undefined || kvHeads === undefined || !(kvHeads > 0) || heads % kvHeads !== 0) {
     throw new FastvError('unsupported-decoder', `${label(core.node)} does not say how many heads it has`, {
       where: `layer ${core.layer}`,
     });
