@@ -4,6 +4,9 @@
 import type { NodeProto } from 'onnx-buf';
 import { allNames, DataType, Emitter, intAttribute, type OnnxModel } from '../onnx/index.js';
 
+const INT64: number = DataType.INT64;
+const DOUBLE: number = DataType.DOUBLE;
+
 /** Replaces the float64 arithmetic that the rewrite adds. The model is changed in place. */
 export function withoutDoubles(model: OnnxModel): void {
   const { graph } = model;
@@ -29,7 +32,7 @@ export function withoutDoubles(model: OnnxModel): void {
   graph.node = nodes.filter((node) => !removed.has(node));
   const used = new Set(graph.node.flatMap(({ input }) => input));
   graph.initializer = [...graph.initializer, ...emit.initializers].filter(
-    ({ name, dataType }) => dataType !== Number(DataType.DOUBLE) || used.has(name),
+    ({ name, dataType }) => dataType !== DOUBLE || used.has(name),
   );
 }
 
@@ -48,14 +51,14 @@ function quotaOf(node: NodeProto, producers: ReadonlyMap<string, NodeProto>): Qu
     chain.push(producer);
     return producer;
   };
-  if (node.opType !== 'Cast' || intAttribute(node, 'to', 0) !== Number(DataType.INT64)) return undefined;
+  if (node.opType !== 'Cast' || intAttribute(node, 'to', 0) !== INT64) return undefined;
   const share = step(step(node.input[0], 'Round')?.input[0], 'Mul');
   const images = step(share?.input[0], 'Cast');
   const inRange = step(step(share?.input[1], 'Sub')?.input[1], 'Min');
   const decimal = step(step(inRange?.input[0], 'Max')?.input[0], 'Div');
   const ratio = step(step(step(decimal?.input[0], 'Round')?.input[0], 'Mul')?.input[0], 'Cast');
   const isDouble = (cast: NodeProto | undefined): cast is NodeProto =>
-    cast !== undefined && intAttribute(cast, 'to', 0) === Number(DataType.DOUBLE);
+    cast !== undefined && intAttribute(cast, 'to', 0) === DOUBLE;
   if (!isDouble(images) || !isDouble(ratio)) return undefined;
   return { images: images.input[0] ?? '', ratio: ratio.input[0] ?? '', chain };
 }
