@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { StringStringEntryProtoSchema } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { readModelFile, writeModelFile } from '../files/model-file.js';
-import { rewriteDecoder, strategies } from '../rewrite/index.js';
+import { lastTokenTail, rewriteDecoder, strategies } from '../rewrite/index.js';
 import { version } from '../version.js';
 import { collectStage, wholeNumber } from './stage-option.js';
 
@@ -14,6 +14,7 @@ interface Flags {
   readonly stage?: readonly StageFlag[];
   readonly strategy: string;
   readonly mode: 'drop' | 'mask';
+  readonly tail: 'last' | 'all' | 'exact';
   readonly copyData?: boolean;
   readonly json?: boolean;
 }
@@ -44,12 +45,22 @@ export function rewriteCommand(): Command {
         .choices(['drop', 'mask'])
         .default('drop'),
     )
+    .addOption(
+      new Option(
+        '--tail <tokens>',
+        'tokens that go on after the last attention: only those whose logits are used, all, or the former where it is exact',
+      )
+        .choices(['last', 'all', 'exact'])
+        .default('exact'),
+    )
     .option('--copy-data', 'copy external weights instead of linking them')
     .option('--json', 'print what was done as JSON')
     .action(async (input: string, flags: Flags) => {
       const stages = stagesOf(flags);
       const source = await readModelFile(input);
-      const { model, report } = rewriteDecoder(source.model, {
+      const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
+      const short = tail?.changed === true && (flags.tail === 'last' || tail.exact);
+      const { model, report } = rewriteDecoder(short ? tail.model : source.model, {
         stages,
         strategy: flags.strategy,
         mode: flags.mode,
@@ -65,7 +76,14 @@ export function rewriteCommand(): Command {
       ];
       await writeModelFile(model, flags.output, source, { copyData: flags.copyData ?? false });
       if (flags.json === true) {
-        console.log(JSON.stringify({ output: flags.output, dataFiles: source.dataFiles, ...report }));
+        console.log(
+          JSON.stringify({
+            output: flags.output,
+            dataFiles: source.dataFiles,
+            ...report,
+            tail: short ? 'last' : 'all',
+          }),
+        );
         return;
       }
       for (const done of report.stages) console.log(`K = ${done.layer}: cut after ${done.after}`);

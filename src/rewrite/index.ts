@@ -6,3 +6,6 @@ export type { AttentionCore, AttentionKind } from './attention/core.js';
 export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
 export { findStrategy, strategies } from './strategies/index.js';
 export type { StageContext, Strategy } from './strategies/strategy.js';
+export { lastTokenTail, type Tail } from './tail.js';
+export { flipSigns, recentre, type Recentred } from './recentre.js';
+export { linearLayers, type LinearLayer } from './linear.js';

@@ -17,21 +17,29 @@ import { SequenceAxes } from './sequence-axis.js';
 
 export const NUM_LOGITS_TO_KEEP = 'num_logits_to_keep';
 
+/** What {@link lastTokenTail} did. */
+export interface Tail {
+  readonly model: OnnxModel;
+  readonly changed: boolean;
+  /** Whether `logits` has the shape and, to rounding, the values that it had. */
+  readonly exact: boolean;
+}
+
 /**
  * Cuts the tail of a decoder down to its last token.
  * @returns the model and whether it changed; the given one stays as it was
  * @throws {FastvError} `unsupported-decoder` if it is no decoder
  */
-export function lastTokenTail(model: OnnxModel): { readonly model: OnnxModel; readonly changed: boolean } {
+export function lastTokenTail(model: OnnxModel): Tail {
   const decoder = recogniseDecoder(model);
   const { graph } = decoder;
   const last = decoder.layers.at(-1)?.attention;
-  if (last === undefined) return { model, changed: false };
+  if (last === undefined) return { model, changed: false, exact: true };
   const start = behindReshape(graph, last.output);
   const tail = dependents(graph, [start]);
-  if (!tail.tensors.has('logits')) return { model, changed: false };
+  if (!tail.tensors.has('logits')) return { model, changed: false, exact: true };
   const entering = enteringTail(decoder, start, tail.nodes);
-  if (entering === undefined) return { model, changed: false };
+  if (entering === undefined) return { model, changed: false, exact: true };
 
   const emit = new Emitter(decoder.opset, allNames(model.graph));
   const keep = graph.inputs.has(NUM_LOGITS_TO_KEEP)
@@ -49,7 +57,9 @@ export function lastTokenTail(model: OnnxModel): { readonly model: OnnxModel; re
     output: model.graph.output.map((info) => (info.name === 'logits' ? withAxis(info) : info)),
     valueInfo: model.graph.valueInfo.filter(({ name }) => !tail.tensors.has(name)),
   });
-  return { model: { ...model, graph: result }, changed: true };
+  const dynamic = [...tail.nodes].some(({ opType }) => opType.startsWith('DynamicQuantize'));
+  const exact = graph.inputs.has(NUM_LOGITS_TO_KEEP) && !dynamic;
+  return { model: { ...model, graph: result }, changed: true, exact };
 }
 
 /** The attention's result once heads are merged: the Reshape that does it may ask for the whole sequence. */
