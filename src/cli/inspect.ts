@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { readModelFile } from '../files/model-file.js';
 import {
   inspectDecoder,
+  weightAdvice,
   type CutInspection,
+  type FormatShare,
   type Inspection,
   type LayerInspection,
 } from '../rewrite/index.js';
@@ -19,11 +21,12 @@ export function inspectCommand(): Command {
     .action(async (file: string, { json }: { readonly json?: boolean }) => {
       const source = await readModelFile(file, { checkData: false });
       const inspection = inspectDecoder(source.model);
+      const formats = weightAdvice(source.model);
       if (json === true) {
-        console.log(JSON.stringify({ file, dataFiles: source.dataFiles, ...inspection }));
+        console.log(JSON.stringify({ file, dataFiles: source.dataFiles, ...inspection, formats }));
         return;
       }
-      console.log(describe(inspection, source.dataFiles).join('\n'));
+      console.log([...describe(inspection, source.dataFiles), ...formats.flatMap(describeFormat)].join('\n'));
     });
 }
 
@@ -41,6 +44,14 @@ function describe(inspection: Inspection, dataFiles: readonly string[]): string[
     ),
     ...describeCuts(inspection.cuts),
   ];
+}
+
+/** What to do where weights are in a slow format. */
+function describeFormat({ format, share, advice }: FormatShare): string[] {
+  return Object.entries(advice).map(
+    ([device, what]) =>
+      `on ${device === 'cpu' ? 'the CPU' : 'WebGPU'}, ${Math.round(100 * share)}% of the weights are ${format}: ${what}`,
+  );
 }
 
 /** One line for all K that can cut, one for each that cannot. */

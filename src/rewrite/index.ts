@@ -9,3 +9,4 @@ export type { StageContext, Strategy } from './strategies/strategy.js';
 export { lastTokenTail, type Tail } from './tail.js';
 export { flipSigns, recentre, type Recentred } from './recentre.js';
 export { linearLayers, type LinearLayer } from './linear.js';
+export { weightAdvice, type FormatShare, type WeightFormat } from './weight-advice.js';
