@@ -1,5 +1,18 @@
 // Model files on disk: the graph in one file, its weights there or in files beside it.
-import { link, copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FastvError } from '../errors.js';
 import {
@@ -42,7 +55,14 @@ export async function readModelFile(
       },
     );
   }
-  const model = decodeModel(await readFile(path), path);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new FastvError('io', `${path} cannot be read`, {
+      where: path,
+      hint: 'Check its permissions.',
+      cause,
+    });
+  });
+  const model = decodeModel(bytes, path);
   if (options.checkData ?? true) await checkExternalData(model, path);
   return { path, model, dataFiles: externalFiles(model) };
 }
@@ -60,46 +80,66 @@ export async function writeModelFile(
   options: { readonly copyData?: boolean } = {},
 ): Promise<void> {
   const [from, to] = [dirname(resolve(source.path)), dirname(resolve(path))];
-  const own = [resolve(source.path), ...source.dataFiles.map((file) => join(from, file))];
-  if (own.includes(resolve(path)) || (await sameFile(path, source.path))) {
-    throw new FastvError('invalid-option', 'the output is the input', {
+  const taken = [
+    resolve(source.path),
+    ...source.dataFiles.flatMap((file) => [join(from, file), join(to, file)]),
+  ];
+  if (taken.includes(resolve(path)) || (await sameFile(path, source.path))) {
+    throw new FastvError('invalid-option', 'the output is the input, or one of its weight files', {
       where: path,
       hint: 'Choose another name.',
     });
   }
   const chunks = encodeModel(model);
-  const made: string[] = [];
-  const temporary = join(to, `.${basename(path)}.${process.pid}.tmp`);
+  const undo: Undo[] = [];
   try {
-    await mkdir(to, { recursive: true });
+    await makeFolder(to, undo);
     if (from !== to) {
       for (const file of source.dataFiles) {
-        if (await bring(join(from, file), join(to, file), options.copyData ?? false))
-          made.push(join(to, file));
+        await bring(join(from, file), join(to, file), options.copyData ?? false, undo);
       }
     }
+    const temporary = join(to, `.${basename(path)}.${randomUUID()}.tmp`);
+    undo.push(() => rm(temporary, { force: true }));
     await writeFile(temporary, chunks, { flag: 'wx' });
     await rename(temporary, path);
-  } catch (error) {
-    await Promise.all([temporary, ...made].map((file) => rm(file, { force: true })));
-    throw error;
+  } catch (cause) {
+    for (const step of undo.reverse()) await step();
+    if (cause instanceof FastvError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FastvError('io', `${path} cannot be written: ${reason}`, { where: path, cause });
   }
 }
 
-/** Links or copies a weight file; false if it is there already. */
-async function bring(from: string, to: string, copy: boolean): Promise<boolean> {
-  if (await sameFile(from, to)) return false;
+type Undo = () => Promise<unknown>;
+
+/** Makes a folder and those above it; undone, those of them go that are empty. */
+async function makeFolder(path: string, undo: Undo[]): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  undo.push(async () => {
+    for (let folder = path; folder.length >= first.length; folder = dirname(folder)) {
+      await rmdir(folder).catch(() => undefined);
+    }
+  });
+}
+
+/** Links or copies a weight file, unless it is there already. */
+async function bring(from: string, to: string, copy: boolean, undo: Undo[]): Promise<void> {
+  if (await sameFile(from, to)) return;
   const details = { where: to, hint: 'Choose an empty folder for the output.' };
-  if ((await stat(to).catch(() => undefined)) !== undefined) {
+  if ((await lstat(to).catch(() => undefined)) !== undefined) {
     throw new FastvError('io', `${to} exists and is another file`, details);
   }
-  await mkdir(dirname(to), { recursive: true });
+  await makeFolder(dirname(to), undo);
+  undo.push(() => rm(to, { force: true }));
   if (copy) {
     await copyFile(from, to);
-    return true;
+    return;
   }
   try {
-    await link(from, to);
+    // The file itself: a hub's cache holds symbolic links, which lead nowhere from another folder.
+    await link(await realpath(from), to);
   } catch (cause) {
     throw new FastvError('io', `the weights in ${from} cannot be linked into ${dirname(to)}`, {
       where: to,
@@ -107,7 +147,6 @@ async function bring(from: string, to: string, copy: boolean): Promise<boolean> 
       cause,
     });
   }
-  return true;
 }
 
 async function sameFile(a: string, b: string): Promise<boolean> {
@@ -126,6 +165,15 @@ async function checkExternalData(model: OnnxModel, path: string): Promise<void> 
         'external-data',
         `the weights of "${tensor}" lie in ${location}, which is absent`,
       );
+      if (!info.isFile()) {
+        throw new FastvError(
+          'external-data',
+          `the weights of "${tensor}" lie in ${location}, which is no file`,
+          {
+            where: file,
+          },
+        );
+      }
       size = info.size;
       sizes.set(file, size);
     }
