@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist", "node_modules", "models", "assets", "training", "test/fixtures", "**/*.js", "**/*.cjs", "**/*.mjs"] },
+  { ignores: ["dist", "dist-*", ".cache", "node_modules", "models", "assets", "training", "test/fixtures", "**/*.js", "**/*.cjs", "**/*.mjs"] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
