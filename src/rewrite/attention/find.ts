@@ -18,6 +18,7 @@ import {
   type GraphView,
 } from '../../onnx/index.js';
 import { SHAPE_ONLY } from '../dependence.js';
+import { linearLayer } from '../linear.js';
 import type { AttentionCore } from './core.js';
 
 /** The names of one layer's KV cache. */
@@ -313,10 +314,11 @@ function projectedHeadSize(graph: GraphView, node: NodeProto, heads: number): nu
   return undefined;
 }
 
-/** How many features a projection takes; 0 if the node is none. */
+/** How many features a projection takes, whatever its weights are stored as; 0 if the node is none. */
 function projectionWidth(graph: GraphView, node: NodeProto): number {
-  if (node.opType === 'MatMulNBits') return intAttribute(node, 'K', 0);
-  return Number(graph.initializers.get(node.input[1] ?? '')?.dims.at(-2) ?? 0n);
+  const quantised =
+    node.opType === 'DynamicQuantizeLinear' ? graph.consumers(node.output[0] ?? '')[0] : undefined;
+  return linearLayer(graph, quantised ?? node)?.inFeatures ?? 0;
 }
 
 function refuse(cache: CacheNames, message: string): FastvError {
