@@ -190,6 +190,14 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
     leftPadding: false,
   },
   'attention23 past outside': { ...modern, attention: onnx({ past: 'outside' }), rotaryOp: 'tables' },
+  'attention23 qdq': { ...modern, attention: onnx(), weights: 'qdq' },
+  'attention23 dynamic int8': { ...modern, attention: onnx(), weights: 'dynamic-int8' },
+  'attention23 int4': {
+    ...modern,
+    attention: onnx({ past: 'outside' }),
+    weights: 'int4',
+    rotaryOp: 'tables',
+  },
   'attention23 softcap and mask': { ...modern, attention: onnx(), softcap: 3 },
   'attention23 float16': { ...modern, attention: onnx({ layout: '3d' }), dtype: 'float16' },
   'attention23 softcap': {
