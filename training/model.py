@@ -89,6 +89,11 @@ class Tower(nn.Module):
         return x[:, 1:]
 
 
+def rms_norm(x, weight, eps: float):
+    x = x.float()
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
 class RMSNorm(nn.Module):
     def __init__(self, d: int, eps: float):
         super().__init__()
@@ -96,8 +101,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        x = x.float()
-        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight
+        return rms_norm(x, self.weight, self.eps)
 
 
 def rope_table(c: Config, positions):
@@ -138,23 +142,36 @@ class DecoderLayer(nn.Module):
 
         Returns x and the rotated q, k of all tokens [batch, heads, tokens, head_dim].
         """
-        b, n, d = x.shape
-        hd = d // self.heads
-        q, k, v = self.qkv(self.input_layernorm(x)).view(b, n, 3, self.heads, hd).permute(2, 0, 3, 1, 4)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        q = q * (1 / math.sqrt(hd))
-        qp, qb = q[:, :, :prefix], q[:, :, prefix:]
-        kp, vp = k[:, :, :prefix], v[:, :, :prefix]
-        split = lambda t: t[:, :, prefix:].reshape(b, self.heads, blocks, -1, hd)  # noqa: E731
-        ap = (qp @ kp.transpose(-1, -2)).float() + prefix_mask
-        yp = ap.softmax(-1).to(v.dtype) @ vp
-        to_prefix = (qb @ kp.transpose(-1, -2)).view(b, self.heads, blocks, -1, prefix)
-        to_self = split(q) @ split(k).transpose(-1, -2)
-        a = torch.cat([to_prefix.float(), to_self.float() + block_mask], -1).softmax(-1).to(v.dtype)
-        yb = (a[..., :prefix].reshape(b, self.heads, -1, prefix) @ vp).view(b, self.heads, blocks, -1, hd)
-        yb = (yb + a[..., prefix:] @ split(v)).reshape(b, self.heads, -1, hd)
-        y = torch.cat([yp, yb], 2).transpose(1, 2).reshape(b, n, d)
-        return self.finish(x, y), q, k
+        norms = self.input_layernorm.weight, self.post_attention_layernorm.weight
+        matrices = self.qkv.weight, self.o_proj.weight, self.gate_up.weight, self.down_proj.weight
+        eps = self.input_layernorm.eps
+        return DecoderLayer.math(x, *norms, *matrices, self.heads, eps, prefix, blocks, cos, sin, prefix_mask, block_mask)
+
+
+def layer_math(x, norm1, norm2, qkv, o, gate_up, down, heads: int, eps: float, prefix: int, blocks: int, cos, sin, prefix_mask, block_mask):
+    """DecoderLayer.forward as a function of its weights, so that one compilation serves every layer."""
+    b, n, d = x.shape
+    hd = d // heads
+    q, k, v = F.linear(rms_norm(x, norm1, eps), qkv).view(b, n, 3, heads, hd).permute(2, 0, 3, 1, 4)
+    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    q = q * (1 / math.sqrt(hd))
+    qp, qb = q[:, :, :prefix], q[:, :, prefix:]
+    kp, vp = k[:, :, :prefix], v[:, :, :prefix]
+    split = lambda t: t[:, :, prefix:].reshape(b, heads, blocks, -1, hd)  # noqa: E731
+    ap = (qp @ kp.transpose(-1, -2)).float() + prefix_mask
+    yp = ap.softmax(-1).to(v.dtype) @ vp
+    to_prefix = (qb @ kp.transpose(-1, -2)).view(b, heads, blocks, -1, prefix)
+    to_self = split(q) @ split(k).transpose(-1, -2)
+    a = torch.cat([to_prefix.float(), to_self.float() + block_mask], -1).softmax(-1).to(v.dtype)
+    yb = (a[..., :prefix].reshape(b, heads, -1, prefix) @ vp).view(b, heads, blocks, -1, hd)
+    yb = (yb + a[..., prefix:] @ split(v)).reshape(b, heads, -1, hd)
+    y = torch.cat([yp, yb], 2).transpose(1, 2).reshape(b, n, d)
+    x = x + F.linear(y, o)
+    gate, up = F.linear(rms_norm(x, norm2, eps), gate_up).chunk(2, -1)
+    return x + F.linear(F.silu(gate) * up, down), q, k
+
+
+DecoderLayer.math = staticmethod(layer_math)
 
 
 class Llava(nn.Module):

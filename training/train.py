@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 import scenes
 from data import IGNORE, Encoder, batches, pick_any, pick_caption, pick_questions
-from model import Config, DecoderLayer, Llava, decode, guide_loss, layout
+from model import Config, DecoderLayer, Llava, decode, guide_loss, layer_math, layout
 from muon import Both
 from train_tower import normalize
 
@@ -124,10 +124,9 @@ class Runner:
     def __init__(self, model: Llava, encoder: Encoder, device: str, thaw: bool, compiled: bool = True):
         self.model, self.encoder, self.device, self.thaw = model, encoder, device, thaw
         self.run = self._run
-        if compiled:  # one layer at a time: all layers share the result, so depth costs no compilation
+        if compiled:
             torch._dynamo.config.cache_size_limit = 32
-            for layer in model.layers:
-                layer.forward = torch.compile(layer.forward, dynamic=False)
+            DecoderLayer.math = staticmethod(torch.compile(layer_math, dynamic=False))
         self.see = torch.compile(model.tower, dynamic=False) if compiled else model.tower
         self.tables = {}
 
@@ -318,7 +317,7 @@ def main():
                 t[0] += i not in wrong
                 t[1] += 1
         log.append((loss.item(), *guide.tolist()))
-        if step % 25 == 0:
+        if step < 5 or step % 25 == 0:
             l, g, r, k = np.mean(log[-25:], 0)
             parts = " ".join(f"{f} {100 * a / n:.0f}" for f, (a, n) in sorted(tally.items()))
             print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} {r:.3f} {k:.3f} | {parts}", flush=True)
