@@ -29,7 +29,7 @@ describe('fastv quantize', () => {
     const output = join(folder, 'out.onnx');
     expect(await main(['quantize', join(folder, 'in.onnx'), '-o', output, '--type', 'int4'])).toBe(0);
     expect(out.join('\n')).toMatch(/^15 layers to int4; .* MiB to .* MiB\nlargest error \d/);
-    expect(await readdir(folder)).toEqual(['in.onnx', 'out.onnx', 'out.onnx.data']);
+    expect(await readdir(folder)).toEqual(['in.onnx', 'out.onnx']);
   });
 
   it('prints JSON', async () => {

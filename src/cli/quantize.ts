@@ -19,7 +19,10 @@ export function quantizeCommand(): Command {
       'quantise a decoder: fp32, fp16 or bf16 weights to int8 or int4; uint8 weights to int8 without loss',
     )
     .argument('<decoder>', 'the decoder to read')
-    .requiredOption('-o, --output <file>', 'the decoder to write; its weights go to <file>.data')
+    .requiredOption(
+      '-o, --output <file>',
+      'the decoder to write; one file if the other is, else its weights go to <file>_data',
+    )
     .addOption(new Option('--type <type>', 'what weights become').choices(QUANTIZED_TYPES).default('int8'))
     .option('--block <n>', 'int4: weights that share a scale', (value) => wholeNumber('--block', value), 32)
     .option('--exclude <names...>', 'leave layers alone whose name contains one of these, e.g. lm_head')

@@ -12,10 +12,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { TensorProto_DataLocation, type TensorProto } from 'onnx-buf';
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { checkLocation } from '../onnx/external.js';
-import { decodeModel } from '../onnx/read.js';
+import { checkLocation, externalFiles } from '../onnx/external.js';
+import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
 import { DataFile } from './data-file.js';
 import { quantize, type Quantized, type QuantizeOptions } from './quantize.js';
@@ -30,7 +31,8 @@ export interface QuantizedFile extends Omit<Quantized, 'model'> {
 }
 
 /**
- * Quantises `input` into `output` and `output`.data.
+ * Quantises `input` into `output` and `output`_data (the name that Transformers.js looks for), or into `output` alone
+ * if `input` is one file too.
  * @throws {FastvError} `invalid-option` if output and input are the same file, `external-data` if weights are missing
  */
 export function quantizeFile(input: string, output: string, options: QuantizeOptions): QuantizedFile {
@@ -42,7 +44,7 @@ export function quantizeFile(input: string, output: string, options: QuantizeOpt
   }
   const model = decodeModel(readFileSync(input), input);
   const weights = new ExternalFiles(dirname(input));
-  const dataName = `${basename(output)}.data`;
+  const dataName = `${basename(output)}_data`;
   const data = join(dirname(output), dataName);
   const [graphPart, dataPart] = [`${output}.part`, `${data}.part`];
   try {
@@ -56,22 +58,37 @@ export function quantizeFile(input: string, output: string, options: QuantizeOpt
     } finally {
       closeSync(file);
     }
+    const single = externalFiles(model).length === 0;
+    const final = single ? inlined(result.model, readFileSync(dataPart)) : result.model;
     const graph = openSync(graphPart, 'w');
     try {
-      for (const chunk of encodeModel(result.model)) writeAll(graph, chunk);
+      for (const chunk of encodeModel(final)) writeAll(graph, chunk);
     } finally {
       closeSync(graph);
     }
     const before = statSync(input).size + weights.bytes;
-    const after = statSync(graphPart).size + writer.length;
-    renameSync(dataPart, data);
+    const after = statSync(graphPart).size + (single ? 0 : writer.length);
+    if (!single) renameSync(dataPart, data);
     renameSync(graphPart, output);
     const { layers, recentred } = result;
-    return { layers, recentred, files: [output, data], bytes: { before, after } };
+    return { layers, recentred, files: single ? [output] : [output, data], bytes: { before, after } };
   } finally {
     weights.close();
     for (const part of [graphPart, dataPart]) rmSync(part, { force: true });
   }
+}
+
+/** A model with the weights of its data file inside it; they are views of `data`. */
+function inlined(model: OnnxModel, data: Uint8Array<ArrayBuffer>): OnnxModel {
+  const initializer = model.graph.initializer.map((tensor) => {
+    if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL) return tensor;
+    const entry = (key: string): number =>
+      Number(tensor.externalData.find((pair) => pair.key === key)?.value);
+    const rawData = data.subarray(entry('offset'), entry('offset') + entry('length'));
+    const dataLocation = TensorProto_DataLocation.DEFAULT;
+    return Object.assign(create(TensorProtoSchema), tensor, { rawData, dataLocation, externalData: [] });
+  });
+  return { ...model, graph: Object.assign(create(GraphProtoSchema), model.graph, { initializer }) };
 }
 
 /** The data files of a model, open as long as they are needed. */
