@@ -8,6 +8,7 @@ import { quantizeCommand } from './quantize.js';
 import { demoCommand } from './demo.js';
 import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
+import { reportCommand } from './report.js';
 import { rewriteCommand } from './rewrite.js';
 import { runCommand } from './run.js';
 import { scenesCommand } from './scenes.js';
@@ -33,6 +34,7 @@ export function program(): Command {
     scenesCommand(),
     evalCommand(),
     sweepCommand(),
+    reportCommand(),
   ])
     root.addCommand(command);
   return root;

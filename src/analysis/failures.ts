@@ -1,0 +1,73 @@
+/** The failure gallery: samples that the unpruned model gets right and a pruned one wrong, with their images. */
+import sharp from 'sharp';
+import type { Picture } from '../eval/datasets/picture.js';
+import type { Result } from '../eval/result.js';
+import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
+import type { Task } from '../eval/tasks/task.js';
+
+export interface Failure {
+  readonly unpruned: Result;
+  readonly pruned: Result;
+}
+
+export interface ShownFailure extends Failure {
+  /** PNGs, at most four. */
+  readonly images: readonly Buffer[];
+}
+
+/**
+ * Failures of one condition, a few of each task.
+ * @param perTask at most so many of a task
+ */
+export function findFailures(
+  results: readonly Result[],
+  condition: string,
+  base = 'unpruned',
+  perTask = 3,
+): readonly Failure[] {
+  const right = new Map(
+    results.filter((r) => r.condition === base && r.score === 1).map((r) => [`${r.task}\n${r.sample}`, r]),
+  );
+  const count = new Map<string, number>();
+  return results.flatMap((pruned) => {
+    const unpruned = right.get(`${pruned.task}\n${pruned.sample}`);
+    if (pruned.condition !== condition || pruned.score !== 0 || unpruned === undefined) return [];
+    const seen = count.get(pruned.task) ?? 0;
+    if (seen >= perTask) return [];
+    count.set(pruned.task, seen + 1);
+    return [{ unpruned, pruned }];
+  });
+}
+
+/** Fetches the failures' images, reading each task up to its last one. */
+export async function withImages(
+  failures: readonly Failure[],
+  tasks: readonly Task[],
+  options: OpenOptions = {},
+): Promise<readonly ShownFailure[]> {
+  const images = new Map<string, readonly Buffer[]>();
+  for (const task of tasks) {
+    const wanted = new Set(failures.filter((f) => f.pruned.task === task.name).map((f) => f.pruned.sample));
+    if (wanted.size === 0) continue;
+    const opened = openTask(task, { ...options, onBadRow: () => undefined });
+    try {
+      for await (const sample of opened.samples()) {
+        if (!wanted.delete(sample.id)) continue;
+        const pictures = await sample.images();
+        images.set(`${task.name}\n${sample.id}`, await Promise.all(pictures.slice(0, 4).map(thumbnail)));
+        if (wanted.size === 0) break;
+      }
+    } finally {
+      await opened.close();
+    }
+  }
+  return failures.map((f) => ({ ...f, images: images.get(`${f.pruned.task}\n${f.pruned.sample}`) ?? [] }));
+}
+
+/** At most 320 pixels wide or high. */
+async function thumbnail({ data, width, height }: Picture): Promise<Buffer> {
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(320, 320, { fit: 'inside', withoutEnlargement: true })
+    .png({ compressionLevel: 9 })
+    .toBuffer();
+}
