@@ -69,7 +69,7 @@ export class Emitter {
     // Every op used here is a function of its inputs, so the same node need not be made twice.
     const key = JSON.stringify(
       [opType, domain, inputs, outputs, Object.entries(attributes)],
-      (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value),
+      (_, value: unknown) => (typeof value === 'bigint' ? { int: String(value) } : value),
     );
     const made = this.#made.get(key);
     if (made !== undefined) return made;
