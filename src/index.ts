@@ -1,1 +1,14 @@
+// `fastv` in Node. In a browser, bundlers take browser.ts instead.
 export { FastvError, type FastvErrorCode } from './errors.js';
+export { fastv } from './runtime/index.js';
+export type {
+  CallOptions,
+  FastvHandle,
+  ImageReport,
+  ModelClass,
+  PlugOptions,
+  PrefillReport,
+  RowReport,
+  Strategy,
+  WithFastv,
+} from './runtime/index.js';
