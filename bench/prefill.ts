@@ -3,13 +3,15 @@ import { compareCost } from '../src/cost/compare.js';
 import { paperReduction, type Tokens } from '../src/cost/paper.js';
 import { cached, type Wanted } from './cache.js';
 import { interleaved, printTable, speedup, type Timings } from './measure.js';
-import { cacheBytes, decodeFeeds, openSessions, prefillFeeds, type Feeds } from './sessions.js';
+import { cacheBytes, decodeFeeds, openSessions, prefillFeeds, SESSION, type Feeds } from './sessions.js';
 
 export interface PrefillOptions extends Wanted {
   readonly layer: number;
   readonly ratios: readonly number[];
   readonly tokens: Tokens;
   readonly rounds: number;
+  /** Whether only the last token goes on after the last attention. */
+  readonly tail?: boolean;
   /** Rounds of the decoding step; 0 leaves it out. */
   readonly decodeRounds: number;
 }
@@ -19,10 +21,10 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const { layer, ratios, tokens, rounds } = options;
   const generated = cached(options);
   const { shape } = generated;
-  const { original, rewritten, load } = await openSessions(generated, layer);
+  const { original, rewritten, load } = await openSessions(generated, layer, SESSION, options.tail);
   const n = tokens.text + tokens.image;
   console.log(
-    `### ${options.shape}, ${shape.layers} layers, ${options.weights}: ${tokens.image} image + ${tokens.text} other tokens, K=${layer}\n`,
+    `### ${options.shape}, ${shape.layers} layers, ${options.weights}: ${tokens.image} image + ${tokens.text} other tokens, K=${layer}${options.tail === true ? ', last-token tail' : ''}\n`,
   );
 
   const base: Feeds = prefillFeeds(shape, tokens);
@@ -45,8 +47,10 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
     if (after === undefined) continue;
     const gain = speedup(before.cpu, after.cpu);
     const theory = 1 / (1 - paperReduction(shape, tokens, { layer, ratio }));
+    const tail = options.tail === true ? 'last' : 'all';
     const cost = compareCost(shape, tokens, [{ layer, ratio }], { lmHead: 'last' });
-    const exact = cost.prefill.before.total / cost.prefill.after.total;
+    const short = compareCost(shape, tokens, [{ layer, ratio }], { lmHead: 'last', tail });
+    const exact = cost.prefill.before.total / short.prefill.after.total;
     const bytes = cacheBytes(await rewritten.run(feeds));
     rows.push([
       `R=${ratio}`,

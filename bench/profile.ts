@@ -22,6 +22,9 @@ interface Profile {
   readonly total: number;
 }
 
+/** Operators that take a smaller share are left out of the tables (not out of the sums). */
+const SMALL = 1e-3;
+
 /** Prints two tables: every operator, and the nodes that the rewrite added. */
 export async function benchProfile(options: PrefillOptions): Promise<void> {
   const { layer, ratios, tokens, rounds } = options;
@@ -37,9 +40,12 @@ export async function benchProfile(options: PrefillOptions): Promise<void> {
   const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(2)}%`;
   const names = [...new Set([...before.operators.keys(), ...after.operators.keys()])];
   names.sort((a, b) => (before.operators.get(b) ?? 0) - (before.operators.get(a) ?? 0));
+  const large = names.filter((name) =>
+    [before, after].some((p) => (p.operators.get(name) ?? 0) > SMALL * p.total),
+  );
   printTable(
     ['operator', 'original ms', 'share', 'rewritten ms', 'share'],
-    [...names, 'all'].map((name) => {
+    [...large, 'all'].map((name) => {
       const [x, y] = [before, after].map((p) => (name === 'all' ? p.total : (p.operators.get(name) ?? 0)));
       return [name, ms(x ?? 0), percent(x ?? 0, before.total), ms(y ?? 0), percent(y ?? 0, after.total)];
     }),
@@ -48,7 +54,9 @@ export async function benchProfile(options: PrefillOptions): Promise<void> {
   const sum = own.reduce((total, [, time]) => total + time, 0);
   printTable(
     ['added by the rewrite', 'ms', 'share'],
-    [...own, ['all', sum] as const].map(([name, time]) => [name, ms(time), percent(time, after.total)]),
+    [...own.filter(([, time]) => time > (SMALL * after.total) / 10), ['all', sum] as const].map(
+      ([name, time]) => [name, ms(time), percent(time, after.total)],
+    ),
   );
 }
 

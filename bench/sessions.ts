@@ -5,7 +5,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderShape } from '../src/cost/shape.js';
 import type { Tokens } from '../src/cost/paper.js';
 import { decodeModel } from '../src/onnx/read.js';
-import { rewriteDecoder } from '../src/rewrite/index.js';
+import { lastTokenTail, rewriteDecoder } from '../src/rewrite/index.js';
 import { writeModel, type Generated } from './cache.js';
 
 export type Feeds = Record<string, Tensor>;
@@ -24,10 +24,15 @@ export const SESSION: InferenceSession.SessionOptions = {
   extra: { session: { intra_op: { allow_spinning: '0' } } },
 };
 
-/** Rewrites a generated decoder beside itself; returns the new file. */
-export function rewriteBeside({ file }: Generated, layer: number): string {
-  const { model } = rewriteDecoder(decodeModel(readFileSync(file), file), { stages: [{ layer }] });
-  const output = join(dirname(file), `fastv-${layer}.onnx`);
+/**
+ * Rewrites a generated decoder beside itself.
+ * @param tail whether only the last token goes on after the last attention
+ * @returns the new file
+ */
+export function rewriteBeside({ file }: Generated, layer: number, tail = false): string {
+  const source = decodeModel(readFileSync(file), file);
+  const { model } = rewriteDecoder(tail ? lastTokenTail(source).model : source, { stages: [{ layer }] });
+  const output = join(dirname(file), `fastv-${layer}${tail ? '-tail' : ''}.onnx`);
   writeModel(model, output);
   return output;
 }
@@ -36,8 +41,9 @@ export async function openSessions(
   generated: Generated,
   layer: number,
   options: InferenceSession.SessionOptions = SESSION,
+  tail = false,
 ): Promise<Sessions> {
-  const rewrittenFile = rewriteBeside(generated, layer);
+  const rewrittenFile = rewriteBeside(generated, layer, tail);
   const open = async (path: string): Promise<[InferenceSession, number]> => {
     const start = performance.now();
     const session = await InferenceSession.create(path, options);
