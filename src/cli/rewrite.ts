@@ -15,6 +15,7 @@ interface Flags {
   readonly strategy: string;
   readonly mode: 'drop' | 'mask';
   readonly tail: 'last' | 'all' | 'exact';
+  readonly web?: boolean;
   readonly copyData?: boolean;
   readonly json?: boolean;
 }
@@ -53,6 +54,7 @@ export function rewriteCommand(): Command {
         .choices(['last', 'all', 'exact'])
         .default('exact'),
     )
+    .option('--web', 'for ONNX Runtime Web, which has no float64: quotas are counted in integers')
     .option('--copy-data', 'copy external weights instead of linking them')
     .option('--json', 'print what was done as JSON')
     .action(async (input: string, flags: Flags) => {
@@ -64,6 +66,7 @@ export function rewriteCommand(): Command {
         stages,
         strategy: flags.strategy,
         mode: flags.mode,
+        quota: flags.web === true ? 'integer' : 'float64',
       });
       const facts = {
         'fastv.version': version,

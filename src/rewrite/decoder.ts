@@ -4,6 +4,7 @@ import { FastvError } from '../errors.js';
 import { GraphView, type OnnxModel } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
 
 /** A decoder layer. Layers without attention (convolution, recurrence) have only states. */
 export interface Layer {
@@ -94,10 +95,10 @@ function checkInputs(graph: GraphView): void {
   const names = [...graph.inputs.keys()];
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('unsupported-decoder', message, { where: 'graph inputs', hint });
-  for (const added of ['image_token_mask', 'prune_ratio']) {
-    if (graph.inputs.has(added)) {
+  for (const added of [IMAGE_TOKEN_MASK, PRUNE_RATIO, IMAGE_TOKEN_SCORES, KEPT_INDICES]) {
+    if (graph.inputs.has(added) || graph.initializers.has(added) || graph.producer(added) !== undefined) {
       throw refuse(
-        `the graph already has an input "${added}"`,
+        `the graph already has ${graph.inputs.has(added) ? 'an input' : 'a tensor'} "${added}"`,
         'This decoder is rewritten already: start from the original.',
       );
     }
@@ -147,7 +148,10 @@ function findLayers(graph: GraphView): Layer[] {
     if (match === null) continue;
     const index = Number(/\.(\d+)/u.exec(name)?.[1]);
     if (index > 4096)
-      throw new FastvError('unsupported-decoder', `there is no layer ${index}`, { where: name });
+      throw new FastvError('unsupported-decoder', `there is no layer ${index}`, {
+        where: name,
+        hint: 'Check the name of this input.',
+      });
     states.set(index, [...(states.get(index) ?? []), name]);
   }
   const count = Math.max(-1, ...states.keys()) + 1;
@@ -186,6 +190,7 @@ function presentName(graph: GraphView, past: string): string {
       `the state "${past}" comes in, but no output "${candidates[0] ?? ''}" carries it on`,
       {
         where: past,
+        hint: 'Export the decoder with every cache among its outputs.',
       },
     );
   }
@@ -202,6 +207,7 @@ function positionAxes(graph: GraphView): 2 | 3 | undefined {
       `"${POSITION_IDS}" has ${axes ?? 'an unknown number of'} axes; expected [batch, sequence] or [3, batch, sequence]`,
       {
         where: POSITION_IDS,
+        hint: 'Export the decoder with one of these.',
       },
     );
   }

@@ -3,6 +3,7 @@ import type { NodeProto } from 'onnx-buf';
 import type { Emitter } from '../onnx/index.js';
 import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
 import { Regions } from './regions.js';
+import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, PRUNE_RATIO } from './contract.js';
 import { lastRowAttention } from './tap.js';
@@ -24,6 +25,7 @@ export function drop(
   emit: Emitter,
   stages: readonly number[],
   strategy: Strategy,
+  arithmetic: QuotaArithmetic,
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);
   let imageTokenMask = IMAGE_TOKEN_MASK;
@@ -31,7 +33,13 @@ export function drop(
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
     const context = stageContext(decoder, emit, regions, stage, k, { imageTokenMask, scores });
-    const { indices } = select(emit, strategy.score(context), imageTokenMask, ratioOf(emit, stage));
+    const { indices } = select(
+      emit,
+      strategy.score(context),
+      imageTokenMask,
+      ratioOf(emit, stage),
+      arithmetic,
+    );
     const region = stage + 1;
     regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
     imageTokenMask = regions.gather(imageTokenMask, region);

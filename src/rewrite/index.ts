@@ -3,6 +3,7 @@ export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } f
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from './decoder.js';
 export type { AttentionCore, AttentionKind } from './attention/core.js';
+export type { QuotaArithmetic } from './quota.js';
 export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
 export { findStrategy, strategies } from './strategies/index.js';
 export type { StageContext, Strategy } from './strategies/strategy.js';

@@ -18,6 +18,7 @@ import { attentionOf } from './decoder.js';
 import { ratioOf, type Rewritten } from './drop.js';
 import { Regions } from './regions.js';
 import { inOpPositions } from './rotation.js';
+import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import type { StageContext, Strategy } from './strategies/strategy.js';
 import { lastRowAttention } from './tap.js';
@@ -36,6 +37,7 @@ export function mask(
   emit: Emitter,
   stages: readonly number[],
   strategy: Strategy,
+  arithmetic: QuotaArithmetic,
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);
   const changed = new Map<NodeProto, NodeProto>();
@@ -70,7 +72,14 @@ export function mask(
       hidden: () => (k === 0 ? EMBEDS : core().output),
       callerScores: () => IMAGE_TOKEN_SCORES,
     };
-    const { indices } = select(emit, strategy.score(context), images, ratioOf(emit, stage), hidden?.lost);
+    const { indices } = select(
+      emit,
+      strategy.score(context),
+      images,
+      ratioOf(emit, stage),
+      arithmetic,
+      hidden?.lost,
+    );
     keptIndices = indices;
     hidden = hide(emit, indices, regions.pastKey(stage + 1));
     for (const layer of decoder.layers) {

@@ -23,6 +23,7 @@ import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueI
 import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
 import { drop } from './drop.js';
 import { mask } from './mask.js';
+import type { QuotaArithmetic } from './quota.js';
 import { findStrategy } from './strategies/index.js';
 import type { Strategy } from './strategies/strategy.js';
 
@@ -39,6 +40,8 @@ export interface RewriteOptions {
   readonly strategy?: 'attention' | 'external' | (string & {});
   /** `drop` (default) shortens the sequence; `mask` keeps it and hides the same tokens, to prove that both agree. */
   readonly mode?: 'drop' | 'mask';
+  /** How quotas are counted: `integer` for runtimes without float64 kernels, such as ONNX Runtime Web. */
+  readonly quota?: QuotaArithmetic;
 }
 
 /** What was done, for people and for `--json`. */
@@ -67,7 +70,13 @@ export function rewriteDecoder(
   checkStages(decoder, stages, strategy);
 
   const emit = new Emitter(decoder.opset, allNames(model.graph));
-  const rewritten = (mode === 'mask' ? mask : drop)(decoder, emit, stages, strategy);
+  const rewritten = (mode === 'mask' ? mask : drop)(
+    decoder,
+    emit,
+    stages,
+    strategy,
+    options.quota ?? 'float64',
+  );
   emit.nodes.push(identity(emit, rewritten.keptIndices));
 
   const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], model);

@@ -5,6 +5,7 @@
 //    image tokens as the row that may drop the fewest.
 // 3. Tokens that are no image tokens are never dropped.
 import { DataType, type Emitter } from '../onnx/index.js';
+import { quota, type QuotaArithmetic } from './quota.js';
 
 export interface Selection {
   /** Places of the kept tokens, ascending: int64 [batch, kept]. */
@@ -18,18 +19,21 @@ const LOWEST = -3.4028234663852886e38;
  * Emits the selection.
  * @param scores float32 [batch, sequence]
  * @param imageTokenMask bool [batch, sequence]: the tokens that may be dropped
- * @param lost bool [batch, sequence]: tokens that are lost already and do not count (masking mode only)
  * @param ratio R of this stage: float32 scalar
+ * @param arithmetic how quotas are counted
+ * @param lost bool [batch, sequence]: tokens that are lost already and do not count (masking mode only)
  */
 export function select(
   emit: Emitter,
   scores: string,
   imageTokenMask: string,
   ratio: string,
+  arithmetic: QuotaArithmetic,
   lost?: string,
 ): Selection {
   const images = emit.reduce('ReduceSum', emit.cast(imageTokenMask, DataType.INT64), [1], false); // [batch]
-  const dropped = emit.reduce('ReduceMin', emit.op('Sub', [images, quota(emit, images, ratio)]), [0], true);
+  const spare = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
+  const dropped = emit.reduce('ReduceMin', spare, [0], true);
   const remaining = lost === undefined ? emit.dim1(imageTokenMask, 1) : remainingCount(emit, lost);
   const count = emit.op('Sub', [remaining, emit.op('Max', [dropped, emit.ints(0)])]);
 
@@ -45,22 +49,6 @@ export function select(
     attributes: { axis: 1n, largest: 0n },
   });
   return { indices };
-}
-
-/**
- * round-half-even(n · (1 − R)) for each row, as double arithmetic on the decimal R gives it. prune_ratio is float32,
- * and 0.3 is 0.30000001192… there, which would turn halves the wrong way: six decimals bring the 0.3 back.
- */
-function quota(emit: Emitter, images: string, ratio: string): string {
-  const million = emit.double(1e6);
-  const exact = emit.cast(ratio, DataType.DOUBLE);
-  const decimal = emit.op('Div', [emit.op('Round', [emit.op('Mul', [exact, million])]), million]);
-  const inRange = emit.op('Min', [emit.op('Max', [decimal, emit.double(0)]), emit.double(1)]);
-  const share = emit.op('Mul', [
-    emit.cast(images, DataType.DOUBLE),
-    emit.op('Sub', [emit.double(1), inRange]),
-  ]);
-  return emit.cast(emit.op('Round', [share]), DataType.INT64);
 }
 
 /** How many tokens of a row are not lost; the same for every row: int64 [1]. */

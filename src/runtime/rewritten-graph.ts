@@ -9,7 +9,6 @@ import {
 } from 'onnx-buf';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
-import { withoutDoubles } from './without-doubles.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
@@ -31,8 +30,8 @@ export interface Cut {
 export function rewrittenGraph(bytes: Uint8Array, cut: Cut, weightsFile?: string): Uint8Array<ArrayBuffer> {
   const model = decodeModel(bytes, weightsFile);
   const stages = cut.layers.map((layer) => ({ layer }));
-  const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy });
-  if (cut.doubles === false) withoutDoubles(rewritten);
+  const quota = cut.doubles === false ? 'integer' : 'float64';
+  const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy, quota });
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
 }
