@@ -1,5 +1,6 @@
 /** What `fastv demo` does. */
-import { resolve } from 'node:path';
+import { access, constants } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Picture } from '../media/index.js';
 import { measure, median } from './compare.js';
 import { Conversation } from '../runtime/conversation.js';
@@ -41,6 +42,9 @@ export async function demo(flags: DemoFlags): Promise<void> {
     process.stderr.write(text);
   };
   const name = embeddedModel();
+  const out = resolve(flags.out);
+  // before the minute, not after it
+  await access(dirname(out), constants.W_OK);
   const modelFlags: ModelFlags = {
     layer: LAYER,
     strategy: 'attention',
@@ -81,7 +85,6 @@ export async function demo(flags: DemoFlags): Promise<void> {
 
   const summary = summarise(results, flags.ratios);
   const seconds = (performance.now() - started) / 1000;
-  const out = resolve(flags.out);
   await writeAtomically(
     out,
     await demoReport(results, summary, { layer: LAYER, repeat: flags.repeat, seconds }),
