@@ -85,7 +85,10 @@ export function numbers(value: string): number[] {
 }
 
 /** The tasks that the flags name. */
-export async function tasksOf(flags: EvalFlags, otherwise: readonly string[] = []): Promise<readonly Task[]> {
+export async function tasksOf(
+  flags: Pick<EvalFlags, 'tasks' | 'taskFile'>,
+  otherwise: readonly string[] = [],
+): Promise<readonly Task[]> {
   const own: Task[] = [];
   for (const file of flags.taskFile ?? []) own.push(parseTask(await readFile(file, 'utf8'), file));
   const names = flags.tasks ?? (own.length > 0 ? own.map((t) => t.name) : otherwise);

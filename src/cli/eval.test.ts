@@ -147,3 +147,23 @@ describe('fastv sweep and fastv report', () => {
     expect(await run('report', root)).toMatchObject({ code: EXIT.refused });
   });
 });
+
+describe('fastv analyze', () => {
+  it('says where attention goes, and draws it', async () => {
+    const out = join(root, 'analyze');
+    const { code, out: table } = await run(
+      'analyze',
+      '--tasks',
+      'scenes-color',
+      '--limit',
+      '2',
+      '--out',
+      out,
+    );
+    expect(code).toBe(EXIT.ok);
+    expect(table.trim().split('\n')).toHaveLength(1 + 10 + 1);
+    for (const name of ['allocation.json', 'allocation.svg', 'efficiency.png', 'attention-maps.png']) {
+      expect(existsSync(join(out, name))).toBe(true);
+    }
+  });
+});

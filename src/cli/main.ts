@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { FastvError } from '../errors.js';
 import { version } from '../version.js';
+import { analyzeCommand } from './analyze.js';
 import { chatCommand } from './chat.js';
 import { costCommand } from './cost.js';
 import { quantizeCommand } from './quantize.js';
@@ -35,6 +36,7 @@ export function program(): Command {
     evalCommand(),
     sweepCommand(),
     reportCommand(),
+    analyzeCommand(),
   ])
     root.addCommand(command);
   return root;
