@@ -105,9 +105,8 @@ export class SequenceAxes {
   #keepsSequence(node: NodeProto): boolean {
     const shape = node.input[1] ?? '';
     const constant = this.#graph.constantInts(shape);
-    // 0 keeps an axis; -1 behind the batch is the sequence, if everything else is given.
-    if (constant !== undefined)
-      return constant.length > 2 && constant[0] === 0 && (constant[1] === 0 || constant[1] === -1);
+    // 0 keeps an axis. -1 might be the sequence, or the sequence times something (q/k norms have that).
+    if (constant !== undefined) return constant.length > 2 && constant[0] === 0 && constant[1] === 0;
     const concat = this.#graph.producer(shape);
     if (concat?.opType !== 'Concat' || concat.input.length < 3) return false;
     const [batch = '', sequence = ''] = concat.input;
