@@ -66,11 +66,6 @@ export class Regions {
     this.#axes = new SequenceAxes(graph, tensors, [...sources, ...outputs]);
   }
 
-  /** The activation nodes after the first cut. */
-  nodesAfterCut(): NodeProto[] {
-    return this.#decoder.graph.nodes.filter((node) => (this.#region.get(node) ?? 0) > 0);
-  }
-
   /** The region of an activation's node; 0 for the prologue. */
   regionOf(node: NodeProto): number {
     return this.#region.get(node) ?? 0;
