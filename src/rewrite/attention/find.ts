@@ -253,8 +253,7 @@ function usersOf(graph: GraphView, tensor: string): NodeProto[] {
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     for (const node of graph.consumers(name)) {
       if (SHAPE_ONLY.has(node.opType)) continue;
-      const passesOn = node.opType === 'Identity' || (node.opType === 'Concat' && node.input.length === 1);
-      if (passesOn) for (const output of node.output) stack.push(output);
+      if (isOtherName(node)) for (const output of node.output) stack.push(output);
       else users.add(node);
     }
   }
@@ -264,11 +263,17 @@ function usersOf(graph: GraphView, tensor: string): NodeProto[] {
 /** The tensor that a cast or renamed tensor comes from. */
 function sourceOf(graph: GraphView, tensor: string): string {
   let name = tensor;
-  for (let node = graph.producer(name); node?.opType === 'Cast' || node?.opType === 'Identity';) {
+  let node = graph.producer(name);
+  while (node !== undefined && (node.opType === 'Cast' || isOtherName(node))) {
     name = node.input[0] ?? '';
     node = graph.producer(name);
   }
   return name;
+}
+
+/** Whether a node only gives its input another name. */
+function isOtherName(node: NodeProto): boolean {
+  return node.opType === 'Identity' || (node.opType === 'Concat' && node.input.length === 1);
 }
 
 function isOperator(node: NodeProto): boolean {

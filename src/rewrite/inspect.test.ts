@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { toyDecoder } from '../../test/toy/decoder.js';
+import { toyFamily } from '../../test/toy/families.js';
+import { decodeModel } from '../onnx/index.js';
+import { inspectDecoder, type Inspection } from './inspect.js';
+
+const inspected = (family: string): Inspection =>
+  inspectDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
+
+describe('inspectDecoder', () => {
+  it('describes each layer', () => {
+    const { layers, opset, producer, nodes } = inspected('gqa gemma');
+    expect(layers).toHaveLength(4);
+    expect(layers[0]).toEqual({
+      index: 0,
+      attention: 'GroupQueryAttention',
+      heads: 4,
+      kvHeads: 2,
+      headSize: 16,
+      rotation: 'in-op',
+      localWindow: 5,
+      softcap: undefined,
+    });
+    expect(layers[1]?.localWindow).toBeUndefined();
+    expect({ opset, producer }).toEqual({ opset: 21, producer: 'toy' });
+    expect(nodes).toBeGreaterThan(50);
+  });
+
+  it('says after which tensor each K cuts, and why one cannot', () => {
+    const { cuts } = inspected('hybrid conv');
+    expect(cuts.map(({ layer, refused }) => [layer, refused === undefined])).toEqual([
+      [1, false],
+      [2, true],
+      [3, false],
+      [4, true],
+    ]);
+    expect(cuts[0]).toMatchObject({
+      after: undefined,
+      refused: expect.stringContaining('layer 0') as string,
+    });
+    expect(cuts[1]?.after).toContain('layers.1');
+  });
+
+  it.each([
+    ['mha', 'float'],
+    ['gqa int4', 'int4 (MatMulNBits)'],
+    ['eager qdq', 'int8'],
+    ['eager dynamic int8', 'int8 (MatMulInteger)'],
+  ])('%s: counts weights by how they are stored', (family, stored) => {
+    // q, k, v, o, gate, up and down of four layers, and the head.
+    expect(inspected(family).weights).toEqual({ [stored]: 29 });
+  });
+});

@@ -1,0 +1,92 @@
+import type { NodeProto, TensorProto } from 'onnx-buf';
+import { describe, expect, it } from 'vitest';
+import { graphOf, intAttr, intsAttr, node } from '../../test/graphs.js';
+import { GraphView, int64Tensor } from '../onnx/index.js';
+import { dependents } from './dependence.js';
+import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
+
+const list = (name: string, ...values: number[]): TensorProto => Object.assign(int64Tensor(values), { name });
+
+/** The sequence axis of `y`, which the nodes make of x [batch, sequence, hidden] and of weights w. */
+function axisOf(...nodes: NodeProto[]): SequenceAxis {
+  const initializers = [
+    list('w', 1),
+    list('zero', 0),
+    list('one', 1),
+    list('two', 2),
+    list('last', -1),
+    list('heads', 0, 0, 4, -1),
+    list('flat', -1, 8),
+  ];
+  const graph = new GraphView(graphOf({ inputs: ['x'], initializers, nodes }));
+  return new SequenceAxes(graph, dependents(graph, ['x']).tensors, ['x']).of('y');
+}
+
+const dim = (axis: string): NodeProto[] => [
+  node('Shape', ['x'], [`shape/${axis}`]),
+  node('Gather', [`shape/${axis}`, axis], [`dim/${axis}`]),
+  node('Unsqueeze', [`dim/${axis}`, 'zero'], [`entry/${axis}`]),
+];
+
+describe('SequenceAxes', () => {
+  it.each<[string, NodeProto[]]>([
+    ['token-wise ops', [node('MatMul', ['x', 'w'], ['h']), node('Sigmoid', ['h'], ['y'])]],
+    ['a residual connection', [node('Einsum', ['x'], ['h']), node('Add', ['x', 'h'], ['y'])]],
+    ['a mean over features', [node('ReduceMean', ['x'], ['y'], intsAttr('axes', -1))]],
+    ['a mean over features, axes as an input', [node('ReduceMean', ['x', 'two'], ['y'])]],
+    ['a split of features', [node('Split', ['x'], ['y', 'z'], intAttr('axis', -1))]],
+    ['a slice of features', [node('Slice', ['x', 'zero', 'one', 'last'], ['y'])]],
+    ['features divided into heads', [node('Reshape', ['x', 'heads'], ['y'])]],
+    [
+      'the same by a computed shape',
+      [
+        ...dim('zero'),
+        ...dim('one'),
+        node('Concat', ['entry/zero', 'entry/one', 'last'], ['s'], intAttr('axis', 0)),
+        node('Reshape', ['x', 's'], ['y']),
+      ],
+    ],
+  ])('%s leave the sequence on axis 1', (_, nodes) => {
+    expect(axisOf(...nodes)).toBe(1);
+  });
+
+  it('knows one value for all tokens', () => {
+    const quantise = node('DynamicQuantizeLinear', ['x'], ['q', 'y', 'zp']);
+    expect(axisOf(quantise)).toBe('none');
+    expect(axisOf(quantise, node('Neg', ['q'], ['n'])), 'scale').toBe('none');
+  });
+
+  it.each<[string, NodeProto[], string]>([
+    ['an op that mixes tokens', [node('Conv', ['x', 'w'], ['y'])], 'Conv "y"'],
+    ['a transpose', [node('Transpose', ['x'], ['y'], intsAttr('perm', 1, 0, 2))], 'Transpose "y"'],
+    ['a mean over tokens', [node('ReduceMean', ['x'], ['y'], intsAttr('axes', 1))], 'ReduceMean "y"'],
+    ['a mean over everything', [node('ReduceMean', ['x'], ['y'])], 'ReduceMean "y"'],
+    [
+      'a mean that drops its axis',
+      [node('ReduceMean', ['x'], ['y'], intsAttr('axes', -1), intAttr('keepdims', 0))],
+      'ReduceMean "y"',
+    ],
+    ['a concatenation of tokens', [node('Concat', ['x', 'x'], ['y'], intAttr('axis', 1))], 'Concat "y"'],
+    ['a slice of tokens', [node('Slice', ['x', 'zero', 'one', 'one'], ['y'])], 'Slice "y"'],
+    ['rows laid flat', [node('Reshape', ['x', 'flat'], ['y'])], 'Reshape "y"'],
+    [
+      'axes in another order',
+      [
+        ...dim('zero'),
+        ...dim('one'),
+        node('Concat', ['entry/one', 'entry/zero', 'last'], ['s'], intAttr('axis', 0)),
+        node('Reshape', ['x', 's'], ['y']),
+      ],
+      'Reshape "y"',
+    ],
+    [
+      'what comes of an unclear tensor',
+      [node('Einsum', ['x'], ['h']), node('Mul', ['x', 'h'], ['y'])],
+      'Mul "y"',
+    ],
+  ])('%s is refused', (_, nodes, where) => {
+    expect(() => axisOf(...nodes)).toThrow(
+      expect.objectContaining({ code: 'unsupported-decoder', where, hint: expect.any(String) as string }),
+    );
+  });
+});
