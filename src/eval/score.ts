@@ -5,9 +5,9 @@ import { captionSample, mean } from './metrics/caption.js';
 import { cider } from './metrics/cider.js';
 import { anls } from './metrics/anls.js';
 import { exactMatch } from './metrics/exact-match.js';
-import { mme } from './metrics/mme.js';
+import { mme, mmeAnswer } from './metrics/mme.js';
 import { bestChoice, parseChoice } from './metrics/multiple-choice.js';
-import { pope } from './metrics/pope.js';
+import { pope, popeAnswer } from './metrics/pope.js';
 import { rougeL } from './metrics/rouge-l.js';
 import { vqaAccuracy } from './metrics/vqa.js';
 import { parseYesNo } from './metrics/yes-no.js';
@@ -48,8 +48,9 @@ export function scoreReply(metric: MetricName, target: Target, reply: Reply): Sc
     case 'vqa-always':
       return { score: vqaAccuracy(text, target.answers, 'always'), choice: null };
     case 'pope':
+      return { score: popeAnswer(text) === parseYesNo(target.answers[0] ?? '') ? 1 : 0, choice: null };
     case 'mme': {
-      const said = parseYesNo(text);
+      const said = mmeAnswer(text);
       return { score: said !== null && said === parseYesNo(target.answers[0] ?? '') ? 1 : 0, choice: null };
     }
     case 'multiple-choice': {
@@ -116,7 +117,7 @@ export function scoreTask(metric: MetricName, samples: readonly ScoredSample[], 
     }
     case 'pope': {
       const pairs = samples.map((s) => ({
-        predicted: parseYesNo(s.prediction),
+        predicted: popeAnswer(s.prediction),
         label: parseYesNo(s.answers[0] ?? '') ?? ('no' as const),
       }));
       const { f1, ...others } = pope(pairs);
@@ -126,7 +127,7 @@ export function scoreTask(metric: MetricName, samples: readonly ScoredSample[], 
         metric: 'F1',
         score: f1,
         interval,
-        details: { ...others },
+        details: { ...others, unclear: samples.filter((s) => parseYesNo(s.prediction) === null).length },
         categories: byCategory(samples),
       };
     }

@@ -19,7 +19,7 @@ interface Vector {
 }
 
 /**
- * CIDEr of a corpus, in [0, 10] (usually printed times 100 / 10, as 99.8 for 0.998).
+ * CIDEr of a corpus, in [0, 10]; papers print it times 100.
  * @throws FastvError `invalid-input` if there is no sample, or one without references
  */
 export function cider(samples: readonly CaptionSample[]): CorpusScore {

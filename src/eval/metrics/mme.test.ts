@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { mme } from './mme.js';
+import { mme, mmeAnswer } from './mme.js';
 
 const pair = (category: string, image: string, first: boolean, second: boolean) =>
   [first, second].map((right) => ({ category, image, right }));
@@ -19,4 +19,17 @@ it('sums accuracy and accuracy+ over the categories', () => {
 
 it('refuses an image with one question', () => {
   expect(() => mme([{ category: 'color', image: '1', right: true }])).toThrow(/1 question/);
+});
+
+it.each([
+  ['Yes', 'yes'],
+  ['no.', 'no'],
+  [' Yes, it is', 'yes'],
+  ['Not at all', 'no'],
+  ['Y', 'yes'],
+  ['n', 'no'],
+  ['It is, yes', null],
+  ['', null],
+])('reads %j as %j, as the benchmark does', (reply, answer) => {
+  expect(mmeAnswer(reply)).toBe(answer);
 });

@@ -7,6 +7,7 @@
  */
 import { FastvError } from '../../errors.js';
 import { mean } from './caption.js';
+import type { YesNo } from './yes-no.js';
 
 /** Subtasks of perception; every other category is cognition. */
 export const MME_PERCEPTION: readonly string[] = [
@@ -72,4 +73,13 @@ export function mme(samples: readonly MmeSample[]): MmeScore {
       .filter(([category]) => MME_PERCEPTION.includes(category) === perception)
       .reduce((sum, [, s]) => sum + s.accuracy + s.accuracyPlus, 0);
   return { perception: total(true), cognition: total(false), categories: Object.fromEntries(scores) };
+}
+
+/** What a reply says, as the benchmark's code reads it: by its first four characters. Null if neither. */
+export function mmeAnswer(reply: string): YesNo | null {
+  const text = reply.toLowerCase().trim().replaceAll('.', '');
+  if (text === 'y') return 'yes';
+  if (text === 'n') return 'no';
+  const start = text.slice(0, 4);
+  return start.includes('yes') ? 'yes' : start.includes('no') ? 'no' : null;
 }

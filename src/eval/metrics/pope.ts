@@ -2,8 +2,8 @@
  * POPE: is an object there? Accuracy, precision, recall and F1 of "yes", and how often "yes" is said.
  *
  * Source: Li et al., "Evaluating object hallucination in large vision-language models" (2023), section 4.
- * A reply that says neither counts as "no", as in the authors' code, which looks only for "no" and "not"
- * in the other direction; `unparsed` says how many there were.
+ * As in the authors' code a reply is "no" if its first sentence has the word no or not, and "yes" in every
+ * other case, also where it says neither.
  */
 import type { YesNo } from './yes-no.js';
 
@@ -13,13 +13,10 @@ export interface PopeScore {
   readonly recall: number;
   readonly f1: number;
   readonly yesRatio: number;
-  readonly unparsed: number;
 }
 
 /** Scores of predictions against labels; a ratio of nothing is 0. */
-export function pope(
-  samples: readonly { readonly predicted: YesNo | null; readonly label: YesNo }[],
-): PopeScore {
+export function pope(samples: readonly { readonly predicted: YesNo; readonly label: YesNo }[]): PopeScore {
   const count = (predicted: boolean, label: boolean): number =>
     samples.filter((s) => (s.predicted === 'yes') === predicted && (s.label === 'yes') === label).length;
   const [tp, fp, fn, tn] = [count(true, true), count(true, false), count(false, true), count(false, false)];
@@ -31,6 +28,11 @@ export function pope(
     recall,
     f1: ratio(2 * precision * recall, precision + recall),
     yesRatio: ratio(tp + fp, samples.length),
-    unparsed: samples.filter((s) => s.predicted === null).length,
   };
+}
+
+/** What a reply says, as the authors' code reads it. */
+export function popeAnswer(reply: string): YesNo {
+  const sentence = (reply.split('.')[0] ?? '').replaceAll(',', '');
+  return sentence.split(' ').some((word) => word === 'No' || word === 'no' || word === 'not') ? 'no' : 'yes';
 }

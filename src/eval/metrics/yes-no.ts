@@ -1,4 +1,4 @@
-/** Reading yes or no out of a reply, as POPE's and MME's evaluations need it. */
+/** Reading yes or no out of labels and replies, leniently; POPE and MME read replies in their own ways. */
 
 export type YesNo = 'yes' | 'no';
 
