@@ -11,13 +11,21 @@ import type { Family } from '../scenes/question.js';
 import { renderScene } from '../scenes/render.js';
 import { IMAGE_SIZE } from '../scenes/scene.js';
 import { writeAtomically } from './atomic-write.js';
-import type { DemoFlags } from './demo.js';
 import { demoReport } from './demo-report.js';
 import { isRight, type DemoResult, type DemoSummary } from './demo-results.js';
 import { ms, percent, times } from './format.js';
 import { loadOriginal, loadPruned } from './model.js';
 import type { ModelFlags } from './options.js';
 import { overlayOf } from './overlay.js';
+
+/** The flags of `fastv demo`. */
+export interface DemoFlags {
+  readonly out: string;
+  readonly ratios: readonly number[];
+  readonly repeat: number;
+  readonly dtype?: string;
+  readonly json?: boolean;
+}
 
 /** The questions: the first ones of the test split in each family, so none is chosen for its answer. */
 const QUESTIONS: readonly { readonly title: string; readonly family: Family; readonly index: number }[] = [

@@ -1,15 +1,7 @@
 /** `fastv demo`: what FastV does, in under a minute, without a download. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { DemoFlags } from './demo-action.js';
 import { positive, share } from './options.js';
-
-/** The flags of `fastv demo`. */
-export interface DemoFlags {
-  readonly out: string;
-  readonly ratios: readonly number[];
-  readonly repeat: number;
-  readonly dtype?: string;
-  readonly json?: boolean;
-}
 
 /** The command, to be added to the program. */
 export function demoCommand(): Command {

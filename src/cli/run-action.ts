@@ -10,7 +10,14 @@ import { measure, type Measured } from './compare.js';
 import { comparison, timings } from './format.js';
 import { loadOriginal, loadPruned, openConversation } from './model.js';
 import { overlayOf } from './overlay.js';
-import type { RunFlags } from './run.js';
+import type { ModelFlags } from './options.js';
+
+/** The flags of `fastv run`. */
+export interface RunFlags extends ModelFlags {
+  readonly compare?: boolean;
+  readonly repeat: number;
+  readonly overlay?: string;
+}
 
 /** Answers one question. */
 export async function run(inputs: readonly string[], flags: RunFlags): Promise<void> {

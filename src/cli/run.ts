@@ -1,13 +1,7 @@
 /** `fastv run`: one question about images. */
 import { Command } from 'commander';
-import { addModelOptions, positive, type ModelFlags } from './options.js';
-
-/** The flags of `fastv run`. */
-export interface RunFlags extends ModelFlags {
-  readonly compare?: boolean;
-  readonly repeat: number;
-  readonly overlay?: string;
-}
+import { addModelOptions, positive } from './options.js';
+import type { RunFlags } from './run-action.js';
 
 /** The command, to be added to the program. */
 export function runCommand(): Command {
