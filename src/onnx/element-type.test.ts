@@ -29,6 +29,7 @@ describe('elementType', () => {
       DataType.UNDEFINED,
       [node('Cast', ['x'], ['y'], intAttr('to', 99))],
     ],
+    ['has nothing for a weight of such a type', DataType.UNDEFINED, [node('Neg', ['odd'], ['y'])]],
     ['has nothing where no input tells', undefined, [node('RandomNormal', [], ['y'])]],
   ])('%s', (_, expected, nodes) => {
     expect(type(...nodes)).toBe(expected);

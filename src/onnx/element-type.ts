@@ -21,8 +21,7 @@ export function elementType(graph: GraphView, tensor: string): DataType | undefi
   let name = tensor;
   for (let steps = 0; steps < 256; steps++) {
     const declared =
-      declaredType(graph.inputs.get(name) ?? graph.outputs.get(name)) ??
-      graph.initializers.get(name)?.dataType;
+      declaredType(graph.inputs.get(name) ?? graph.outputs.get(name)) ?? initializerType(graph, name);
     if (declared !== undefined) return declared;
     const node = graph.producer(name);
     if (node === undefined) return undefined;
