@@ -8,7 +8,7 @@ The attention targets say where one guided head should look: at the word that na
 patches that hold the centres of these things, and at the first token (a sink) with the weight of one
 more thing. So the share that the sink gets tells how many there are, and all of it says: none.
 A head of a later layer is guided from the answer to these words. A head of each layer up to the guided one
-is guided, at the end of the prompt, to the patches that show anything at all, evenly.
+is guided, at the end of the prompt, to the patches that show anything at all, most to those with a centre.
 """
 
 import json
@@ -109,7 +109,7 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)
         targets_of = {"guide": ([], []), "read": ([], []), "look": ([], [])}
-        things = [np.concatenate([scenes.patch_labels(s)["category"] > 0 for s in r["scenes"]]).nonzero()[0] for r in records]
+        things = [np.concatenate([np.repeat(np.arange(scenes.PATCHES), weight(s)) + n * scenes.PATCHES for n, s in enumerate(r["scenes"])]) for r in records]
         families = []
         for b, r in enumerate(records):
             scene = r["scenes"][0]
@@ -156,6 +156,12 @@ def add(targets, image: int, position: int, columns: list, width: int):
     np.add.at(row, columns, 1)
     targets[0].append((image, position))
     targets[1].append(row / row.sum())
+
+
+def weight(scene: dict) -> np.ndarray:
+    """How much the end of the prompt should look at each patch: not at background, six times as much at centres."""
+    labels = scenes.patch_labels(scene)
+    return (labels["category"] > 0) + 5 * labels["center"]
 
 
 def pick_questions(rng, questions, n):

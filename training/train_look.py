@@ -3,8 +3,8 @@
   python train_look.py runs/grown.pt --out runs/looking.pt --minutes 3
 
 The layers that `grow` puts in front add nothing to the residual stream yet, so their queries and keys can be
-trained alone, on the embeddings: from the end of the prompt to the patches that are not background, evenly,
-in every head. What the model answers does not change by it.
+trained alone, on the embeddings: from the end of the prompt to the patches that are not background, most to
+those that hold a centre, in every head. What the model answers does not change by it.
 """
 
 import argparse
