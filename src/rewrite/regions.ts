@@ -5,7 +5,7 @@
 // 2. The prologue (masks, lengths, positions, rotary tables) does not. Its nodes are copied for the shorter sequence,
 //    with substitutes for what they start from:
 //    - Shape of an activation → the same shape with the shorter sequence,
-//    - attention_mask → the mask of the kept sequence (`keptMask`),
+//    - attention_mask → the mask of the kept sequence,
 //    - position_ids → the kept tokens' own positions where they steer rotation; where they steer a mask, the places in
 //      the kept sequence, because masks compare them with places in the cache,
 //    - positions that the graph computes itself → the same, gathered,
