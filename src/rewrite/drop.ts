@@ -1,13 +1,13 @@
 // Dropping mode: after each stage only the kept tokens go on.
 import type { NodeProto } from 'onnx-buf';
 import type { Emitter } from '../onnx/index.js';
-import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import type { Decoder } from './decoder.js';
 import { Regions } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, PRUNE_RATIO } from './contract.js';
-import { lastRowAttention } from './tap.js';
-import type { StageContext, Strategy } from './strategies/strategy.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
+import { ratioOf, stageContext } from './stage-context.js';
+import type { Strategy } from './strategies/strategy.js';
 
 /** What a mode makes of a graph. */
 export interface Rewritten {
@@ -32,7 +32,14 @@ export function drop(
   let scores = IMAGE_TOKEN_SCORES;
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
-    const context = stageContext(decoder, emit, regions, stage, k, { imageTokenMask, scores });
+    const context = stageContext(decoder, emit, k, {
+      imageTokenMask,
+      scores,
+      sequenceLength: () => emit.reshape(regions.sequenceLength(stage), emit.ints(1)),
+      mask: () => regions.mask(stage),
+      inPlace: (node) => regions.inRegion(node),
+      positions: (node) => regions.inOpPositions(node, stage),
+    });
     const { indices } = select(
       emit,
       strategy.score(context),
@@ -57,48 +64,8 @@ export function drop(
   };
 }
 
-/** R of a stage: float32 scalar. */
-export function ratioOf(emit: Emitter, stage: number): string {
-  return emit.gather(PRUNE_RATIO, emit.int(stage), 0);
-}
-
 /** Places in the flattened [batch · sequence] rows: int64 [batch, kept]. */
 function flatRows(emit: Emitter, indices: string, sequenceLength: string): string {
   const batch = emit.range(emit.dim(indices, 0));
   return emit.op('Add', [indices, emit.unsqueeze(emit.op('Mul', [batch, sequenceLength]), 1)]);
-}
-
-function stageContext(
-  decoder: Decoder,
-  emit: Emitter,
-  regions: Regions,
-  stage: number,
-  k: number,
-  { imageTokenMask, scores }: { imageTokenMask: string; scores: string },
-): StageContext {
-  const core = (): ReturnType<typeof attentionOf> => attentionOf(decoder, k - 1);
-  /** The last entries of an axis that holds the cache and this call's tokens. */
-  const thisCall = (tensor: string, axis: number): string => {
-    const length = emit.reshape(regions.sequenceLength(stage), emit.ints(1));
-    return emit.slice(tensor, emit.op('Neg', [length]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
-  };
-  return {
-    emit,
-    imageTokenMask,
-    lastRowAttention: () => {
-      const { node } = core();
-      const row = lastRowAttention({
-        emit,
-        graph: decoder.graph,
-        core: core(),
-        node: regions.inRegion(node),
-        mask: regions.mask(stage),
-        positions: () => regions.inOpPositions(node, stage),
-      });
-      return thisCall(row, 1);
-    },
-    keys: () => thisCall(core().keys, 2),
-    hidden: () => (k === 0 ? EMBEDS : core().output),
-    callerScores: () => scores,
-  };
 }

@@ -14,14 +14,13 @@ import type { AttentionCore } from './attention/core.js';
 import { splitPacked } from './attention/heads.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
 import { ATTENTION_MASK, EMBEDS, type Decoder } from './decoder.js';
-import { attentionOf } from './decoder.js';
-import { ratioOf, type Rewritten } from './drop.js';
+import type { Rewritten } from './drop.js';
 import { Regions } from './regions.js';
 import { inOpPositions } from './rotation.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
-import type { StageContext, Strategy } from './strategies/strategy.js';
-import { lastRowAttention } from './tap.js';
+import { ratioOf, stageContext } from './stage-context.js';
+import type { Strategy } from './strategies/strategy.js';
 
 /** What a stage hid. */
 interface Hidden {
@@ -41,7 +40,6 @@ export function mask(
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);
   const changed = new Map<NodeProto, NodeProto>();
-  const sequence = emit.dim1(EMBEDS, 1);
   let hidden: Hidden | undefined;
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
@@ -49,29 +47,15 @@ export function mask(
       hidden === undefined
         ? IMAGE_TOKEN_MASK
         : emit.op('And', [IMAGE_TOKEN_MASK, emit.op('Not', [hidden.lost])]);
-    const thisCall = (tensor: string, axis: number): string =>
-      emit.slice(tensor, emit.op('Neg', [sequence]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
-    const core = (): AttentionCore => attentionOf(decoder, k - 1);
-    const visible = hidden === undefined ? ATTENTION_MASK : visibleMask(emit, hidden.lostTotal);
-    const context: StageContext = {
-      emit,
+    const lostTotal = hidden?.lostTotal;
+    const context = stageContext(decoder, emit, k, {
       imageTokenMask: images,
-      lastRowAttention: () => {
-        const { node } = core();
-        const row = lastRowAttention({
-          emit,
-          graph: decoder.graph,
-          core: core(),
-          node: changed.get(node) ?? node,
-          mask: visible,
-          positions: () => inOpPositions(emit, node, EMBEDS),
-        });
-        return thisCall(row, 1);
-      },
-      keys: () => thisCall(core().keys, 2),
-      hidden: () => (k === 0 ? EMBEDS : core().output),
-      callerScores: () => IMAGE_TOKEN_SCORES,
-    };
+      scores: IMAGE_TOKEN_SCORES,
+      sequenceLength: () => emit.dim1(EMBEDS, 1),
+      mask: () => (lostTotal === undefined ? ATTENTION_MASK : visibleMask(emit, lostTotal)),
+      inPlace: (node) => changed.get(node) ?? node,
+      positions: (node) => inOpPositions(emit, node, EMBEDS),
+    });
     const { indices } = select(
       emit,
       strategy.score(context),
