@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AutoModelForImageTextToText, type Tensor } from '@huggingface/transformers';
+import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { build } from 'esbuild';
 import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,7 +16,8 @@ import { loadAtlas } from '../../src/scenes/atlas.js';
 import { makeItem } from '../../src/scenes/dataset.js';
 import { renderScene } from '../../src/scenes/render.js';
 import { IMAGE_SIZE } from '../../src/scenes/scene.js';
-import type { PageAnswer, PageQuestion } from './page.js';
+import type {} from './page.js';
+import { askAll, type PageAnswer, type PageQuestion } from './questions.js';
 
 const CHROMIUM = [
   process.env['CHROMIUM_PATH'] ?? '',
@@ -109,22 +110,7 @@ async function inNode(questions: readonly PageQuestion[]): Promise<PageAnswer[]>
   const conversation = await Conversation.load(EMBEDDED_MODEL);
   const options = { dtype: 'fp32', layer: 2, ratio: RATIO, cache: false };
   const model = await fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, options);
-  const generating = model as typeof model & {
-    generate(options: object): Promise<unknown>;
-    dispose(): Promise<unknown>;
-  };
-  const answers: PageAnswer[] = [];
-  for (const { text, size, pixels } of questions) {
-    const image = { data: new Uint8ClampedArray(pixels), width: size, height: size };
-    const inputs = await conversation.inputs([{ role: 'user', text, images: [image] }]);
-    const sequences = (await generating.generate({ ...inputs, max_new_tokens: 8 })) as Tensor;
-    answers.push({
-      answer: conversation.answers(inputs, sequences)[0] ?? '',
-      kept: model.fastv.last?.rows[0]?.keptIndices ?? [],
-    });
-  }
-  await generating.dispose();
-  return answers;
+  return askAll(model, conversation, questions);
 }
 
 /** The page, the model, and ONNX Runtime's WASM, on a port of this machine. */

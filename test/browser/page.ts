@@ -1,21 +1,8 @@
 // What the browser test runs in the page.
-import { AutoModelForImageTextToText, env, type Tensor } from '@huggingface/transformers';
+import { AutoModelForImageTextToText, env } from '@huggingface/transformers';
 import { fastv } from '../../src/browser.js';
 import { Conversation } from '../../src/runtime/conversation.js';
-
-/** One question, as plain data. */
-export interface PageQuestion {
-  readonly text: string;
-  readonly size: number;
-  /** RGB. */
-  readonly pixels: readonly number[];
-}
-
-/** What the page found. */
-export interface PageAnswer {
-  readonly answer: string;
-  readonly kept: readonly number[];
-}
+import { askAll, type PageAnswer, type PageQuestion } from './questions.js';
 
 declare global {
   interface Window {
@@ -42,20 +29,5 @@ window.answer = async (device, questions, ratio) => {
     layer: 2,
     ratio,
   });
-  const generating = model as typeof model & {
-    generate(options: object): Promise<unknown>;
-    dispose(): Promise<unknown>;
-  };
-  const answers: PageAnswer[] = [];
-  for (const { text, size, pixels } of questions) {
-    const image = { data: new Uint8ClampedArray(pixels), width: size, height: size };
-    const inputs = await conversation.inputs([{ role: 'user', text, images: [image] }]);
-    const sequences = (await generating.generate({ ...inputs, max_new_tokens: 8 })) as Tensor;
-    answers.push({
-      answer: conversation.answers(inputs, sequences)[0] ?? '',
-      kept: model.fastv.last?.rows[0]?.keptIndices ?? [],
-    });
-  }
-  await generating.dispose();
-  return answers;
+  return askAll(model, conversation, questions);
 };
