@@ -22,6 +22,8 @@ export interface Wanted {
   readonly shape: string;
   readonly layers: number;
   readonly weights: WeightType;
+  /** Whether all layers read the same weights: see {@link randomDecoder}. */
+  readonly shareWeights?: boolean;
 }
 
 /** A generated decoder on disk. */
@@ -33,9 +35,9 @@ export interface Generated {
 const FOLDER = join(import.meta.dirname, '..', '..', 'models');
 
 /** Generates the decoder if it isn't there. */
-export function cached({ shape: name, layers, weights }: Wanted): Generated {
+export function cached({ shape: name, layers, weights, shareWeights = false }: Wanted): Generated {
   const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
-  const folder = join(FOLDER, `${name}-${layers}-${weights}`);
+  const folder = join(FOLDER, `${name}-${layers}-${weights}${shareWeights ? '-shared' : ''}`);
   const file = join(folder, 'model.onnx');
   if (!existsSync(file)) {
     mkdirSync(folder, { recursive: true });
@@ -43,7 +45,7 @@ export function cached({ shape: name, layers, weights }: Wanted): Generated {
     const sink = toFile('model.onnx.data', (bytes) => {
       for (let done = 0; done < bytes.length;) done += writeSync(data, bytes, done);
     });
-    writeModel(randomDecoder(shape, weights, sink), file);
+    writeModel(randomDecoder(shape, weights, sink, layers, shareWeights), file);
     closeSync(data);
   }
   return { file, shape };

@@ -53,24 +53,32 @@ const POSITIONS = 16384;
 /**
  * Builds a decoder of that shape.
  * @param layers fewer than the shape's own, to fit a machine
+ * @param shared whether all layers read the same weights: a decoder that is larger than the machine's memory then fits,
+ *   and takes as long, since a layer's weights are larger than any cache
  */
 export function randomDecoder(
   shape: DecoderShape,
   weights: WeightType,
   sink: WeightSink,
   layers = shape.layers,
+  shared = false,
 ): ModelProto {
   const e = new Emitter(21, []);
   const initializers: TensorProto[] = [];
   const random = new Bytes(0x9e3779b9);
   const { hidden, heads, kvHeads, headDim, mlp } = shape;
 
+  /** Weights that layers share, by the name that has no layer in it. */
+  const once = new Set<string>();
   const tensor = (
-    name: string,
+    own: string,
     dataType: DataType,
     dims: number[],
     bytes: Uint8Array<ArrayBuffer>,
   ): string => {
+    const name = shared ? own.replace(/^layers\.\d+/u, 'layers') : own;
+    if (once.has(name)) return name;
+    once.add(name);
     const fields = { name, dataType, dims: dims.map(BigInt) };
     const stored = bytes.length < 1024 ? { rawData: bytes.slice() } : sink.add(bytes);
     initializers.push(Object.assign(create(TensorProtoSchema, fields), stored));

@@ -19,6 +19,7 @@ interface Flags {
   readonly textTokens: number;
   readonly rounds: number;
   readonly tail?: boolean;
+  readonly shareWeights?: boolean;
   readonly decodeRounds: number;
 }
 
@@ -47,6 +48,7 @@ function withDecoder(command: Command): Command {
     .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
     .option('--text-tokens <n>', 'all other tokens', number('--text-tokens'), 64)
     .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number('--rounds'), 5)
+    .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
     .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
 }

@@ -3,7 +3,7 @@ import { compareCost } from '../src/cost/compare.js';
 import { paperReduction, type Tokens } from '../src/cost/paper.js';
 import { cached, type Wanted } from './cache.js';
 import { interleaved, printTable, speedup, type Timings } from './measure.js';
-import { cacheBytes, decodeFeeds, openSessions, prefillFeeds, SESSION, type Feeds } from './sessions.js';
+import { cacheBytes, decodeFeeds, openSessions, prefillFeeds, sessionFor, type Feeds } from './sessions.js';
 
 export interface PrefillOptions extends Wanted {
   readonly layer: number;
@@ -21,7 +21,7 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const { layer, ratios, tokens, rounds } = options;
   const generated = cached(options);
   const { shape } = generated;
-  const { original, rewritten, load } = await openSessions(generated, layer, SESSION, options.tail);
+  const { original, rewritten, load } = await openSessions(generated, layer, sessionFor(options), options.tail);
   const n = tokens.text + tokens.image;
   console.log(
     `### ${options.shape}, ${shape.layers} layers, ${options.weights}: ${tokens.image} image + ${tokens.text} other tokens, K=${layer}${options.tail === true ? ', last-token tail' : ''}\n`,

@@ -6,7 +6,7 @@ import type { DecoderShape } from '../src/cost/shape.js';
 import type { Tokens } from '../src/cost/paper.js';
 import { decodeModel } from '../src/onnx/read.js';
 import { lastTokenTail, rewriteDecoder } from '../src/rewrite/index.js';
-import { writeModel, type Generated } from './cache.js';
+import { writeModel, type Generated, type Wanted } from './cache.js';
 
 export type Feeds = Record<string, Tensor>;
 
@@ -23,6 +23,12 @@ export const SESSION: InferenceSession.SessionOptions = {
   graphOptimizationLevel: 'all',
   extra: { session: { intra_op: { allow_spinning: '0' } } },
 };
+
+/** The same for a decoder whose layers share weights: packing them for each layer would undo that. */
+export function sessionFor({ shareWeights = false }: Wanted): InferenceSession.SessionOptions {
+  if (!shareWeights) return SESSION;
+  return { ...SESSION, extra: { session: { intra_op: { allow_spinning: '0' }, disable_prepacking: '1' } } };
+}
 
 /**
  * Rewrites a generated decoder beside itself.
