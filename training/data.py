@@ -1,14 +1,23 @@
 """Batches for the joint training: one image, one system prompt, many questions side by side.
 
 A batch's tokens are laid out as [prefix | block 1 | … | block Q]: the prefix is the system prompt with
-the image, a block is one question with its answer (or two turns). Attention masks and positions are such
+the images, a block is one question with its answer (or two turns). Attention masks and positions are such
 that each block sees the prefix and itself, as if it were a conversation of its own.
 
-The attention targets say where one guided head should look: at the word that names a thing, at the
-patches that hold the centres of these things, and at the first token (a sink) with the weight of one
-more thing. So the share that the sink gets tells how many there are, and all of it says: none.
-A head of a later layer is guided from the answer to these words. A head of each layer up to the guided one
-is guided, at the end of the prompt, to the patches that show anything at all, most to those with a centre.
+The attention targets (`AIMS`) say where one head of one layer should look:
+
+- guide: from the word that names a thing to the patches that hold the centres of these things, and to the
+  first token (a sink) with the weight of one more thing. So the share that the sink gets tells how many
+  there are, and all of it says: none. The word "background" looks at background.
+- read: from the answer to these words, in a later layer.
+- ask: from the end of the prompt to these words, in the first layer.
+- look: from the end of the prompt to whatever is not background, most to centres; and, from the second
+  layer on, half of it to what the question is about, which `ask` has told it.
+- tag: from patches of several images to the number that stands before their image.
+- track: from an object in a later frame to the same object in the first one.
+
+A batch may be thinned: some of its background patches are left out before the first layer, as if the image
+were smaller there. What the model reads must then not depend on how much background is beside it.
 """
 
 import json
@@ -26,29 +35,43 @@ from tokenizer import SYSTEM
 IGNORE = -100
 
 
+AIMS = ("guide", "read", "ask", "look", "look_about", "tag", "track")
+
+
 @dataclass
 class Batch:
     images: np.ndarray  # uint8 [b * images, 96, 96, 3]
     blocks: torch.Tensor  # int64 [b, Q, L], padded with 0
     labels: torch.Tensor  # int64 [b, Q, L]: the token that each position must predict, or -100
-    guide_at: torch.Tensor  # int64 [g, 2]: image, position among all tokens
-    guide_to: torch.Tensor  # float [g, prefix + L]: where that token should look
-    read_at: torch.Tensor  # the same for the reading layer: the answer looks at the words that name things
-    read_to: torch.Tensor
-    look_at: torch.Tensor  # and for the first layers: the end of the prompt looks at whatever is no background
-    look_to: torch.Tensor
+    kept: torch.Tensor  # int64 [b, P]: which tokens of the prefix are there, in order
+    aims: dict  # each of AIMS: at int64 [g, 2] (image, position among all tokens), to float [g, P + L] (where it should look)
     families: list  # [b][Q] family of each block
+
+
+class Prefix:
+    """The tokens of the system prompt and so many images; several are numbered, as in the chat template."""
+
+    def __init__(self, encoder: "Encoder", images: int):
+        shown = "<image>" if images == 1 else "\n".join(f"{n + 1}:<image>" for n in range(images))
+        image, ids, numbers = encoder.id("<image>"), [], []
+        for token in encoder.encode(f"<s>{SYSTEM} USER: {shown}\n"):
+            if token == image:
+                numbers.append(len(ids) - 2)
+            ids += [token] * (scenes.PATCHES if token == image else 1)
+        self.ids = np.array(ids)
+        self.patches = np.flatnonzero(self.ids == image)  # [images * 144] positions of image tokens
+        self.texts = np.flatnonzero(self.ids != image)
+        self.numbers = numbers if images > 1 else []  # where each image's number is
+
+    def __len__(self):
+        return len(self.ids)
 
 
 class Encoder:
     def __init__(self, folder: Path):
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.id = self.tokenizer.token_to_id
-        before = self.encode(f"<s>{SYSTEM} USER: ")
-        after = self.encode("\n")
-        self.image_at = len(before)
-        self.before, self.after = before, after
-        self.prefix = self.prefix_of(1)
+        self.prefix = lru_cache(lambda images: Prefix(self, images))
         self.vocab = (self.tokenizer.get_vocab_size() + 7) // 8 * 8
         self.eos = self.id("</s>")
         self.encode = lru_cache(maxsize=200_000)(self.encode)
@@ -56,12 +79,9 @@ class Encoder:
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text).ids
 
-    def prefix_of(self, images: int) -> np.ndarray:
-        """The tokens of the system prompt and so many images."""
-        return np.array(self.before + [self.id("<image>")] * (scenes.PATCHES * images) + self.after)
-
     def patch(self, box: dict, image: int = 0) -> int:
-        return self.image_at + image * scenes.PATCHES + scenes.center_patch(box)
+        """An image token's number among all image tokens."""
+        return image * scenes.PATCHES + scenes.center_patch(box)
 
     def turn(self, q: dict, scene: dict, first: bool):
         """Tokens, labels and attention targets of one turn: lists, (position, patches), (position, words)."""
@@ -84,12 +104,14 @@ class Encoder:
                     guides.append((at - 1, [self.patch(m["evidence"][0]["box"])]))
         elif q["family"].startswith("text"):
             guides += self.read(scene["text"], tokens, n, len(tokens) - 1)
+        elif q["family"] == "color":
+            words.append(question.index(self.id("Ġbackground")))
+            guides.append((words[-1], np.flatnonzero(scenes.patch_labels(scene)["category"] == 0)))
         else:
             for m in q["mentions"]:
                 words.append(question.index(self.id("Ġ" + m["word"])))
                 guides.append((words[-1], [self.patch(e["box"], e["image"]) for e in m["evidence"]]))
-        reads = [(at, words) for at in range(n - 1, len(tokens) - 2)] if words else []
-        return tokens, labels, guides, reads
+        return tokens, labels, guides, words
 
     def read(self, text: dict, tokens: list, start: int, end: int):
         """Each token that predicts a character looks at that character; the last one at the sink."""
@@ -98,64 +120,102 @@ class Encoder:
         return [*out, (start + len(out), [])] if start + len(out) < end + 1 else out
 
 
-def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng, choose, two_turns=0.0, count=1):
+class Targets:
+    """Where heads should look, collected row by row; positions are those of the whole prefix."""
+
+    def __init__(self, width: int):
+        self.width, self.at, self.to = width, [], []
+
+    def add(self, image: int, position: int, columns) -> None:
+        """Asks for attention spread evenly over the columns, as often as each is named."""
+        row = np.zeros(self.width, np.float32)
+        np.add.at(row, columns, 1)
+        self.at.append((image, position))
+        self.to.append(row)
+
+    def tensors(self, kept: np.ndarray, prefix: int):
+        """The same for a prefix of which only `kept` [b, P] is there."""
+        at, to = np.array(self.at, np.int64).reshape(-1, 2), np.array(self.to, np.float32).reshape(-1, self.width)
+        size, own = kept.shape[1], np.arange(prefix, self.width)
+        to = np.stack([row[np.concatenate([kept[b], own])] for b, row in zip(at[:, 0], to)]) if len(at) else to[:, : size + len(own)]
+        there = np.array([p >= prefix or p in kept[b] for b, p in at], bool)
+        some = there & (to.sum(-1) > 0)
+        at, to = at[some], to[some]
+        for row in at:
+            row[1] = row[1] - prefix + size if row[1] >= prefix else np.searchsorted(kept[row[0]], row[1])
+        return torch.from_numpy(at), torch.from_numpy(to / np.maximum(to.sum(-1, keepdims=True), 1e-9))
+
+
+def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng, choose, two_turns=0.0, count=1, thin=(0.0, 0)):
     """Endless over `lines` (an iterator of JSON); `choose(rng, list of questions)` picks what to ask.
 
-    Every line must have `count` images."""
-    prefix = len(encoder.prefix_of(count))
+    Every line must have `count` images. `thin` is the share of batches that are thinned and how many
+    image tokens these keep: whatever is not background, and a random part of the background."""
+    prefix = encoder.prefix(count)
+    width = len(prefix) + length
     while True:
         records = [json.loads(next(lines)) for _ in range(size)]
         images = np.stack([scenes.render(s) for r in records for s in r["scenes"]])
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)
-        targets_of = {"guide": ([], []), "read": ([], []), "look": ([], [])}
-        things = [np.concatenate([np.repeat(np.arange(scenes.PATCHES), weight(s)) + n * scenes.PATCHES for n, s in enumerate(r["scenes"])]) for r in records]
+        weights = [np.concatenate([weight(s) for s in r["scenes"]]) for r in records]
+        kept = np.stack([np.arange(len(prefix))] * size)
+        if thin[0] and rng.random() < thin[0]:
+            chosen = [np.argsort(rng.random(len(w)) - (w > 0), kind="stable")[: thin[1]] for w in weights]
+            kept = np.stack([np.sort(np.concatenate([prefix.texts, prefix.patches[c]])) for c in chosen])
+        aims = {name: Targets(width) for name in AIMS}
         families = []
         for b, r in enumerate(records):
-            scene = r["scenes"][0]
+            link(aims, encoder, prefix, b, r["scenes"])
+            scene, things = r["scenes"][0], np.repeat(prefix.patches, weights[b])
             picked = choose(rng, r["questions"], questions)
             families.append([q["family"] for q in picked])
             for k, q in enumerate(picked):
-                tokens, targets, guides, reads = encoder.turn(q, scene, True)
+                tokens, targets, guides, words = encoder.turn(q, scene, True)
+                turns = [(0, tokens, guides, words)]
                 if two_turns and rng.random() < two_turns:
                     more = picked[rng.integers(len(picked))]
-                    t2, l2, g2, r2 = encoder.turn(more, scene, False)
-                    n = len(tokens)
-                    guides = guides + [(p + n, x) for p, x in g2]
-                    reads = reads + [(p + n, [w + n for w in ws]) for p, ws in r2]
+                    t2, l2, g2, w2 = encoder.turn(more, scene, False)
+                    turns.append((len(tokens), t2, g2, w2))
                     tokens, targets = tokens + t2, targets + l2
-                end = prefix + k * length + tokens.index(encoder.id(" ASSISTANT:"))
-                add(targets_of["look"], b, end, encoder.image_at + things[b], prefix + length)
                 blocks[b, k, : len(tokens)] = tokens[:length]
                 labels[b, k, : len(targets)] = targets[:length]
-                for p, patches in guides:
-                    if p < length:
-                        add(targets_of["guide"], b, prefix + k * length + p, [0, *patches], prefix + length)
-                for p, words in reads:
-                    if p < length:
-                        add(targets_of["read"], b, prefix + k * length + p, [prefix + w for w in words], prefix + length)
+                base = len(prefix) + k * length
+                for start, t, guides, words in turns:
+                    end = start + t.index(encoder.id(" ASSISTANT:"))
+                    if end >= length:
+                        continue
+                    about = [x for _, patches in guides for x in prefix.patches[patches]]
+                    own = [len(prefix) + start + w for w in words]
+                    aims["look"].add(b, base + end, things)
+                    about = np.resize(about, max(len(things), len(about))) if about else []
+                    aims["look_about"].add(b, base + end, np.concatenate([things, about]).astype(np.int64))
+                    for p, patches in guides:
+                        if start + p < length:
+                            aims["guide"].add(b, base + start + p, [0, *prefix.patches[patches]])
+                    if words:
+                        aims["ask"].add(b, base + end, own)
+                        for p in range(end, min(length, start + len(t) - 2)):
+                            aims["read"].add(b, base + p, own)
         yield Batch(
             images,
             torch.from_numpy(blocks),
             torch.from_numpy(labels),
-            *(
-                tensor
-                for at, to in targets_of.values()
-                for tensor in (
-                    torch.tensor(at, dtype=torch.int64).view(-1, 2),
-                    torch.from_numpy(np.stack(to)) if to else torch.zeros(0, prefix + length),
-                )
-            ),
+            torch.from_numpy(kept),
+            {name: t.tensors(kept, len(prefix)) for name, t in aims.items()},
             families,
         )
 
 
-def add(targets, image: int, position: int, columns: list, width: int):
-    """Asks for attention spread evenly over the columns, as often as each is named."""
-    row = np.zeros(width, np.float32)
-    np.add.at(row, columns, 1)
-    targets[0].append((image, position))
-    targets[1].append(row / row.sum())
+def link(aims: dict, encoder: Encoder, prefix: Prefix, b: int, shown: list) -> None:
+    """Objects of several images look at their image's number, and in later frames at themselves in the first."""
+    for n, number in enumerate(prefix.numbers):
+        for o in shown[n]["objects"]:
+            position = prefix.patches[encoder.patch(o["box"], n)]
+            aims["tag"].add(b, position, [number])
+            first = [encoder.patch(f["box"]) for f in shown[0]["objects"] if f["class"] == o["class"]]
+            if n and first:
+                aims["track"].add(b, position, prefix.patches[first])
 
 
 def weight(scene: dict) -> np.ndarray:
@@ -174,6 +234,3 @@ def pick_questions(rng, questions, n):
 def pick_caption(rng, questions, n):
     return [q for q in questions if q["family"] == "caption"][:1] * n
 
-
-def pick_any(rng, questions, n):
-    return [questions[i] for i in rng.integers(0, len(questions), n)]

@@ -35,12 +35,10 @@ class Batch:
     """Right-padded prompts with their answers: `ids`, `image` marks image tokens, `last` the prompt's end."""
 
     def __init__(self, rows, encoder: Encoder, answers=True):
-        before, after = encoder.prefix[: encoder.image_at].tolist(), encoder.encode("\n")
         image = encoder.id("<image>")
         tokens, labels, self.last = [], [], []
         for r in rows:
-            prompt = before + [image] * (scenes.PATCHES * len(r["scenes"])) + after
-            prompt = prompt + encoder.encode(r["question"] + " ASSISTANT:")
+            prompt = encoder.prefix(len(r["scenes"])).ids.tolist() + encoder.encode(r["question"] + " ASSISTANT:")
             answer = encoder.encode(" " + r["answer"]) + [encoder.eos] if answers else []
             tokens.append(prompt + answer)
             labels.append([IGNORE] * (len(prompt) - 1) + answer + [IGNORE])

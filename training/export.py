@@ -353,7 +353,7 @@ def check(model: Llava, encoder: Encoder, folder: Path, suffix="", tolerance=1e-
     pixels = torch.rand(2, 3, 96, 96, generator=generator) * 2 - 1
     # a third of the image is flat, as scenes are
     pixels[..., :32] = 0.3
-    ids = torch.tensor([[*encoder.prefix, *encoder.encode(q)] for q in ("Where is the dog? ASSISTANT:", "Where is the cat? ASSISTANT:")])
+    ids = torch.tensor([[*encoder.prefix(1).ids, *encoder.encode(q)] for q in ("Where is the dog? ASSISTANT:", "Where is the cat? ASSISTANT:")])
     more = torch.randint(4, 800, (2, steps), generator=generator)
     want = hf(input_ids=torch.cat([ids, more], 1), pixel_values=pixels).logits.numpy()
     features = see.run(None, {"pixel_values": pixels.numpy()})[0]

@@ -197,36 +197,38 @@ class Llava(nn.Module):
         return self.linear_2(F.gelu(self.linear_1(features)))
 
 
-def layout(c: Config, prefix: int, blocks: int, length: int, device):
-    """The rotary tables [tokens, head_dim] and additive masks of a prefix with `blocks` blocks."""
-    own = torch.arange(length, device=device) + prefix
-    positions = torch.cat([torch.arange(prefix, device=device), own.repeat(blocks)])
-    cos, sin = rope_table(c, positions)
-    causal = lambda n: torch.full((n, n), float("-inf"), device=device).triu(1)  # noqa: E731
-    return cos, sin, causal(prefix), causal(length)
+def layout(c: Config, kept, prefix: int, blocks: int, length: int):
+    """The rotary tables [b, 1, tokens, head_dim] and additive masks of a prefix with `blocks` blocks.
+
+    `kept` [b, P]: the places in the prefix, `prefix` long, of the tokens that are there."""
+    b, there = kept.shape
+    own = torch.arange(length, device=kept.device) + prefix
+    positions = torch.cat([kept, own.repeat(blocks).expand(b, -1)], 1)
+    cos, sin = (t[:, None] for t in rope_table(c, positions))
+    causal = lambda n: torch.full((n, n), float("-inf"), device=kept.device).triu(1)  # noqa: E731
+    return cos, sin, causal(there), causal(length)
 
 
 def decode(model: Llava, x, prefix: int, blocks: int, tables):
-    """Runs the decoder's layers; also gives q and k [b, tokens, head_dim] of the first head of the guided
-    layer, of the first head of the reading layer, and of the second head of each layer up to the guided one."""
-    c, first, second = model.config, {}, []
-    for i, layer in enumerate(model.layers):
+    """Runs the decoder's layers; also gives q and k [b, heads, tokens, head_dim] of each of them."""
+    attended = []
+    for layer in model.layers:
         x, q, k = layer(x, prefix, blocks, *tables)
-        first[i] = q[:, 0], k[:, 0]
-        if i <= c.guided_layer:
-            second.append((q[:, 1], k[:, 1]))
-    return x, first[c.guided_layer], first[c.reading_layer], second
+        attended.append((q, k))
+    return x, attended
 
 
 def guide_loss(q, k, at, to, prefix: int, length: int):
     """Cross entropy of one head's attention at the tokens `at` [g, 2] to the targets `to`
-    [g, prefix + length]: the prefix, then the token's own block."""
+    [g, prefix + length]: the prefix, then the token's own block (for a token of the prefix, nothing)."""
     b, position = at[:, 0], at[:, 1]
     rows = q[b, position].float()  # [g, head_dim]
+    to_prefix = torch.einsum("gd,gpd->gp", rows, k[b, :prefix].float())
+    to_prefix = to_prefix.masked_fill(torch.arange(prefix, device=q.device) > position[:, None], -1e9)
     own = position - (position - prefix) % length  # where the token's block starts
     mine = own[:, None] + torch.arange(length, device=q.device)  # [g, length]
-    to_prefix = torch.einsum("gd,gpd->gp", rows, k[b, :prefix].float())
+    hidden = (mine > position[:, None]) | (position[:, None] < prefix)
     to_self = torch.einsum("gd,gld->gl", rows, k[b[:, None], mine].float())
-    to_self = to_self.masked_fill(mine > position[:, None], -1e9)
+    to_self = to_self.masked_fill(hidden, -1e9)
     log = torch.cat([to_prefix, to_self], -1).log_softmax(-1)
     return -(to * log).sum(-1).mean()

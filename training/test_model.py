@@ -40,25 +40,83 @@ def rows():
     return out
 
 
+def ask_both(rng, questions, n):
+    return questions
+
+
+def run_in_full_precision(runner, batch):
+    original = torch.autocast
+    torch.autocast = lambda *a, **k: original("cpu", enabled=False)
+    try:
+        with torch.no_grad():
+            return runner(batch)
+    finally:
+        torch.autocast = original
+
+
 def test_questions_side_by_side_are_as_if_alone(model, encoder):
     """Blocks see the prefix and themselves only: the same logits as one question at a time."""
     lines = [json.dumps({"scenes": r["scenes"], "questions": rows()[2 * i : 2 * i + 2]}) for i, r in enumerate(rows()[::2])]
-    both = lambda rng, questions, n: questions  # noqa: E731
-    batch = next(data.batches(iter(lines), encoder, 3, 2, 18, None, both))
-    runner = Runner(model, encoder, "cpu", thaw=False, compiled=False)
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):
-        runner.model = model
-        original = torch.autocast
-        torch.autocast = lambda *a, **k: original("cpu", enabled=False)
-        try:
-            logits, labels, _, _ = runner(batch)
-        finally:
-            torch.autocast = original
+    batch = next(data.batches(iter(lines), encoder, 3, 2, 18, None, ask_both))
+    logits, labels, _, _ = run_in_full_precision(Runner(model, encoder, "cpu", thaw=False, compiled=False), batch)
     alone = Batch(rows(), encoder)
     want, _ = forward(model, alone)
     keep = alone.labels != -100
     assert torch.equal(alone.labels[keep], labels)
     assert torch.allclose(want[keep], logits, atol=2e-4)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_thinned_batch_is_one_with_hidden_image_tokens(model, encoder, images):
+    shown = [g["scene"] for g in GOLDEN[:images]]
+    asked = question("Is there a dog in the image?", "yes")
+    line = json.dumps({"scenes": shown, "questions": [asked]})
+    rng = np.random.default_rng(0)
+    batch = next(data.batches(iter([line]), encoder, 1, 1, 18, rng, ask_both, count=images, thin=(1.0, 100 * images)))
+    prefix = encoder.prefix(images)
+    assert batch.kept.shape == (1, len(prefix.texts) + 100 * images)
+    logits, _, _, _ = run_in_full_precision(Runner(model, encoder, "cpu", thaw=False, compiled=False), batch)
+    alone = Batch([{"scenes": shown, **asked}], encoder)
+    lost = alone.image.clone()
+    lost[0, batch.kept[0]] = False
+    want, _ = forward(model, alone, lambda _: lost, K=0)
+    assert torch.allclose(want[alone.labels != -100], logits, atol=2e-4)
+    # whatever is not background stays
+    things = np.concatenate([data.weight(s) for s in shown]) > 0
+    assert set(prefix.patches[things]) <= set(batch.kept[0].tolist())
+
+
+def test_aims_point_at_the_same_tokens_in_a_thinned_prefix(encoder):
+    shown = [g["scene"] for g in GOLDEN[:2]]
+    box = shown[1]["objects"][0]["box"]
+    word = shown[1]["objects"][0]["class"]
+    asked = {
+        **question(f"Which image has a {word}?", "second", "multi-image"),
+        "mentions": [{"word": word, "evidence": [{"image": 1, "box": box}]}],
+    }
+    line = json.dumps({"scenes": shown, "questions": [asked]})
+    one = lambda thin: next(data.batches(iter([line]), encoder, 1, 1, 18, np.random.default_rng(0), ask_both, count=2, thin=thin))  # noqa: E731
+    full, thinned = one((0.0, 0)), one((1.0, 130))
+    for aim in ("guide", "read", "ask", "tag", "track"):
+        (at, to), (at2, to2) = full.aims[aim], thinned.aims[aim]
+        assert len(at) == len(at2)
+        long = full.kept.shape[1]
+        back = np.concatenate([thinned.kept[0].numpy(), np.arange(long, long + 18)])
+        for (_, p), row, (_, p2), row2 in zip(at.tolist(), to.numpy(), at2.tolist(), to2.numpy()):
+            assert p == back[p2]
+            assert set(np.flatnonzero(row)) == set(back[np.flatnonzero(row2)])
+            assert row2.sum() == pytest.approx(1)
+
+
+def test_prompts_are_those_of_the_chat_template(encoder):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MODEL)
+    image = encoder.id("<image>")
+    for images in (1, 2, 4):
+        content = [{"type": "image"}] * images + [{"type": "text", "text": "Which object moved?"}]
+        ids = tokenizer.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=False)
+        want = [i for t in ids for i in [t] * (scenes.PATCHES if t == image else 1)]
+        assert want == [*encoder.prefix(images).ids, *encoder.encode("Which object moved? ASSISTANT:")]
 
 
 def test_growing_changes_nothing(model, encoder):

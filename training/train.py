@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 import scenes
-from data import IGNORE, Encoder, batches, pick_any, pick_caption, pick_questions
+from data import AIMS, IGNORE, Encoder, batches, pick_caption, pick_questions
 from model import Config, DecoderLayer, Llava, decode, guide_loss, layer_math, layout
 from muon import Both
 from train_tower import normalize
@@ -123,57 +123,54 @@ class Runner:
 
     def __init__(self, model: Llava, encoder: Encoder, device: str, thaw: bool, compiled: bool = True):
         self.model, self.encoder, self.device, self.thaw = model, encoder, device, thaw
-        self.run = self._run
         if compiled:
-            torch._dynamo.config.cache_size_limit = 32
+            torch._dynamo.config.cache_size_limit = 64
             DecoderLayer.math = staticmethod(torch.compile(layer_math, dynamic=False))
-        self.see = torch.compile(model.tower, dynamic=False) if compiled else model.tower
-        self.tables = {}
+        self.see = torch.compile(model.tower) if compiled else model.tower
+        c = model.config
+        # where each aim is taught: layers, and the head
+        early = range(c.guided_layer + 1)
+        self.heads = {
+            "guide": ([c.guided_layer], 0),
+            "read": ([c.reading_layer], 0),
+            "ask": ([0], 2),
+            "look": (early[:1], 1),
+            "look_about": (early[1:], 1),
+            "tag": ([max(0, c.guided_layer - 3)], 3),
+            "track": ([max(0, c.guided_layer - 2)], 2),
+        }
 
-    def _run(self, features, prefix, ids, tables, blocks: int):
-        m, at = self.model, self.encoder.image_at
-        b = ids.shape[0]
-        text = m.embed_tokens(prefix)
-        features = features.reshape(b, -1, features.shape[-1])
-        n = features.shape[1]
-        x = torch.cat(
-            [
-                text[:at].expand(b, -1, -1),
-                m.project(features).float(),
-                text[at + n :].expand(b, -1, -1),
-                m.embed_tokens(ids.flatten(1)),
-            ],
-            1,
-        )
-        return decode(m, x, len(prefix), blocks, tables)
+    def run(self, features, kept, ids):
+        """The decoder's output [b, tokens, width], and each layer's q and k."""
+        m = self.model
+        b, blocks, length = ids.shape
+        prefix = self.encoder.prefix(features.shape[0] // b)
+        text = m.embed_tokens(torch.from_numpy(prefix.ids).to(self.device)).expand(b, -1, -1)
+        patches = torch.from_numpy(prefix.patches).to(self.device)
+        x = text.index_copy(1, patches, m.project(features).float().reshape(b, len(patches), -1))
+        x = x.gather(1, kept[..., None].expand(-1, -1, x.shape[-1]))
+        x = torch.cat([x, m.embed_tokens(ids.flatten(1))], 1)
+        return decode(m, x, kept.shape[1], blocks, layout(m.config, kept, len(prefix), blocks, length))
 
     def __call__(self, batch):
-        """Logits at the labelled positions, their labels and places, and the three attention losses."""
-        b, blocks, length = batch.blocks.shape
-        count = len(batch.images) // b
-        key = (count, blocks, length)
-        if key not in self.tables:
-            prefix = torch.from_numpy(self.encoder.prefix_of(count)).to(self.device)
-            self.tables[key] = prefix, layout(self.model.config, len(prefix), blocks, length, self.device)
-        prefix, tables = self.tables[key]
+        """Logits at the labelled positions, their labels and places, and the attention losses by aim."""
+        length, size = batch.blocks.shape[2], batch.kept.shape[1]
         images = normalize(batch.images).to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16):
-            if self.thaw:
+            with torch.set_grad_enabled(self.thaw and torch.is_grad_enabled()):
                 features = self.see(images)
-            else:
-                with torch.no_grad():
-                    features = self.see(images)
-            x, guided, reading, looking = self.run(features, prefix, batch.blocks.to(self.device), tables, blocks)
-            x = x[:, len(prefix) :].reshape(-1, x.shape[-1])
+            x, attended = self.run(features, batch.kept.to(self.device), batch.blocks.to(self.device))
+            x = x[:, size:].reshape(-1, x.shape[-1])
             labels = batch.labels.to(self.device).flatten()
             where = (labels != IGNORE).nonzero()[:, 0]
             logits = self.model.lm_head(self.model.norm(x[where])).float()
-        moved = [t.to(self.device) for t in (batch.guide_at, batch.guide_to, batch.read_at, batch.read_to, batch.look_at, batch.look_to)]
-        zero = torch.zeros((), device=self.device)
-        lose = lambda qk, at, to: guide_loss(*qk, at, to, len(prefix), length) if len(at) else zero  # noqa: E731
-        look = sum(lose(qk, *moved[4:]) for qk in looking) / len(looking)
-        guide = torch.stack([lose(guided, *moved[:2]), lose(reading, *moved[2:4]), look])
-        return logits, labels[where], where, guide
+        losses = {}
+        for aim, (layers, head) in self.heads.items():
+            at, to = (t.to(self.device) for t in batch.aims[aim])
+            if len(at) and len(layers):
+                each = [guide_loss(attended[i][0][:, head], attended[i][1][:, head], at, to, size, length) for i in layers]
+                losses[aim] = sum(each) / len(each)
+        return logits, labels[where], where, losses
 
 
 @torch.no_grad()
@@ -241,6 +238,7 @@ def main():
     p.add_argument("--sequences", type=Path, nargs="*", default=[], help="train-N.jsonl, sets of N images")
     p.add_argument("--sequences-every", type=int, default=4)
     p.add_argument("--two-turns", type=float, default=0.0)
+    p.add_argument("--thin", type=float, default=0.4, help="the share of batches that lack part of the background (see data.py)")
     p.add_argument("--guide", type=float, default=1.0)
     p.add_argument("--look", type=float, default=0.3)
     p.add_argument("--muon-lr", type=float, default=0.01)
@@ -277,19 +275,20 @@ def main():
             part.load_state_dict(saved)
     runner = Runner(model, encoder, device, args.thaw)
     lines = lines_of(args.train, seen)
-    short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions)
+    short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions, thin=(args.thin, 80))
     captions = batches(lines, encoder, args.batch, 1, 80, rng, pick_caption)
     turns = batches(lines, encoder, args.batch, 5, 36, rng, pick_questions, two_turns=1.0)
     sequences = [
-        batches(lines_of(f), encoder, max(1, args.batch // n), 4, 18, rng, pick_questions, count=n)
+        batches(lines_of(f), encoder, max(1, round(2 * args.batch / n)), 4, 18, rng, pick_questions, count=n, thin=(0.8, 60 * n))
         for f in args.sequences
         for n in [int(f.stem.split("-")[-1])]
     ]
     check = validation_lines(args.validation)
-    start, step, log, tally = time.time(), 0, [], {}
-    next_check = 180.0
+    step, log, tally = 0, [], {}
+    now, last, next_check = 0.0, time.time(), 180.0
     while True:
-        now = time.time() - start
+        # a step that takes longer was suspended, which is not counted
+        now, last = now + min(40.0, time.time() - last), time.time()
         done = now / (60 * args.minutes)
         if done >= 1:
             break
@@ -301,9 +300,10 @@ def main():
             batch = next(turns)
         else:
             batch = next(short)
-        logits, labels, where, guide = runner(batch)
+        logits, labels, where, aims = runner(batch)
         loss = F.cross_entropy(logits, labels)
-        (loss + args.guide * (guide[0] + guide[1]) + args.look * guide[2]).backward()
+        total = loss + sum((args.look if aim.startswith("look") else args.guide) * l for aim, l in aims.items())
+        total.backward()
         optimizer.step(min(1, (step + 1) / args.warmup) * min(1, (1 - done) / args.cooldown + 0.01))
         optimizer.zero_grad()
         step += 1
@@ -316,11 +316,12 @@ def main():
                 t = tally.setdefault(f, [0, 0])
                 t[0] += i not in wrong
                 t[1] += 1
-        log.append((loss.item(), *guide.tolist()))
+        log.append({"loss": loss.item(), **{aim: l.item() for aim, l in aims.items()}})
         if step < 5 or step % 25 == 0:
-            l, g, r, k = np.mean(log[-25:], 0)
+            means = {k: np.mean([l[k] for l in log[-25:] if k in l]) for k in ("loss", *AIMS) if any(k in l for l in log[-25:])}
+            losses = " ".join(f"{k} {v:.3f}" for k, v in means.items())
             parts = " ".join(f"{f} {100 * a / n:.0f}" for f, (a, n) in sorted(tally.items()))
-            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / now:.0f} img/s loss {l:.3f} guide {g:.3f} {r:.3f} {k:.3f} | {parts}", flush=True)
+            print(f"{now:.0f}s {step} seen {seen} {step * args.batch / max(now, 1):.1f} img/s {losses} | {parts}", flush=True)
             tally = {}
         if now > next_check:
             next_check = now + 240
