@@ -11,8 +11,9 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import { DataType } from '../src/onnx/tensor.js';
 import { concatChunks, encodeModel } from '../src/onnx/write.js';
-import { interleaved, printTable } from './measure.js';
-import { SESSION } from './sessions.js';
+import { SESSION } from '../src/bench/sessions.js';
+import { interleaved } from '../src/bench/timing.js';
+import { printTable } from './print.js';
 
 interface Options {
   readonly tokens: number;

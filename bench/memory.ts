@@ -1,37 +1,35 @@
 // Peak memory of prefill: resident memory above what the loaded session takes, without ONNX Runtime's arena (which
 // keeps what an earlier run needed).
+import { cacheBytes, prefillFeeds } from '../src/bench/feeds.js';
+import { mebibytes } from '../src/bench/table.js';
 import { cached } from './cache.js';
-import { memory, printTable, resetPeak } from './measure.js';
+import { openPair, sessionFor } from './open.js';
 import type { PrefillOptions } from './prefill.js';
-import { cacheBytes, openSessions, prefillFeeds, SESSION } from './sessions.js';
+import { printHeading, printTable } from './print.js';
+import { memory, resetPeak } from './resident-memory.js';
 
 /** Prints the peak of the original and of each R. */
 export async function benchMemory(options: PrefillOptions): Promise<void> {
   const { layer, ratios, tokens } = options;
-  const generated = cached(options);
-  const { shape } = generated;
-  const { original, rewritten } = await openSessions(generated, layer, {
-    ...SESSION,
+  const { original, rewritten, release } = await openPair(cached(options), options, {
+    ...sessionFor(options),
     enableCpuMemArena: false,
   });
-  console.log(
-    `### ${options.shape}, ${shape.layers} layers, ${options.weights}: ${tokens.image} image + ${tokens.text} other tokens, K=${layer}\n`,
-  );
-  const mebi = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+  printHeading(options, tokens, `K=${layer}`);
   const rows: string[][] = [];
   for (const ratio of [undefined, ...ratios]) {
-    const session = ratio === undefined ? original : rewritten;
-    const feeds = prefillFeeds(shape, tokens, ratio);
+    const decoder = ratio === undefined ? original : rewritten;
+    const feeds = prefillFeeds(decoder.inputs, tokens, ratio);
     // once for whatever is allocated only once
-    await session.run(feeds);
+    await decoder.run(feeds);
     globalThis.gc?.();
     resetPeak();
     const { now } = memory();
-    const outputs = await session.run(feeds);
+    const outputs = await decoder.run(feeds);
     const { peak } = memory();
-    rows.push([ratio === undefined ? 'original' : `R=${ratio}`, mebi(peak - now), mebi(cacheBytes(outputs))]);
+    const kv = cacheBytes(decoder.inputs, outputs);
+    rows.push([ratio === undefined ? 'original' : `R=${ratio}`, mebibytes(peak - now), mebibytes(kv)]);
   }
   printTable(['', 'peak MiB of a prefill', 'of it KV cache'], rows);
-  await original.release();
-  await rewritten.release();
+  await release();
 }

@@ -15,7 +15,7 @@ import { settingsOf } from '../src/runtime/options.js';
 import { Passes } from '../src/runtime/passes.js';
 import { prunedSession } from '../src/runtime/pruned-session.js';
 import type { ForwardInputs } from '../src/runtime/transformers.js';
-import { interleaved, speedup, timing, type Timing } from './measure.js';
+import { interleaved, speedup, timing, type Timing } from '../src/bench/timing.js';
 
 const MODEL = resolve(process.argv[2] ?? 'models/scenes-llava');
 const ROUNDS = Number(process.argv[3] ?? 31);

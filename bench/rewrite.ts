@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { readModelFile, writeModelFile } from '../src/files/model-file.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
 import { cachedInOneFile, cachedWithoutWeights, type Generated } from './cache.js';
-import { memory, printTable, resetPeak, timing } from './measure.js';
+import { timing } from '../src/bench/timing.js';
+import { printTable } from './print.js';
+import { memory, resetPeak } from './resident-memory.js';
 
 interface Measured {
   readonly ms: number;

@@ -28,6 +28,8 @@ import {
 export interface ModelFile {
   readonly path: string;
   readonly model: OnnxModel;
+  /** The file itself, which the weights inside it are views of. */
+  readonly bytes: Uint8Array;
   /** External data files, relative to the model's folder. */
   readonly dataFiles: readonly string[];
 }
@@ -64,7 +66,7 @@ export async function readModelFile(
   });
   const model = decodeModel(bytes, path);
   if (options.checkData ?? true) await checkExternalData(model, path);
-  return { path, model, dataFiles: externalFiles(model) };
+  return { path, model, bytes, dataFiles: externalFiles(model) };
 }
 
 /**

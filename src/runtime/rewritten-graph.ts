@@ -36,7 +36,12 @@ export function rewrittenGraph(bytes: Uint8Array, cut: Cut, weightsFile?: string
   return concatChunks(encodeModel(rewritten));
 }
 
-function referToWeights(model: ModelProto, bytes: Uint8Array, file: string): void {
+/**
+ * Makes every large weight of a graph a reference into the file that it is a view of.
+ * @param bytes the original file
+ * @param file the name under which ONNX Runtime will find it
+ */
+export function referToWeights(model: ModelProto, bytes: Uint8Array, file: string): void {
   for (const tensor of model.graph?.initializer ?? []) {
     const { rawData } = tensor;
     const offset = rawData.byteOffset - bytes.byteOffset;

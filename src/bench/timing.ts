@@ -1,7 +1,6 @@
 // Measuring on a machine that does other things too: variants take turns, medians are compared, and beside the time on
 // the clock stands the processor time that the run took, which waiting for other programs does not lengthen. (Threads
-// must not spin while they wait, or that counts as well: see SESSION in sessions.ts.)
-import { readFileSync, writeFileSync } from 'node:fs';
+// must not spin while they wait, or that counts as well: see sessions.ts.)
 
 /** Milliseconds: the median, and the fastest and slowest run. */
 export interface Timing {
@@ -25,14 +24,21 @@ export interface Variant {
 
 /**
  * Times variants in turns, forwards and backwards, after one run each that doesn't count.
+ * @param onRun called after every run, with the number of runs done and of all runs
  * @returns a timing for each variant, by name
  */
 export async function interleaved(
   variants: readonly Variant[],
   rounds: number,
+  onRun?: (done: number, all: number) => void,
 ): Promise<Map<string, Timings>> {
   const runs = new Map(variants.map(({ name }) => [name, { wall: [] as number[], cpu: [] as number[] }]));
-  for (const variant of variants) await variant.run();
+  const all = variants.length * (rounds + 1);
+  let done = 0;
+  for (const variant of variants) {
+    await variant.run();
+    onRun?.(++done, all);
+  }
   for (let round = 0; round < rounds; round++) {
     for (const variant of round % 2 === 0 ? variants : [...variants].reverse()) {
       const cpu = process.cpuUsage();
@@ -42,6 +48,7 @@ export async function interleaved(
       const { user, system } = process.cpuUsage(cpu);
       runs.get(variant.name)?.wall.push(wall);
       runs.get(variant.name)?.cpu.push((user + system) / 1000);
+      onRun?.(++done, all);
     }
   }
   return new Map([...runs].map(([name, { wall, cpu }]) => [name, { wall: timing(wall), cpu: timing(cpu) }]));
@@ -58,32 +65,4 @@ export function timing(runs: readonly number[]): Timing {
 /** The ratio of two variants that took turns: the median over rounds, which is steadier than a ratio of medians. */
 export function speedup(before: Timing, after: Timing): number {
   return timing(before.runs.map((time, round) => time / (after.runs[round] ?? Number.NaN))).median;
-}
-
-/** Resident memory of this process now and at its highest since {@link resetPeak}, in bytes; Linux only. */
-export function memory(): { now: number; peak: number } {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const field = (name: string): number =>
-    Number(new RegExp(`${name}:\\s+(\\d+) kB`, 'u').exec(status)?.[1] ?? 0) * 1024;
-  return { now: field('VmRSS'), peak: field('VmHWM') };
-}
-
-/** Makes the highest resident memory start from now. */
-export function resetPeak(): void {
-  writeFileSync('/proc/self/clear_refs', '5');
-}
-
-/** Prints a table in Markdown, numbers to the right. */
-export function printTable(columns: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = columns.map((column, i) =>
-    Math.max(column.length, ...rows.map((row) => (row[i] ?? '').length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
-  console.log(line(columns));
-  console.log(
-    `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`,
-  );
-  for (const row of rows) console.log(line(row));
-  console.log('');
 }

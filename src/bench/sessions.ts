@@ -1,0 +1,155 @@
+// A decoder and its rewritten self as ONNX Runtime sessions. The rewritten graph is handed over in memory; its weights
+// are read from where they lie, so nothing is copied and nothing is written to disk.
+import { lstat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
+import { FastvError } from '../errors.js';
+import { readModelFile, type ModelFile } from '../files/model-file.js';
+import { concatChunks, encodeModel } from '../onnx/index.js';
+import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
+import { referToWeights } from '../runtime/rewritten-graph.js';
+import type { Feeds } from './feeds.js';
+import { decoderInputs, type DecoderInputs } from './inputs.js';
+
+/** Where a session runs. */
+export const DEVICES = ['cpu', 'webgpu'] as const;
+export type Device = (typeof DEVICES)[number];
+
+/** Options of every session: all optimisations, threads for every core, which sleep while they wait. */
+export const SESSION: InferenceSession.SessionOptions = {
+  logSeverityLevel: 3,
+  graphOptimizationLevel: 'all',
+  extra: { session: { intra_op: { allow_spinning: '0' } } },
+};
+
+/** A decoder file, and what the rewrite sees in it. */
+export interface DecoderFile extends ModelFile {
+  readonly decoder: Decoder;
+}
+
+/** How a decoder is rewritten. */
+export interface Rewriting {
+  /** K. */
+  readonly layer: number;
+  /** Whether only the tokens whose logits are used go on after the last attention. */
+  readonly tail?: boolean;
+}
+
+/** What ONNX Runtime is to load: the file as it is, or a graph whose weights lie in the file's folder. */
+export interface Source {
+  readonly file: DecoderFile;
+  readonly graph?: Uint8Array;
+  /** The nodes of what is loaded, as the rewrite sees them. */
+  readonly nodes: Decoder['graph']['nodes'];
+}
+
+/** A decoder that is ready to run. */
+export interface OpenDecoder {
+  readonly inputs: DecoderInputs;
+  readonly session: InferenceSession;
+  /** Milliseconds that loading took. */
+  readonly loadMs: number;
+  /** Runs it. @throws {FastvError} `unsupported-decoder` with what ONNX Runtime says */
+  run(feeds: Feeds): Promise<InferenceSession.ReturnType>;
+}
+
+/**
+ * Reads a decoder file.
+ * @throws {FastvError} `io`, `malformed-model`, `external-data`, or `unsupported-decoder`
+ */
+export async function readDecoder(path: string): Promise<DecoderFile> {
+  const file = await readModelFile(path);
+  return { ...file, decoder: recogniseDecoder(file.model) };
+}
+
+/** The decoder as it is. */
+export function originalOf(file: DecoderFile): Source {
+  return { file, nodes: file.decoder.graph.nodes };
+}
+
+/**
+ * The decoder rewritten.
+ * @returns what to load, and whether its tail was cut down (`all`: it can't be, or nobody asked)
+ * @throws {FastvError} `unsupported-decoder`, or `invalid-option` for a K that is out of range
+ */
+export async function rewrittenOf(
+  file: DecoderFile,
+  { layer, tail = false }: Rewriting,
+): Promise<Source & { readonly graph: Uint8Array; readonly tail: 'all' | 'last' }> {
+  const short = tail ? lastTokenTail(file.model) : { model: file.model, changed: false };
+  const { model } = rewriteDecoder(short.model, { stages: [{ layer }] });
+  // ONNX Runtime follows no link out of the model's folder: weights inside a linked file stay inside
+  const linked = (await lstat(file.path)).isSymbolicLink();
+  if (!linked) referToWeights(model, file.bytes, basename(file.path));
+  return {
+    file,
+    graph: concatChunks(encodeModel(model)),
+    nodes: model.graph.node,
+    tail: short.changed ? 'last' : 'all',
+  };
+}
+
+/**
+ * Loads a decoder.
+ * @param options of the session, besides where it runs
+ * @throws {FastvError} `unsupported-decoder` if ONNX Runtime can't load it; `invalid-option` without such a device
+ */
+export async function openDecoder(
+  { file, graph }: Source,
+  device: Device = 'cpu',
+  options: InferenceSession.SessionOptions = SESSION,
+): Promise<OpenDecoder> {
+  const start = performance.now();
+  const session = await createSession(file.path, graph, { ...options, executionProviders: [device] }, device);
+  const loadMs = performance.now() - start;
+  return {
+    inputs: decoderInputs(session, file.decoder),
+    session,
+    loadMs,
+    run: async (feeds) => {
+      try {
+        return await session.run(feeds);
+      } catch (cause) {
+        throw refusal('run', file.path, cause);
+      }
+    },
+  };
+}
+
+async function createSession(
+  path: string,
+  graph: Uint8Array | undefined,
+  options: InferenceSession.SessionOptions,
+  device: Device,
+): Promise<InferenceSession> {
+  try {
+    if (graph === undefined) return await InferenceSession.create(path, options);
+    const given = options.extra?.['session'];
+    const session = {
+      ...(typeof given === 'object' ? given : {}),
+      model_external_initializers_file_folder_path: dirname(resolve(path)),
+    };
+    return await InferenceSession.create(graph, { ...options, extra: { ...options.extra, session } });
+  } catch (cause) {
+    if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {
+      throw new FastvError('invalid-option', `there is no WebGPU device: ${reasonOf(cause)}`, {
+        where: '--device webgpu',
+        hint: 'A Vulkan, Metal or Direct3D 12 driver is needed; a software one will do.',
+        cause,
+      });
+    }
+    throw refusal('load', path, cause);
+  }
+}
+
+function refusal(what: 'load' | 'run', path: string, cause: unknown): FastvError {
+  return new FastvError('unsupported-decoder', `ONNX Runtime can't ${what} the decoder: ${reasonOf(cause)}`, {
+    where: path,
+    hint: 'Check with the original decoder that this version of ONNX Runtime has its operators and types.',
+    cause,
+  });
+}
+
+function reasonOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
+}
