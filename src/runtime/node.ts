@@ -1,24 +1,16 @@
 // The plug in Node.
-import { createRequire } from 'node:module';
-import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
+import { isDecoderFile, nodeSessionClass } from './node-session.js';
 import type { PlugOptions } from './options.js';
 import { plug, type ModelClass, type Platform, type WithFastv } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
-import type { SessionClass } from './session-swap.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
-  sessionClass() {
-    // the copy that Transformers.js itself loads, wherever the package manager put it
-    const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
-    const runtime = createRequire(transformers)('onnxruntime-node') as { InferenceSession: SessionClass };
-    return Promise.resolve(runtime.InferenceSession);
-  },
-  isDecoder: ({ model }) =>
-    typeof model === 'string' ? basename(model).startsWith('decoder_model_merged') : looksLikeDecoder(model),
+  sessionClass: () => Promise.resolve(nodeSessionClass()),
+  isDecoder: ({ model }) => (typeof model === 'string' ? isDecoderFile(model) : looksLikeDecoder(model)),
   rewrite: async ({ model, options }, request) =>
     typeof model === 'string'
       ? rewriteFile(pathOf(model), options, request)
