@@ -2,10 +2,8 @@
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { version } from '../version.js';
 import type { AnswererIdentity, Condition } from './answerer.js';
-import { pairedBootstrap, type PairedDifference } from './metrics/bootstrap.js';
 import { mean } from './metrics/caption.js';
-import { loyalty } from './metrics/loyalty.js';
-import { mcnemarExact } from './metrics/mcnemar.js';
+import { pairedComparison, type PairedComparison } from './paired.js';
 import type { AnsweringOptions, Result } from './result.js';
 import { scoreTask, type TaskScore } from './score.js';
 import type { Task } from './tasks/task.js';
@@ -17,14 +15,10 @@ export interface Skipped {
   readonly message: string;
 }
 
-/** A task's results under one condition. */
-export interface Cell extends TaskScore {
+/** A task's results under one condition, compared with the unpruned model's where that has run. */
+export interface Cell extends TaskScore, PairedComparison {
   readonly task: string;
   readonly condition: string;
-  /** Agreement with the unpruned model; null where that has not run. */
-  readonly loyalty: number | null;
-  /** Difference of the samples' scores to the unpruned model's; null where that has not run. */
-  readonly difference: (PairedDifference & { readonly mcnemar: number | null }) | null;
   readonly cost: CellCost;
 }
 
@@ -127,7 +121,7 @@ function cell(
     task: task.name,
     condition: condition.name,
     ...scoreTask(task.metric, whole, seed),
-    ...compared(results, base, seed),
+    ...pairedComparison(results, base, seed),
     cost: costOf(results),
   };
 }
@@ -137,36 +131,6 @@ function pairsOf(results: readonly Result[]): Result[] {
   const name = (r: Result): string => `${r.category ?? ''}\n${r.group ?? ''}`;
   for (const r of results) count.set(name(r), (count.get(name(r)) ?? 0) + 1);
   return results.filter((r) => count.get(name(r)) === 2);
-}
-
-function compared(
-  results: readonly Result[],
-  base: readonly Result[],
-  seed: number,
-): { loyalty: number | null; difference: Cell['difference'] } {
-  const other = new Map(base.map((r) => [r.sample, r]));
-  const pairs = results.flatMap((r) => {
-    const o = other.get(r.sample);
-    return o === undefined ? [] : [[r, o] as const];
-  });
-  if (pairs.length === 0) return { loyalty: null, difference: null };
-  const agreement = loyalty(
-    new Map(pairs.map(([r]) => [r.sample, r.prediction])),
-    new Map(pairs.map(([, o]) => [o.sample, o.prediction])),
-  );
-  const scores = pairs.flatMap(([r, o]) =>
-    r.score === null || o.score === null ? [] : [[r.score, o.score] as const],
-  );
-  if (scores.length === 0) return { loyalty: agreement.score, difference: null };
-  const [a, b] = [scores.map(([s]) => s), scores.map(([, s]) => s)];
-  const binary = [...a, ...b].every((s) => s === 0 || s === 1);
-  const mcnemar = binary
-    ? mcnemarExact(
-        a.map((s) => s === 1),
-        b.map((s) => s === 1),
-      ).pValue
-    : null;
-  return { loyalty: agreement.score, difference: { ...pairedBootstrap(a, b, { seed }), mcnemar } };
 }
 
 function costOf(results: readonly Result[]): CellCost {
