@@ -38,7 +38,7 @@ export interface Ask {
   readonly maxTokens: number;
 }
 
-/** What an answer cost. Times are milliseconds inside the engine. */
+/** What an answer cost. Times are milliseconds inside the engine; of what a batch took, each answer has its share. */
 export interface AnswerCost {
   /** Tokens of the prompt with its images, how many of them are image tokens, how many of those were kept. */
   readonly tokens: number;
@@ -77,6 +77,12 @@ export interface Answerer {
   readonly identity: AnswererIdentity;
   /** Told once which conditions will be asked under, so that one graph can serve all of them. */
   prepare?(conditions: readonly Condition[]): Promise<void>;
+  /**
+   * Which questions can be answered at once, exactly as one by one.
+   * @param most questions in one batch
+   * @returns the places of the questions of each batch, every question once; without this, they are taken as they come
+   */
+  batches?(asks: readonly Ask[], condition: Condition, most: number): Promise<readonly (readonly number[])[]>;
   /**
    * Answers questions under one condition, in order. The same images come again under every condition,
    * so implementations keep their vision features (by `Picture.key` and `imageScale`) for a while.

@@ -151,6 +151,38 @@ describe('runEvaluation', () => {
     expect(sorted(seven.out)).toEqual(sorted(one.out));
   });
 
+  it('asks in the batches that the answerer wants, and the summary does not show it', async () => {
+    const model = fakeAnswerer({ truth });
+    const sizes: number[] = [];
+    // odd questions with odd ones, even ones with even ones
+    model.batches = (asks, _, most) => {
+      const half = (odd: number): number[] =>
+        asks.flatMap((ask, i) => (Number(ask.prompt.split(' ')[1]) % 2 === odd ? [i] : []));
+      return Promise.resolve(
+        [half(1), half(0)].flatMap((places) =>
+          Array.from({ length: Math.ceil(places.length / most) }, (__, i) =>
+            places.slice(i * most, (i + 1) * most),
+          ),
+        ),
+      );
+    };
+    const answer = model.answer.bind(model);
+    const stop = new AbortController();
+    model.answer = (asks, condition) => {
+      sizes.push(asks.length);
+      if (sizes.length === 4) stop.abort();
+      return answer(asks, condition);
+    };
+    const [grouped, straight] = [options({ batch: 3 }), options({ batch: 1 })];
+    const ended = await runEvaluation(model, { ...grouped, signal: stop.signal });
+    expect(ended.complete).toBe(false);
+    expect(resultsOf(grouped.out)).toHaveLength(12);
+    const whole = await runEvaluation(model, grouped);
+    expect(Math.max(...sizes)).toBe(3);
+    expect(model.asked).toHaveLength(40 * conditions.length);
+    expect(whole).toEqual(await runEvaluation(fakeAnswerer({ truth }), straight));
+  });
+
   it('stops at a bad row naming file and row, or skips it', async () => {
     const bad = { ...task, data: { kind: 'repository', repository: 'test/bad', split: 'test' } } as const;
     const o = options({ tasks: [bad], conditions: [UNPRUNED] });

@@ -26,7 +26,7 @@ export interface RunOptions {
   readonly conditions: readonly Condition[];
   /** Samples of each task at most; scenes, which have no end, need one. */
   readonly limit?: number;
-  /** Questions asked at once. */
+  /** Questions asked at once, at most: those that can be, among the next `4 * batch`. */
   readonly batch?: number;
   readonly choices?: AnsweringOptions['choices'];
   /** `stop` (default) at the first sample that cannot be used, or `skip` it and say so in the summary. */
@@ -42,6 +42,9 @@ export interface RunOptions {
   /** What else is to be said in the summary: the recipe, the command line, … */
   readonly about?: Readonly<Record<string, unknown>>;
 }
+
+/** Batches of samples among which questions that can share a batch are looked for; no more samples are held. */
+const WINDOW = 4;
 
 /** A sample with the picture of what is still to be asked about it. */
 interface Open {
@@ -84,15 +87,20 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
         },
       });
       try {
-        for await (const samples of batches(opened, limit, batch)) {
+        for await (const samples of batches(
+          opened,
+          limit,
+          answerer.batches === undefined || batch === 1 ? batch : batch * WINDOW,
+        )) {
           const open: Open[] = [];
+          const have = new Map<string, Result>();
           for (const sample of samples) {
             const missing: Condition[] = [];
             for (const condition of conditions) {
               const result = known.get(key(sample, condition));
               if (result === undefined) missing.push(condition);
               else {
-                wanted.push(result);
+                have.set(result.key, result);
                 found++;
                 done++;
               }
@@ -100,24 +108,33 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
             if (missing.length > 0) open.push({ sample, missing });
           }
           options.onFound?.(found);
-          if (isAborted(signal)) break;
-          const asks = await asksOf(open, answering, (error) => {
-            skip(task, error);
-          });
+          const asks = isAborted(signal)
+            ? []
+            : await asksOf(open, answering, (error) => {
+                skip(task, error);
+              });
           for (const condition of conditions) {
             const now = asks.filter((a) => a.open.missing.includes(condition));
             if (now.length === 0) continue;
             if (isAborted(signal)) break;
-            const answers = await answerAll(answerer, now, condition, (error) => {
-              skip(task, error);
-            });
-            const results = answers.map(({ sample, answer }) =>
-              resultOf(key(sample, condition), task, condition, sample, answer),
-            );
-            await lines.append(results);
-            wanted.push(...results);
-            done += results.length;
-            progress?.update(done, total, `${task.name}, ${condition.name}`);
+            for (const places of await groups(answerer, now, condition, batch)) {
+              if (isAborted(signal)) break;
+              const group = places.flatMap((place) => now[place] ?? []);
+              const answers = await answerAll(answerer, group, condition, (error) => {
+                skip(task, error);
+              });
+              const results = answers.map(({ sample, answer }) =>
+                resultOf(key(sample, condition), task, condition, sample, answer),
+              );
+              await lines.append(results);
+              for (const result of results) have.set(result.key, result);
+              done += results.length;
+              progress?.update(done, total, `${task.name}, ${condition.name}`);
+            }
+          }
+          // in the stream's order, however they were grouped and whenever they were made
+          for (const condition of conditions) {
+            wanted.push(...samples.flatMap((sample) => have.get(key(sample, condition)) ?? []));
           }
         }
       } finally {
@@ -185,6 +202,20 @@ async function* batches(opened: OpenTask, limit = Infinity, size = 1): AsyncGene
     if (count === limit) return;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** Places of the questions that are asked at once: as the answerer can, else as they come. */
+async function groups(
+  answerer: Answerer,
+  asked: readonly Asked[],
+  condition: Condition,
+  most: number,
+): Promise<readonly (readonly number[])[]> {
+  const asks = asked.map((a) => a.ask);
+  if (answerer.batches !== undefined) return answerer.batches(asks, condition, most);
+  return Array.from({ length: Math.ceil(asks.length / most) }, (_, i) =>
+    Array.from({ length: Math.min(most, asks.length - i * most) }, (__, j) => i * most + j),
+  );
 }
 
 interface Asked {

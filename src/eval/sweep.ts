@@ -45,5 +45,15 @@ export async function readResults(out: string, summary: Summary): Promise<readon
     if (!conditions.has(result.condition) || !tasks.has(result.task)) continue;
     last.set(`${result.condition}\n${result.task}\n${result.sample}`, result);
   }
-  return [...last.values()];
+  return inOrder([...last.values()]);
+}
+
+/** Results by task and sample: how questions were batched decides the order in the file, and must decide nothing else. */
+function inOrder(results: readonly Result[]): Result[] {
+  const natural = new Intl.Collator('en', { numeric: true });
+  const nameOf = ({ task, sample }: Result): string => `${task}\n${sample}`;
+  const names = [...new Set(results.map(nameOf))].sort(natural.compare);
+  const places = new Map(names.map((name, place) => [name, place]));
+  const place = (result: Result): number => places.get(nameOf(result)) ?? 0;
+  return [...results].sort((a, b) => place(a) - place(b));
 }

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED_MODEL } from '../runtime/embedded.js';
-import { downsampledCondition, prunedCondition, UNPRUNED, type Ask, type Condition } from './answerer.js';
+import {
+  downsampledCondition,
+  prunedCondition,
+  UNPRUNED,
+  type Answer,
+  type Ask,
+  type Condition,
+} from './answerer.js';
 import { runEvaluation } from './runner.js';
 import { poolFeatures } from './pool-features.js';
 import { findTasks } from './tasks/index.js';
@@ -21,6 +28,13 @@ const conditions: Condition[] = [
   prunedCondition(0, 0.5, 'grid'),
   downsampledCondition(0.75),
 ];
+
+/** Answers to questions that are asked one by one. */
+async function one(questions: readonly Ask[], condition: Condition): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  for (const question of questions) answers.push(...(await model.answer([question], condition)));
+  return answers;
+}
 
 beforeAll(async () => {
   model = await openTransformersAnswerer({ model: EMBEDDED_MODEL, name: 'scenes-llava', cache: false });
@@ -90,6 +104,53 @@ describe('the embedded model as an answerer', () => {
       if (condition === UNPRUNED) expect(computed?.logLikelihoods).toEqual(first?.logLikelihoods);
       await cold.close?.();
     }
+  });
+
+  it('answers in batches as one by one', async () => {
+    const many: Ask[] = [];
+    for (const name of ['scenes-existence', 'scenes-text', 'scenes-multi-image', 'scenes-count-class']) {
+      const opened = openTask(findTasks([name])[0] ?? expect.fail());
+      let count = 0;
+      for await (const sample of opened.samples()) {
+        many.push({ images: await sample.images(), prompt: sample.prompt, maxTokens: 8 });
+        if (++count === 4) break;
+      }
+    }
+    const choices = many.slice(0, 5).map((ask) => ({ ...ask, candidates: ['yes', 'no'] }));
+    for (const condition of conditions) {
+      const batches = await model.batches?.(many, condition, 4);
+      expect(batches?.flat().sort((a, b) => a - b)).toEqual(many.map((_, i) => i));
+      expect(Math.max(...(batches?.map((b) => b.length) ?? []))).toBeGreaterThan(1);
+      expect(batches?.every((b) => b.length <= 4)).toBe(true);
+      const lengths = new Set<number>();
+      for (const batch of batches ?? []) {
+        const own = batch.flatMap((i) => many[i] ?? []);
+        const alone = await one(own, condition);
+        const together = await model.answer(own, condition);
+        const said = (all: typeof together) =>
+          all.map(({ text, cost }) => [text, cost.generatedTokens, cost.tokens, cost.keptImageTokens]);
+        expect(said(together), condition.name).toEqual(said(alone));
+        if (own.length > 1) for (const { cost } of together) lengths.add(cost.generatedTokens);
+      }
+      // rows of a batch that end at different steps
+      expect(lengths.size).toBeGreaterThan(1);
+      const [alone, together] = [await one(choices, condition), await model.answer(choices, condition)];
+      together.forEach(({ logLikelihoods }, i) => {
+        expect(logLikelihoods).toHaveLength(2);
+        logLikelihoods?.forEach((value, j) => {
+          expect(value).toBeCloseTo(alone[i]?.logLikelihoods?.[j] ?? NaN, 4);
+        });
+      });
+    }
+  });
+
+  it('asks what does not fit together alone', async () => {
+    const [first, second] = asks;
+    if (first === undefined || second === undefined) expect.fail();
+    const longer = { ...first, prompt: `${first.prompt} Look well.` };
+    const batches = await model.batches?.([first, longer, first, { ...first, maxTokens: 9 }], UNPRUNED, 4);
+    expect(batches).toEqual([[0, 2], [1], [3]]);
+    expect(await model.batches?.([first, second], UNPRUNED, 1)).toEqual([[0], [1]]);
   });
 
   it('runs in the runner', async () => {

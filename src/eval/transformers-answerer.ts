@@ -2,13 +2,13 @@
  * A Transformers.js model as an answerer: the original for the unpruned conditions, and with the plug one
  * load for each strategy, with a stage at every K of the run, so that nothing is loaded twice.
  *
- * Limits: questions are asked one by one (rows of a batch are pruned to one common length, so answers
- * would depend on the company); likelihoods are those of choices that are one token long; FLOPs are
- * known where the configuration says the decoder's shape, and take its MLP to be gated.
+ * Replies are greedy. Questions share a batch only where no padding is needed (`batch.ts`).
+ *
+ * Limits: likelihoods are those of choices that are one token long; FLOPs are known where the configuration
+ * says the decoder's shape, and take its MLP to be gated.
  */
-import { AutoModelForImageTextToText, Tensor, type PreTrainedTokenizer } from '@huggingface/transformers';
+import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
-import sharp from 'sharp';
 import {
   flops,
   kvCacheBytes,
@@ -18,14 +18,19 @@ import {
   type Stage,
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
-import { ask as generate, type GeneratingModel } from '../runtime/ask.js';
+import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
-import { imageTokenIds } from '../runtime/image-tokens.js';
+import { loadWithDecoder } from '../runtime/decoder-override.js';
+import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { fastv } from '../runtime/index.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import type { Answer, Answerer, AnswererIdentity, Ask, Condition, Strategy } from './answerer.js';
-import { picture, type Picture } from './datasets/picture.js';
-import { poolFeatures } from './pool-features.js';
+import { batchKey, joinInputs } from './batch.js';
+import type { Picture } from './datasets/picture.js';
+import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
+import { greedyReplies, type Reply } from './greedy.js';
+import { choiceLogLikelihoods } from './likelihood.js';
+import { RunClock } from './run-clock.js';
 import { VisionCache } from './vision-cache.js';
 
 export interface TransformersOptions {
@@ -33,8 +38,16 @@ export interface TransformersOptions {
   readonly model: string;
   /** What results call the model; default: `model`. */
   readonly name?: string;
-  readonly dtype?: string;
+  /** One for all parts, or one a part; default: fp32. */
+  readonly dtype?: string | Readonly<Record<string, string>>;
   readonly device?: string;
+  /**
+   * A decoder file to run in the place of the model's own, unpruned. The model must have a decoder of the dtype all the
+   * same, which is not read.
+   */
+  readonly decoder?: string;
+  /** The folder, in the model's, of its ONNX files; default: `onnx`. */
+  readonly subfolder?: string;
   /** Bytes of vision features that are kept. */
   readonly featureBytes?: number;
   /** Whether rewritten decoders are kept on disk. */
@@ -60,6 +73,7 @@ class TransformersAnswerer implements Answerer {
   readonly #models = new Map<Variant, Promise<Loaded>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
+  readonly #clock = new RunClock();
   /** Side of the feature grid to pool to, while a scaled-down question is asked. */
   #poolTo: number | null = null;
 
@@ -67,10 +81,14 @@ class TransformersAnswerer implements Answerer {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
-    const { model, name = model, dtype = 'fp32', device = 'cpu' } = options;
+    const { model, name = model, dtype = 'fp32', device = 'cpu', decoder } = options;
     this.identity = {
       model: name,
-      options: { dtype, device },
+      options: {
+        dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
+        device,
+        ...(decoder === undefined ? {} : { decoder }),
+      },
       versions: {
         '@huggingface/transformers': versionOf('@huggingface/transformers'),
         'onnxruntime-node': versionOf('onnxruntime-node'),
@@ -80,8 +98,13 @@ class TransformersAnswerer implements Answerer {
 
   async prepare(conditions: readonly Condition[]): Promise<void> {
     const layers = new Map<Strategy, Set<number>>();
-    for (const { pruning } of conditions) {
+    for (const { name, pruning } of conditions) {
       if (pruning === null) continue;
+      if (this.#options.decoder !== undefined) {
+        throw new FastvError('invalid-option', 'another decoder can be evaluated unpruned only', {
+          where: name,
+        });
+      }
       const known = layers.get(pruning.strategy) ?? new Set<number>();
       layers.set(pruning.strategy, known.add(pruning.layer));
     }
@@ -98,9 +121,53 @@ class TransformersAnswerer implements Answerer {
     for (const variant of variants) await this.#model(variant);
   }
 
+  async batches(asks: readonly Ask[], condition: Condition, most: number): Promise<number[][]> {
+    if (most === 1) return asks.map((_, i) => [i]);
+    const model = await this.#modelFor(condition);
+    const ids = imageTokenIds(model.config);
+    const open = new Map<string, number[]>();
+    const batches: number[][] = [];
+    for (const [i, ask] of asks.entries()) {
+      const key = await this.#batchKey(ask, condition, model, ids);
+      const batch = key === null ? undefined : open.get(key);
+      if (batch !== undefined && batch.length < most) {
+        batch.push(i);
+        continue;
+      }
+      const begun = [i];
+      batches.push(begun);
+      if (key !== null) open.set(key, begun);
+    }
+    return batches;
+  }
+
+  /** Questions with one key can share a batch; null for one that has to be asked alone. */
+  async #batchKey(
+    ask: Ask,
+    { imageScale }: Condition,
+    model: Loaded,
+    ids: ReadonlySet<bigint>,
+  ): Promise<string | null> {
+    try {
+      const { inputs, poolTo } = await this.#inputsOf(ask, imageScale, model);
+      const key = batchKey(inputs, ids);
+      return key === null ? null : JSON.stringify([key, poolTo, ask.candidates === undefined, ask.maxTokens]);
+    } catch (error) {
+      if (error instanceof FastvError) return null; // it is refused when it is asked
+      throw error;
+    }
+  }
+
   async answer(asks: readonly Ask[], condition: Condition): Promise<readonly Answer[]> {
     const answers: Answer[] = [];
-    for (const one of asks) answers.push(await this.#answer(one, condition));
+    for (const batch of await this.batches(asks, condition, Math.max(1, asks.length))) {
+      const own = batch.flatMap((i) => asks[i] ?? []);
+      const said = await this.#answer(own, condition);
+      batch.forEach((place, i) => {
+        const answer = said[i];
+        if (answer !== undefined) answers[place] = answer;
+      });
+    }
     return answers;
   }
 
@@ -109,8 +176,9 @@ class TransformersAnswerer implements Answerer {
     this.#models.clear();
   }
 
-  async #answer(one: Ask, condition: Condition): Promise<Answer> {
-    const { pruning, imageScale } = condition;
+  /** The model of a condition, with a stage at its K. */
+  async #modelFor(condition: Condition): Promise<Loaded> {
+    const { pruning } = condition;
     if (pruning !== null && this.#layers.get(pruning.strategy)?.includes(pruning.layer) !== true) {
       const known = [...(this.#layers.get(pruning.strategy) ?? [])];
       await this.prepare([
@@ -118,8 +186,19 @@ class TransformersAnswerer implements Answerer {
         condition,
       ]);
     }
-    const model = await this.#model(pruning?.strategy ?? 'original');
-    const { inputs, poolTo } = await this.#inputsOf(one, imageScale, model);
+    return this.#model(pruning?.strategy ?? 'original');
+  }
+
+  /** Answers questions that can share a batch. */
+  async #answer(asks: readonly Ask[], condition: Condition): Promise<Answer[]> {
+    const { pruning, imageScale } = condition;
+    const model = await this.#modelFor(condition);
+    const prepared: ScaledInputs[] = [];
+    for (const one of asks) prepared.push(await this.#inputsOf(one, imageScale, model));
+    const [first] = prepared;
+    const [{ candidates, maxTokens } = { maxTokens: 0 }] = asks;
+    if (first === undefined) return [];
+    const inputs = joinInputs(prepared.map((p) => p.inputs));
     const stages = this.#layers.get(pruning?.strategy ?? 'attention') ?? [];
     const call =
       pruning === null
@@ -127,77 +206,73 @@ class TransformersAnswerer implements Answerer {
         : {
             fastv: {
               ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
-              seed: pruning.seed,
+              // each row is drawn as if it were alone
+              seed: asks.map(() => pruning.seed),
             },
           };
-    const ids = imageTokenIds(model.config);
-    const all = Array.from(inputs.input_ids.data as BigInt64Array);
-    const imageTokens = all.filter((id) => ids.has(id)).length;
+    const tokens = first.inputs.input_ids.dims[1] ?? 0;
+    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.config));
+    const imageTokens = mask.reduce((sum, is) => sum + is, 0);
     this.vision.milliseconds = 0;
-    this.#poolTo = poolTo;
+    this.vision.questions = asks.length;
+    this.#poolTo = first.poolTo;
+    this.#clock.read();
     try {
-      const said =
-        one.candidates === undefined
-          ? await this.#say(model, inputs, one, call)
-          : await this.#weigh(model, inputs, one.candidates, call);
+      const { tokenizer } = this.#conversation;
+      const said: Said[] =
+        candidates === undefined
+          ? await greedyReplies(model, tokenizer, inputs, maxTokens, call)
+          : (await this.#firstLogits(model, inputs, call)).map((logits, i) => ({
+              text: '',
+              tokens: 0,
+              logLikelihoods: choiceLogLikelihoods(tokenizer, logits, asks[i]?.candidates ?? []),
+            }));
+      const { first: prefill, others: decode } = this.#clock.read();
       const report = pruning === null ? undefined : model.fastv?.last;
-      const keptImageTokens = report?.rows[0]?.keptImageTokens ?? imageTokens;
-      return {
-        ...said.answer,
+      const share = 1 / asks.length;
+      const exact = exactCost(model.config, tokens - imageTokens, imageTokens, pruning);
+      return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
+        text,
+        ...(logLikelihoods === undefined ? {} : { logLikelihoods }),
         cost: {
-          tokens: all.length,
+          tokens,
           imageTokens,
-          keptImageTokens,
-          generatedTokens: said.generatedTokens,
-          visionMs: this.vision.milliseconds,
-          prefillMs: said.prefillMs,
-          decodeMs: said.decodeMs,
-          ...exactCost(model.config, all.length - imageTokens, imageTokens, pruning),
+          keptImageTokens: report?.rows[row]?.keptImageTokens ?? imageTokens,
+          generatedTokens,
+          visionMs: share * this.vision.milliseconds,
+          prefillMs: share * prefill,
+          decodeMs: share * decode,
+          ...exact,
         },
-      };
+      }));
     } finally {
+      this.vision.questions = 1;
       this.#poolTo = null;
     }
   }
 
-  async #say(model: Loaded, inputs: ModelInputs, one: Ask, call: Record<string, unknown>): Promise<Said> {
-    const { text, tokens, ttftMs, prefillMs, totalMs } = await generate(model, this.#conversation, inputs, {
-      maxNewTokens: one.maxTokens,
-      ...call,
-    });
-    return { answer: { text }, generatedTokens: tokens, prefillMs, decodeMs: Math.max(0, totalMs - ttftMs) };
-  }
-
-  /** The log-likelihood of each candidate as the reply's first token. */
-  async #weigh(
+  /** Each row's logits of the reply's first token. */
+  async #firstLogits(
     model: Loaded,
     inputs: ModelInputs,
-    candidates: readonly string[],
     call: Record<string, unknown>,
-  ): Promise<Said> {
-    const start = performance.now();
-    const output = (await model.forward({ ...(inputs as Record<string, unknown>), ...call })) as {
-      logits: Tensor;
-    };
-    const prefillMs = performance.now() - start - this.vision.milliseconds;
-    const [, length = 0, vocabulary = 0] = output.logits.dims;
-    const logits = (output.logits.to('float32').data as Float32Array).slice(
-      (length - 1) * vocabulary,
-      length * vocabulary,
-    );
-    const logTotal = logSumExp(logits);
-    const logLikelihoods = candidates.map((candidate) => {
-      const ids = firstTokens(this.#conversation.tokenizer, candidate);
-      return logSumExp(Float32Array.from(ids, (id) => logits[id] ?? -Infinity)) - logTotal;
+  ): Promise<Float32Array[]> {
+    const decoder = model.sessions['decoder_model_merged'];
+    const only = decoder?.inputNames.includes('num_logits_to_keep') === true;
+    const output = (await model.forward({
+      ...(inputs as Record<string, unknown>),
+      ...(only ? { num_logits_to_keep: new Tensor('int64', [1n], []) } : {}),
+      ...call,
+    })) as { logits: Tensor };
+    const [rows = 0, length = 0, vocabulary = 0] = output.logits.dims;
+    const logits = output.logits.to('float32').data as Float32Array;
+    return Array.from({ length: rows }, (_, row) => {
+      const end = (row + 1) * length * vocabulary;
+      return logits.slice(end - vocabulary, end);
     });
-    return { answer: { text: '', logLikelihoods }, generatedTokens: 0, prefillMs, decodeMs: 0 };
   }
 
-  async #inputsOf(
-    one: Ask,
-    scale: number,
-    model: HfModel,
-  ): Promise<{ inputs: ModelInputs; poolTo: number | null }> {
+  async #inputsOf(one: Ask, scale: number, model: HfModel): Promise<ScaledInputs> {
     const whole = await this.#prepared(one, 1);
     if (scale === 1) return { inputs: whole, poolTo: null };
     const smaller = await this.#prepared(one, scale);
@@ -214,7 +289,7 @@ class TransformersAnswerer implements Answerer {
     this.#inputs.set(one, known);
     const prepare = async (): Promise<ModelInputs> => {
       const images =
-        scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaled(image, scale)));
+        scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaledPicture(image, scale)));
       return this.#conversation.inputs([{ role: 'user', text: one.prompt, images: images.map(rgb) }]);
     };
     const inputs = known.get(scale) ?? prepare();
@@ -231,18 +306,23 @@ class TransformersAnswerer implements Answerer {
   }
 
   async #load(variant: Variant): Promise<Loaded> {
-    const { model: name, dtype = 'fp32', device, cache = true } = this.#options;
-    const own = { dtype, progress_callback: null, ...(device === undefined ? {} : { device }) };
-    const model: unknown =
-      variant === 'original'
-        ? await AutoModelForImageTextToText.from_pretrained(name, own as never)
-        : await fastv(AutoModelForImageTextToText as never, name, {
-            ...own,
-            cache,
-            strategy: variant,
-            layer: this.#layers.get(variant) ?? [2],
-            ratio: (this.#layers.get(variant) ?? [2]).map(() => 0),
-          });
+    const { model: name, dtype = 'fp32', device, decoder, subfolder, cache = true } = this.#options;
+    const own: Record<string, unknown> = {
+      dtype,
+      progress_callback: null,
+      ...(device === undefined ? {} : { device }),
+      ...(subfolder === undefined ? {} : { subfolder }),
+    };
+    const load = async (): Promise<unknown> => {
+      if (variant !== 'original') {
+        const layers = this.#layers.get(variant) ?? [2];
+        const plugged = { cache, strategy: variant, layer: layers, ratio: layers.map(() => 0) };
+        return fastv(AutoModelForImageTextToText as never, name, { ...own, ...plugged });
+      }
+      if (decoder !== undefined) return loadWithDecoder(AutoModelForImageTextToText, name, decoder, own);
+      return AutoModelForImageTextToText.from_pretrained(name, own);
+    };
+    const model = await load();
     if (!isDecoderModel(model)) {
       throw new FastvError('unsupported-decoder', 'this is no image-text model of Transformers.js', {
         where: name,
@@ -250,6 +330,8 @@ class TransformersAnswerer implements Answerer {
     }
     const encoder = model.sessions['vision_encoder'];
     if (encoder !== undefined) model.sessions['vision_encoder'] = this.#pooling(this.vision.wrap(encoder));
+    const merged = model.sessions['decoder_model_merged'];
+    if (merged !== undefined) model.sessions['decoder_model_merged'] = this.#clock.wrap(merged);
     return model as unknown as Loaded;
   }
 
@@ -261,7 +343,7 @@ class TransformersAnswerer implements Answerer {
       const target = this.#poolTo;
       if (target === null) return outputs;
       return Object.fromEntries(
-        Object.entries(outputs).map(([name, tensor]) => [name, pooled(tensor, target)]),
+        Object.entries(outputs).map(([name, tensor]) => [name, pooledFeatures(tensor, target)]),
       );
     };
     return new Proxy(session, {
@@ -274,101 +356,12 @@ class TransformersAnswerer implements Answerer {
   }
 }
 
-interface Said {
-  readonly answer: Omit<Answer, 'cost'>;
-  readonly generatedTokens: number;
-  readonly prefillMs: number;
-  readonly decodeMs: number;
-}
-
-/** Inputs with so few image tokens as the pooled features will be. */
-function poolInputs(
-  inputs: ModelInputs,
-  imageIds: ReadonlySet<bigint>,
-  images: number,
-  scale: number,
-): { inputs: ModelInputs; poolTo: number } {
-  const ids = Array.from(inputs.input_ids.data as BigInt64Array);
-  const count = ids.filter((id) => imageIds.has(id)).length;
-  const side = Math.sqrt(count / images);
-  if (!Number.isInteger(side)) {
-    throw new FastvError(
-      'invalid-input',
-      'this model neither takes smaller images nor has a square grid of image tokens',
-      {
-        hint: 'leave the scaled-down baseline out',
-      },
-    );
-  }
-  const poolTo = Math.max(1, Math.round(side * scale));
-  let seen = 0;
-  const kept = ids.filter((id) => !imageIds.has(id) || seen++ % side ** 2 < poolTo ** 2);
-  const dims = [1, kept.length];
-  return {
-    inputs: {
-      ...inputs,
-      input_ids: new Tensor('int64', BigInt64Array.from(kept), dims),
-      attention_mask: new Tensor('int64', new BigInt64Array(kept.length).fill(1n), dims),
-    },
-    poolTo,
-  };
-}
-
-function pooled(tensor: OrtTensor, target: number): OrtTensor {
-  const [width = 0, tokens = 0] = [...tensor.dims].reverse();
-  const side = Math.sqrt(tokens);
-  if (tensor.type !== 'float32' || !Number.isInteger(side)) {
-    throw new FastvError(
-      'invalid-input',
-      `features of ${tensor.type} [${tensor.dims.join(', ')}] cannot be pooled`,
-    );
-  }
-  const images = tensor.dims.slice(0, -2).reduce((a, b) => a * b, 1);
-  const TensorClass = tensor.constructor as new (
-    type: string,
-    data: Float32Array,
-    dims: readonly number[],
-  ) => OrtTensor;
-  const data = poolFeatures(tensor.data as Float32Array, images, side, target, width);
-  return new TensorClass('float32', data, [...tensor.dims.slice(0, -2), target * target, width]);
-}
-
-async function scaled(image: Picture, scale: number): Promise<Picture> {
-  const raw = { width: image.width, height: image.height, channels: 3 } as const;
-  const [width, height] = [
-    Math.max(1, Math.round(image.width * scale)),
-    Math.max(1, Math.round(image.height * scale)),
-  ];
-  const data = await sharp(image.data, { raw }).resize(width, height, { fit: 'fill' }).raw().toBuffer();
-  return picture(width, height, data);
+interface Said extends Reply {
+  readonly logLikelihoods?: readonly number[];
 }
 
 function rgb({ data, width, height }: Picture): RgbImage {
   return { data: new Uint8ClampedArray(data.buffer, data.byteOffset, data.byteLength), width, height };
-}
-
-/** The ids that a candidate can begin a reply with: bare or after a space. */
-function firstTokens(tokenizer: PreTrainedTokenizer, candidate: string): number[] {
-  const ids = [candidate, ` ${candidate}`].flatMap((text) => {
-    const encoded = tokenizer.encode(text, { add_special_tokens: false });
-    return encoded.length === 1 ? encoded : [];
-  });
-  if (ids.length === 0) {
-    throw new FastvError(
-      'invalid-option',
-      `${JSON.stringify(candidate)} is more than one token for this model`,
-      {
-        where: '--choices likelihood',
-        hint: 'take --choices letter',
-      },
-    );
-  }
-  return [...new Set(ids)];
-}
-
-function logSumExp(values: Float32Array): number {
-  const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
-  return most === -Infinity ? most : most + Math.log(values.reduce((sum, v) => sum + Math.exp(v - most), 0));
 }
 
 /** Exact FLOPs and KV bytes, by the shape that the configuration says. */

@@ -2,10 +2,12 @@
  * A vision encoder that remembers: the same pixels give the same features, without running it again. The
  * cells of a sweep ask about the same images, so it runs once an image instead of once a cell.
  *
- * What comes back is a copy of what the encoder gave, bit by bit: Transformers.js may dispose of it.
+ * What comes back is a copy of what the encoder gave, bit by bit: Transformers.js may dispose of it. The images
+ * of a batch are encoded question by question, so that features do not depend on the company.
  */
 import { createHash } from 'node:crypto';
 import type { OrtSession, OrtTensor } from '../runtime/transformers.js';
+import { joinArrays, type TypedArray } from './batch.js';
 
 type Feeds = Readonly<Record<string, OrtTensor>>;
 type TensorClass = new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;
@@ -23,8 +25,6 @@ interface Stored {
   readonly bytes: number;
 }
 
-type TypedArray = ArrayBufferView & { slice(): TypedArray; readonly byteLength: number };
-
 /** Features that were computed, the least recently used thrown away first. */
 export class VisionCache {
   readonly #stored = new Map<string, Stored>();
@@ -35,6 +35,8 @@ export class VisionCache {
   hits = 0;
   /** Milliseconds in the encoder since this was last set to 0. */
   milliseconds = 0;
+  /** Questions whose images come together, each with inputs of one shape. */
+  questions = 1;
 
   /** @param limit bytes of features that are kept at most */
   constructor(limit = 256 * 2 ** 20) {
@@ -44,8 +46,15 @@ export class VisionCache {
   /** Wraps a vision session. Sessions of several loads of one model may share a cache. */
   wrap(session: OrtSession): OrtSession {
     const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
-    const run = (feeds: Feeds, ...rest: unknown[]): Promise<Record<string, OrtTensor>> =>
+    const one = (feeds: Feeds, rest: readonly unknown[]): Promise<Record<string, OrtTensor>> =>
       this.#run(feeds, () => runnable.run(feeds, ...rest));
+    const run = async (feeds: Feeds, ...rest: unknown[]): Promise<Record<string, OrtTensor>> => {
+      const parts = partsOf(feeds, this.questions);
+      if (parts === null) return one(feeds, rest);
+      const outputs: Record<string, OrtTensor>[] = [];
+      for (const part of parts) outputs.push(await one(part, rest));
+      return joined(outputs);
+    };
     return new Proxy(session, {
       get(target, name) {
         if (name === 'run') return run;
@@ -117,4 +126,45 @@ function keyOf(feeds: Feeds): string | null {
       .update(new Uint8Array(buffer, byteOffset, byteLength));
   }
   return hash.digest('hex');
+}
+
+/** The feeds of each of `questions` questions, which lie one after the other on axis 0; null if they cannot be told apart. */
+function partsOf(feeds: Feeds, questions: number): Feeds[] | null {
+  const tensors = Object.entries(feeds);
+  const apart = tensors.every(([, { dims, location, data }]) => {
+    return (
+      location === 'cpu' && ArrayBuffer.isView(data) && (dims[0] ?? 0) > 0 && (dims[0] ?? 0) % questions === 0
+    );
+  });
+  if (questions === 1 || !apart) return null;
+  return Array.from({ length: questions }, (_, i) =>
+    Object.fromEntries(
+      tensors.map(([name, tensor]) => {
+        const data = tensor.data as unknown as TypedArray;
+        const size = data.length / questions;
+        const [rows = 0, ...rest] = tensor.dims;
+        const make = tensor.constructor as TensorClass;
+        return [
+          name,
+          new make(tensor.type, data.slice(i * size, (i + 1) * size), [rows / questions, ...rest]),
+        ];
+      }),
+    ),
+  );
+}
+
+/** Outputs of questions with equal shapes, one after the other on axis 0. */
+function joined(outputs: readonly Readonly<Record<string, OrtTensor>>[]): Record<string, OrtTensor> {
+  const [first = {}] = outputs;
+  return Object.fromEntries(
+    Object.entries(first).map(([name, tensor]) => {
+      const tensors = outputs.flatMap((output) => output[name] ?? []);
+      const [rows = 0, ...rest] = tensor.dims;
+      const data = joinArrays(tensors.map((t) => t.data as unknown as TypedArray));
+      return [
+        name,
+        new (tensor.constructor as TensorClass)(tensor.type, data, [rows * tensors.length, ...rest]),
+      ];
+    }),
+  );
 }

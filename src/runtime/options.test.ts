@@ -18,6 +18,7 @@ describe('settingsOf', () => {
     [{ budget: -1 }, 'budget'],
     [{ ratio: 0.5, budget: 3 }, 'budget'],
     [{ seed: 0.5 }, 'seed'],
+    [{ seed: [1, 0.5] }, 'seed'],
     [{ strategy: 'magic' as 'grid' }, 'strategy'],
   ])('refuses %j', (options, where) => {
     expect(() => settingsOf(options)).toThrow(expect.objectContaining({ code: 'invalid-option', where }));

@@ -10,8 +10,8 @@ export interface CallOptions {
   readonly ratio?: number | readonly number[];
   /** Image tokens to keep (of the row that has the most), in place of `ratio`. */
   readonly budget?: number;
-  /** Seed of `strategy: 'random'`. */
-  readonly seed?: number;
+  /** Seed of `strategy: 'random'`; an array gives one a row, each of which is then drawn as if it were alone. */
+  readonly seed?: number | readonly number[];
 }
 
 /** What is fixed when the model is loaded. */
@@ -150,8 +150,10 @@ export function checkCall(options: CallOptions): CallOptions {
   if (budget !== undefined && !(Number.isInteger(budget) && budget >= 0)) {
     throw refuse('budget', `${String(budget)} is no number of tokens`, 'choose a whole number, 0 or more');
   }
-  if (seed !== undefined && !Number.isSafeInteger(seed)) {
-    throw refuse('seed', `${String(seed)} is no seed`, 'choose a whole number');
+  for (const value of seed === undefined ? [] : [seed].flat()) {
+    if (!Number.isSafeInteger(value)) {
+      throw refuse('seed', `${String(value)} is no seed`, 'choose a whole number');
+    }
   }
   return {
     ...(ratio === undefined ? {} : { ratio }),

@@ -135,7 +135,7 @@ export class Passes implements PassLookup {
     if (strategy === 'attention') return { mask, ratios };
     const scores = new Float32Array(batch * sequence);
     spans.forEach((row, index) => {
-      const random = strategy === 'random' ? randomScores(sequence, options.seed ?? 0, index) : undefined;
+      const random = strategy === 'random' ? drawn(options.seed ?? 0, sequence, index) : undefined;
       for (const { positions, rows, columns } of row) {
         const grid = random === undefined ? gridScores(rows, columns) : undefined;
         positions.forEach((position, i) => {
@@ -219,6 +219,19 @@ export class Passes implements PassLookup {
       decodeSteps: 0,
     };
   }
+}
+
+/** Random scores of a row: a seed of its own is that of a row alone. */
+function drawn(seed: number | readonly number[], sequence: number, row: number): Float32Array {
+  if (typeof seed === 'number') return randomScores(sequence, seed, row);
+  const own = seed[row];
+  if (own === undefined) {
+    throw new FastvError('invalid-option', `${seed.length} seeds for more rows`, {
+      where: 'seed',
+      hint: 'give one seed, or one a row',
+    });
+  }
+  return randomScores(sequence, own, 0);
 }
 
 /** The ratio of each stage, so that a budget is met exactly where the row has `n` image tokens. */

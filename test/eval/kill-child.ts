@@ -17,7 +17,7 @@ const task = parseTask(
   }),
   'kill.json',
 );
-await runEvaluation(fakeAnswerer({ delay: 1, truth: (prompt) => prompt.split(' ').at(-1) }), {
+await runEvaluation(fakeAnswerer({ delay: 4, truth: (prompt) => prompt.split(' ').at(-1) }), {
   out,
   tasks: [task],
   conditions: [UNPRUNED, prunedCondition(2, 0.5)],
