@@ -42,7 +42,11 @@ export async function openConversation(
 }
 
 /** Runs a load, turning what Transformers.js throws into an error that a user can act on. */
-export async function loading<T>(name: string, flags: ModelFlags, load: () => Promise<T>): Promise<T> {
+export async function loading<T>(
+  name: string,
+  flags: Pick<ModelFlags, 'allowNetwork'>,
+  load: () => Promise<T>,
+): Promise<T> {
   try {
     return await load();
   } catch (cause) {

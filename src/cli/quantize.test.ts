@@ -29,6 +29,7 @@ describe('fastv quantize', () => {
     const output = join(folder, 'out.onnx');
     expect(await main(['quantize', join(folder, 'in.onnx'), '-o', output, '--type', 'int4'])).toBe(0);
     expect(out.join('\n')).toMatch(/^15 layers to int4; .* MiB to .* MiB\nlargest error \d/);
+    expect(out.join('\n')).toMatch(/accuracy was not measured: --evaluate/);
     expect(await readdir(folder)).toEqual(['in.onnx', 'out.onnx']);
   });
 
@@ -38,7 +39,7 @@ describe('fastv quantize', () => {
       await main(['quantize', join(folder, 'in.onnx'), '-o', output, '--exclude', 'lm_head', '--json']),
     ).toBe(0);
     const result = JSON.parse(out.join('')) as { type: string; layers: unknown[]; recentred: number };
-    expect(result).toMatchObject({ type: 'int8', recentred: 0 });
+    expect(result).toMatchObject({ type: 'int8', recentred: 0, evaluation: null });
     expect(result.layers).toHaveLength(14);
   });
 

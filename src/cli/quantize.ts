@@ -1,14 +1,19 @@
-/** `fastv quantize`: a decoder with fast weights, int8 or int4. */
+/** `fastv quantize`: a decoder with fast weights, int8 or int4, and on demand what that does to the model's answers. */
 import { Command, Option } from 'commander';
+import { FastvError } from '../errors.js';
 import { quantizeFile, type QuantizedFile } from '../quantize/files.js';
-import { QUANTIZED_TYPES, type QuantizedType } from '../quantize/quantize.js';
+import { QUANTIZED_TYPES, type QuantizedType, type QuantizeOptions } from '../quantize/quantize.js';
+import { commas } from './eval-options.js';
+import { positive } from './options.js';
+import type { EvaluateFlags } from './quantize-evaluate.js';
 import { wholeNumber } from './stage-option.js';
 
-interface Flags {
+interface Flags extends Omit<EvaluateFlags, 'evaluate'> {
   readonly output: string;
   readonly type: QuantizedType;
   readonly block: number;
   readonly exclude?: readonly string[];
+  readonly evaluate?: EvaluateFlags['evaluate'];
   readonly json?: boolean;
 }
 
@@ -26,15 +31,60 @@ export function quantizeCommand(): Command {
     .addOption(new Option('--type <type>', 'what weights become').choices(QUANTIZED_TYPES).default('int8'))
     .option('--block <n>', 'int4: weights that share a scale', (value) => wholeNumber('--block', value), 32)
     .option('--exclude <names...>', 'leave layers alone whose name contains one of these, e.g. lm_head')
+    .option(
+      '--evaluate [tasks]',
+      "score the decoder's model before and after, on tasks with commas between (default: scenes)",
+      commas,
+    )
+    .option('--task-file <files...>', 'with --evaluate: tasks of your own, as JSON')
+    .option('--limit <n>', 'with --evaluate: questions of each task at most (default: 20)', positive)
+    .option('--dtype <dtype>', "with --evaluate: dtype of the model's other parts (default: fp32)")
+    .option('--data <folders...>', 'with --evaluate: folders with datasets')
+    .option('--images <folder>', 'with --evaluate: where paths of images and names of videos begin')
+    .option('--allow-network', 'with --evaluate: let datasets be fetched')
     .option('--json', 'print what was done as JSON')
-    .action((decoder: string, flags: Flags) => {
-      const { type, block, exclude = [], output } = flags;
+    .action(async (decoder: string, flags: Flags) => {
+      const { type, block, exclude = [], output, evaluate } = flags;
       const onProgress = (done: number, total: number): void => {
         if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total}${done === total ? '\n' : ''}`);
       };
-      const result = quantizeFile(decoder, output, { type, block, exclude, onProgress });
-      console.log(flags.json ? JSON.stringify({ type, ...result }) : summary(type, result));
+      const options: QuantizeOptions = { type, block, exclude, onProgress };
+      if (evaluate === undefined) {
+        refuseIdleFlags(flags);
+        const result = quantizeFile(decoder, output, options);
+        console.log(
+          flags.json
+            ? JSON.stringify({ type, ...result, evaluation: null })
+            : `${summary(type, result)}\n${HOW_TO}`,
+        );
+        return;
+      }
+      const { evaluationTable, quantizeAndEvaluate } = await import('./quantize-evaluate.js');
+      const { result, evaluation } = await quantizeAndEvaluate(decoder, output, options, {
+        ...flags,
+        evaluate,
+      });
+      console.log(
+        flags.json
+          ? JSON.stringify({ type, ...result, evaluation })
+          : `${summary(type, result)}\n\n${evaluationTable(evaluation)}`,
+      );
     });
+}
+
+const HOW_TO =
+  'accuracy was not measured: --evaluate scores the model before and after, where the decoder lies in its folder';
+
+/** Options of the evaluation say something only with it. */
+function refuseIdleFlags(flags: Flags): void {
+  const idle = (['taskFile', 'limit', 'dtype', 'data', 'images', 'allowNetwork'] as const).find(
+    (name) => flags[name] !== undefined,
+  );
+  if (idle === undefined) return;
+  throw new FastvError('invalid-option', 'this option belongs to an evaluation, and there is none', {
+    where: `--${idle.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`,
+    hint: 'add --evaluate',
+  });
 }
 
 function summary(type: QuantizedType, { layers, recentred, bytes, files }: QuantizedFile): string {

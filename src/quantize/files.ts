@@ -30,23 +30,33 @@ export interface QuantizedFile extends Omit<Quantized, 'model'> {
   readonly bytes: { readonly before: number; readonly after: number };
 }
 
+/** How {@link quantizeFile} works. */
+export interface QuantizeFileOptions extends QuantizeOptions {
+  /** A folder to write into under `output`'s name, for a caller that moves the files there; default: `output`'s own. */
+  readonly into?: string;
+}
+
 /**
  * Quantises `input` into `output` and `output`_data (the name that Transformers.js looks for), or into `output` alone
  * if `input` is one file too.
- * @throws {FastvError} `invalid-option` if output and input are the same file, `external-data` if weights are missing
+ * @throws {FastvError} `invalid-option` if it would overwrite `input` or its weights, `external-data` if weights are
+ *   missing
  */
-export function quantizeFile(input: string, output: string, options: QuantizeOptions): QuantizedFile {
-  if (resolve(input) === resolve(output) || (existsSync(output) && sameFile(input, output))) {
+export function quantizeFile(input: string, output: string, options: QuantizeFileOptions): QuantizedFile {
+  const model = decodeModel(readFileSync(input), input);
+  const dataName = `${basename(output)}_data`;
+  const sources = [input, ...externalFiles(model).map((name) => join(dirname(input), name))];
+  for (const target of [output, join(dirname(output), dataName)]) {
+    if (!sources.some((source) => sameFile(source, target))) continue;
     throw new FastvError('invalid-option', 'the model cannot be quantised in place', {
-      where: output,
+      where: target,
       hint: 'choose another file for -o',
     });
   }
-  const model = decodeModel(readFileSync(input), input);
   const weights = new ExternalFiles(dirname(input));
-  const dataName = `${basename(output)}_data`;
-  const data = join(dirname(output), dataName);
-  const [graphPart, dataPart] = [`${output}.part`, `${data}.part`];
+  const folder = options.into ?? dirname(output);
+  const [written, data] = [join(folder, basename(output)), join(folder, dataName)];
+  const [graphPart, dataPart] = [`${written}.part`, `${data}.part`];
   try {
     const file = openSync(dataPart, 'w');
     const writer = new DataFile(dataName, (bytes) => {
@@ -69,9 +79,9 @@ export function quantizeFile(input: string, output: string, options: QuantizeOpt
     const before = statSync(input).size + weights.bytes;
     const after = statSync(graphPart).size + (single ? 0 : writer.length);
     if (!single) renameSync(dataPart, data);
-    renameSync(graphPart, output);
+    renameSync(graphPart, written);
     const { layers, recentred } = result;
-    return { layers, recentred, files: single ? [output] : [output, data], bytes: { before, after } };
+    return { layers, recentred, files: single ? [written] : [written, data], bytes: { before, after } };
   } finally {
     weights.close();
     for (const part of [graphPart, dataPart]) rmSync(part, { force: true });
@@ -176,7 +186,10 @@ function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }
 
+/** Whether two paths mean one file; what is absent is no file. */
 function sameFile(a: string, b: string): boolean {
+  if (resolve(a) === resolve(b)) return true;
+  if (!existsSync(a) || !existsSync(b)) return false;
   const [x, y] = [statSync(a), statSync(b)];
   return x.ino === y.ino && x.dev === y.dev;
 }

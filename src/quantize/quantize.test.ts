@@ -142,6 +142,25 @@ describe('quantizeFile', () => {
     expect(() => quantizeFile(input, join(folder, '.', 'in.onnx'), { type: 'int8' })).toThrow(/in place/);
   });
 
+  it('refuses to write over the weights of its input, wherever it writes first', () => {
+    const input = writeDecoder('fp32', true);
+    const weights = readFileSync(path('in.onnx.data'));
+    const into = mkdtempSync(path('into-'));
+    for (const options of [{ type: 'int8' }, { type: 'int8', into }] as const) {
+      expect(() => quantizeFile(input, path('in.onnx.data'), options)).toThrow(/in place/);
+    }
+    expect(readFileSync(path('in.onnx.data')).equals(weights)).toBe(true);
+    expect(readdirSync(into)).toEqual([]);
+  });
+
+  it('writes into another folder under the name that it will have', () => {
+    const input = writeDecoder('fp32', true);
+    const into = mkdtempSync(path('into-'));
+    const { files } = quantizeFile(input, path('out.onnx'), { type: 'int8', into });
+    expect(files).toEqual([join(into, 'out.onnx'), join(into, 'out.onnx_data')]);
+    expect(readdirSync(into).sort()).toEqual(['out.onnx', 'out.onnx_data']);
+  });
+
   it('says which weight is missing where a data file is cut short, and leaves nothing behind', () => {
     const input = writeDecoder('fp32', true);
     const data = readFileSync(path('in.onnx.data'));

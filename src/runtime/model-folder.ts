@@ -1,0 +1,39 @@
+// Which Transformers.js model a decoder file belongs to.
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+
+/** The model around a decoder file. */
+export interface ModelFolder {
+  /** The folder with its config.json. */
+  readonly folder: string;
+  /** Where its ONNX files are, relative to the folder; empty for the folder itself. */
+  readonly subfolder: string;
+  /** The dtype that Transformers.js calls the decoder by; undefined if its name is none of Transformers.js's. */
+  readonly dtype: string | undefined;
+}
+
+/** The ends of file names, by dtype, as in Transformers.js 4.3. */
+const SUFFIXES: Readonly<Record<string, string>> = {
+  '': 'fp32',
+  _fp16: 'fp16',
+  _int8: 'int8',
+  _uint8: 'uint8',
+  _quantized: 'q8',
+  _q4: 'q4',
+  _q4f16: 'q4f16',
+  _bnb4: 'bnb4',
+};
+
+/** The model whose config.json lies beside the decoder or one folder up; undefined if there is none. */
+export function modelFolderOf(decoder: string): ModelFolder | undefined {
+  const own = dirname(resolve(decoder));
+  const folder = [own, dirname(own)].find((path) => existsSync(join(path, 'config.json')));
+  if (folder === undefined) return undefined;
+  const suffix = /^decoder_model_merged(.*)\.onnx$/u.exec(basename(decoder))?.[1];
+  return {
+    folder,
+    // the decoder may be a stray one: the model's own files are where they always are
+    subfolder: existsSync(join(folder, 'onnx')) ? 'onnx' : relative(folder, own),
+    dtype: suffix === undefined ? undefined : SUFFIXES[suffix],
+  };
+}
