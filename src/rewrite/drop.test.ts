@@ -13,7 +13,11 @@ function dropped(
 ): Rewritten & { decoder: Decoder; emit: Emitter } {
   const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
   const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
-  return { ...drop(decoder, emit, stages, findStrategy(strategy), 'float64'), decoder, emit };
+  return {
+    ...drop(decoder, emit, stages, findStrategy(strategy), 'float64', () => undefined),
+    decoder,
+    emit,
+  };
 }
 
 describe('drop', () => {

@@ -1,8 +1,10 @@
 // Dropping mode: after each stage only the kept tokens go on.
 import type { NodeProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
 import type { Emitter } from '../onnx/index.js';
-import type { Decoder } from './decoder.js';
-import { Regions } from './regions.js';
+import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import { emitQueries, querySide, type QuerySide } from './queries.js';
+import { Regions, type Kept } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
@@ -17,21 +19,38 @@ export interface Rewritten {
   readonly keptIndices: string;
   /** How the names of symbolic axes change for the cache of a layer: a suffix, or ''. */
   readonly axisSuffix: (layer: number) => string;
+  /** What became of the queries at layer K−1, stage by stage. */
+  readonly queries: readonly StageQueries[];
 }
 
-/** Cuts the graph at each stage. */
+/** The queries at layer K−1: of the kept tokens only, or of all tokens for a reason. */
+export type StageQueries =
+  | {
+      readonly of: 'kept';
+      /** The nodes that computed those of all tokens, and should be needed no more. */
+      readonly replaced: readonly NodeProto[];
+    }
+  | { readonly of: 'all'; readonly reason: string };
+
+/**
+ * Cuts the graph at each stage.
+ * @param keepQueries why a stage's layer K−1 shall compute the queries of all tokens; undefined where it need not
+ */
 export function drop(
   decoder: Decoder,
   emit: Emitter,
   stages: readonly number[],
   strategy: Strategy,
   arithmetic: QuotaArithmetic,
+  keepQueries: (stage: number) => string | undefined,
 ): Rewritten {
+  const queries: StageQueries[] = [];
   const regions = new Regions(decoder, emit, stages);
   let imageTokenMask = IMAGE_TOKEN_MASK;
   let scores = IMAGE_TOKEN_SCORES;
   let keptIndices = '';
   for (const [stage, k] of stages.entries()) {
+    const early = earlyQueries(decoder, emit, k, regions, keepQueries(stage));
     const context = stageContext(decoder, emit, k, {
       imageTokenMask,
       scores,
@@ -39,6 +58,7 @@ export function drop(
       mask: () => regions.mask(stage),
       inPlace: (node) => regions.inRegion(node),
       positions: (node) => regions.inOpPositions(node, stage),
+      probabilities: early.of === 'kept' ? () => early.lastRow : undefined,
     });
     const { indices } = select(
       emit,
@@ -49,6 +69,10 @@ export function drop(
     );
     const region = stage + 1;
     regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
+    if (early.of === 'kept') {
+      regions.replace(region, emitQueries(early.side, emit, regions));
+      queries.push({ of: 'kept', replaced: early.side.nodes });
+    } else queries.push(early);
     imageTokenMask = regions.gather(imageTokenMask, region);
     if (strategy.needsScores) scores = regions.gather(scores, region);
     keptIndices = stage === 0 ? indices : regions.gather(keptIndices, region);
@@ -57,11 +81,45 @@ export function drop(
   return {
     nodes,
     keptIndices,
+    queries,
     axisSuffix: (layer) => {
       const region = regions.regionOfLayer(layer);
       return region === 0 ? '' : `_kept${region > 1 ? `_${region}` : ''}`;
     },
   };
+}
+
+/** The query side of layer K−1 with the probabilities of its last token, or why all tokens' queries are needed. */
+type Early =
+  | { readonly of: 'kept'; readonly side: QuerySide; readonly lastRow: string }
+  | { readonly of: 'all'; readonly reason: string };
+
+function earlyQueries(
+  decoder: Decoder,
+  emit: Emitter,
+  k: number,
+  regions: Regions,
+  refused: string | undefined,
+): Early {
+  if (refused !== undefined) return { of: 'all', reason: refused };
+  if (k === 0) return { of: 'all', reason: 'K = 0 cuts before the first layer' };
+  try {
+    const side = querySide(decoder, attentionOf(decoder, k - 1), regions);
+    const last = regions.fork(lastToken(emit, regions.sequenceLength(side.region)));
+    const lastRow = emitQueries(side, emit, last).get(side.probabilities) ?? '';
+    return { of: 'kept', side, lastRow };
+  } catch (error) {
+    if (!(error instanceof FastvError)) throw error;
+    return { of: 'all', reason: error.message };
+  }
+}
+
+/** The last token of each row. */
+function lastToken(emit: Emitter, sequenceLength: string): Kept {
+  const place = emit.reshape(emit.op('Sub', [sequenceLength, emit.int(1)]), emit.ints(1, 1));
+  const shape = emit.concat([emit.dim1(EMBEDS, 0), emit.ints(1)], 0);
+  const indices = emit.op('Expand', [place, shape]);
+  return { indices, rows: flatRows(emit, indices, sequenceLength) };
 }
 
 /** Places in the flattened [batch · sequence] rows: int64 [batch, kept]. */

@@ -74,6 +74,7 @@ export function mask(
   return {
     nodes: decoder.graph.nodes.map((node) => changed.get(node) ?? node),
     keptIndices,
+    queries: stages.map(() => ({ of: 'all', reason: 'masking keeps every token' })),
     axisSuffix: () => '',
   };
 }

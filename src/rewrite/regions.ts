@@ -17,7 +17,7 @@ import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from './decoder.js
 import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from './dependence.js';
 import { positionRoots, valueSource } from './positions.js';
 import { inOpPositions, rotateOutside } from './rotation.js';
-import { SequenceAxes } from './sequence-axis.js';
+import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
 
 type Purpose = 'rotation' | 'mask';
 
@@ -29,6 +29,12 @@ export interface Kept {
   readonly rows: string;
 }
 
+/** A tensor that is there with the tokens of a region before it is gathered. */
+interface EarlyTensor {
+  readonly region: number;
+  readonly tensor: string;
+}
+
 /** A decoder's graph divided by pruning stages. Region 0 lies before the first cut. */
 export class Regions {
   readonly #decoder: Decoder;
@@ -36,19 +42,34 @@ export class Regions {
   /** K of each stage. */
   readonly #stages: readonly number[];
   readonly #activations: ReadonlySet<string>;
-  readonly #region = new Map<NodeProto, number>();
+  readonly #region: Map<NodeProto, number>;
   readonly #axes: SequenceAxes;
   /** Prologue tensors that carry rotations. */
   readonly #rotary: ReadonlySet<string>;
   readonly #positionRoots: ReadonlySet<string>;
-  readonly #kept: Kept[] = [];
+  readonly #kept: Kept[];
   readonly #order: ReadonlyMap<NodeProto, number>;
-  readonly #memo = new Map<string, string>();
+  readonly #memo: Map<string, string>;
+  /** Activations of an earlier region that are there with a region's own tokens only, so that nothing is gathered. */
+  readonly #early: Map<string, EarlyTensor>;
 
-  constructor(decoder: Decoder, emit: Emitter, stages: readonly number[]) {
+  /** @param origin regions of the same graph to go on from */
+  constructor(decoder: Decoder, emit: Emitter, stages: readonly number[], origin?: Regions) {
     this.#decoder = decoder;
     this.#emit = emit;
     this.#stages = stages;
+    this.#kept = origin === undefined ? [] : [...origin.#kept];
+    this.#memo = origin === undefined ? new Map<string, string>() : new Map(origin.#memo);
+    this.#early = origin === undefined ? new Map<string, EarlyTensor>() : new Map(origin.#early);
+    if (origin !== undefined) {
+      this.#activations = origin.#activations;
+      this.#order = origin.#order;
+      this.#region = origin.#region;
+      this.#rotary = origin.#rotary;
+      this.#positionRoots = origin.#positionRoots;
+      this.#axes = origin.#axes;
+      return;
+    }
     const { graph, layers } = decoder;
     const sources = [EMBEDS, ...decoder.tokenInputs];
     const { nodes, tensors } = dependents(graph, sources);
@@ -59,7 +80,9 @@ export class Regions {
       const cut = done.at(-1)?.attention?.output;
       return graph.ancestors([...(cut === undefined ? [] : [cut]), ...done.flatMap((l) => l.presentStates)]);
     });
-    for (const node of nodes) this.#region.set(node, before.filter((set) => !set.has(node)).length);
+    this.#region = new Map(
+      [...nodes].map((node) => [node, before.filter((set) => !set.has(node)).length] as const),
+    );
     const outputs = layers.flatMap(({ attention }) => (attention === undefined ? [] : [attention.output]));
     this.#rotary = rotaryTensors(graph, tensors);
     this.#positionRoots = positionRoots(graph, tensors);
@@ -79,6 +102,38 @@ export class Regions {
   /** Opens the next region with the tokens that its stage kept. */
   enter(kept: Kept): void {
     this.#kept.push(kept);
+  }
+
+  /** The same regions with other tokens in the next one. What is made for it stays apart. */
+  fork(kept: Kept): Regions {
+    const other = new Regions(this.#decoder, this.#emit, this.#stages, this);
+    other.enter(kept);
+    return other;
+  }
+
+  /** Gives tensors of earlier regions that hold a region's own tokens already. */
+  replace(region: number, tensors: ReadonlyMap<string, string>): void {
+    for (const [original, tensor] of tensors) this.#early.set(original, { region, tensor });
+  }
+
+  /** The places of a region's tokens in the sequence of the region before: int64 [batch, kept]. */
+  indices(region: number): string {
+    return this.#keptIn(region).indices;
+  }
+
+  /** Whether a tensor of the original graph depends on the embeddings' values. */
+  isActivation(tensor: string): boolean {
+    return this.#activations.has(tensor);
+  }
+
+  /** Whether a tensor of the prologue carries rotations. */
+  isRotary(tensor: string): boolean {
+    return this.#rotary.has(tensor);
+  }
+
+  /** @throws {FastvError} `unsupported-decoder` where the sequence axis of an activation is unclear */
+  sequenceAxis(tensor: string): SequenceAxis {
+    return this.#axes.of(tensor);
   }
 
   /** A node as it stands in its region: with inputs of that region, and rotation outside its attention operator. */
@@ -187,6 +242,11 @@ export class Regions {
   }
 
   #activation(tensor: string, region: number): string {
+    const early = this.#early.get(tensor);
+    if (early?.region === region) return early.tensor;
+    if (early !== undefined && early.region < region) {
+      return this.gather(this.#activation(tensor, region - 1), region);
+    }
     const node = this.#decoder.graph.producer(tensor);
     const home = node === undefined ? 0 : this.regionOf(node);
     if (home >= region || this.#axes.of(tensor) === 'none') return tensor;
@@ -298,6 +358,10 @@ export class Regions {
           where: label(node),
         },
       );
+    }
+    const early = this.#early.get(tensor);
+    if (early !== undefined && early.region <= region) {
+      return this.#partOfShape(node, emit.op('Shape', [this.#activation(tensor, region)]));
     }
     const shape = emit.op('Shape', [tensor]);
     const end = emit.ints(Number.MAX_SAFE_INTEGER);

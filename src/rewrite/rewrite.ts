@@ -15,13 +15,14 @@ import {
   DataType,
   Emitter,
   GraphView,
+  label,
   MICROSOFT,
   topologicalOrder,
   type OnnxModel,
 } from '../onnx/index.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
 import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
-import { drop } from './drop.js';
+import { drop, type Rewritten } from './drop.js';
 import { mask } from './mask.js';
 import type { QuotaArithmetic } from './quota.js';
 import { findStrategy } from './strategies/index.js';
@@ -42,12 +43,29 @@ export interface RewriteOptions {
   readonly mode?: 'drop' | 'mask';
   /** How quotas are counted: `integer` for runtimes without float64 kernels, such as ONNX Runtime Web. */
   readonly quota?: QuotaArithmetic;
+  /**
+   * Whether layer K−1 computes queries for the kept tokens only (default true), where that gives the same result
+   * (`queries.ts`); the report says where it does.
+   */
+  readonly earlyQueries?: boolean;
+}
+
+/** What was done at one stage. */
+export interface StageReport {
+  /** K */
+  readonly layer: number;
+  /** The tensor after which the cut falls. */
+  readonly after: string;
+  /** Whose queries layer K−1 computes, besides the last token's. */
+  readonly queries: 'kept' | 'all';
+  /** Why those of all tokens. */
+  readonly queriesReason?: string;
 }
 
 /** What was done, for people and for `--json`. */
 export interface RewriteReport {
   readonly layers: number;
-  readonly stages: readonly { readonly layer: number; readonly after: string }[];
+  readonly stages: readonly StageReport[];
   readonly strategy: string;
   readonly mode: 'drop' | 'mask';
   /** Nodes before and after. */
@@ -69,23 +87,15 @@ export function rewriteDecoder(
   const stages = options.stages.map(({ layer }) => layer);
   checkStages(decoder, stages, strategy);
 
-  const emit = new Emitter(decoder.opset, allNames(model.graph));
-  const rewritten = (mode === 'mask' ? mask : drop)(
-    decoder,
-    emit,
-    stages,
-    strategy,
-    options.quota ?? 'float64',
-  );
-  emit.nodes.push(identity(emit, rewritten.keptIndices));
-
-  const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], model);
+  const { emit, rewritten, nodes } = divide(decoder, options, stages, strategy);
+  const used = new Set(nodes.flatMap((node) => [...node.input, ...GraphView.captures(node)]));
   const changed = new Set(rewritten.nodes.filter((node, i) => node !== decoder.graph.nodes[i]));
-  const moved = new Set([...changed].flatMap(({ output }) => output));
+  const replaced = rewritten.queries.flatMap((queries) => (queries.of === 'kept' ? queries.replaced : []));
+  const moved = new Set([...changed, ...replaced].flatMap(({ output }) => output));
   const graph = create(GraphProtoSchema, {
     ...model.graph,
-    node: nodes,
-    initializer: [...model.graph.initializer, ...emit.initializers],
+    node: [...nodes],
+    initializer: [...model.graph.initializer, ...emit.initializers.filter(({ name }) => used.has(name))],
     input: [
       ...model.graph.input.map((info) => renameAxes(info, decoder, rewritten.axisSuffix)),
       ...newInputs(strategy, stages),
@@ -105,15 +115,59 @@ export function rewriteDecoder(
     model: result,
     report: {
       layers: decoder.layers.length,
-      stages: stages.map((layer) => ({
-        layer,
-        after: layer === 0 ? EMBEDS : attentionOf(decoder, layer - 1).output,
-      })),
+      stages: stages.map((layer, stage) => {
+        const queries = rewritten.queries[stage];
+        return {
+          layer,
+          after: layer === 0 ? EMBEDS : attentionOf(decoder, layer - 1).output,
+          queries: queries?.of ?? 'all',
+          ...(queries?.of === 'all' ? { queriesReason: queries.reason } : {}),
+        };
+      }),
       strategy: strategy.name,
       mode,
       nodes: { before: model.graph.node.length, after: nodes.length },
     },
   };
+}
+
+/** The graph after its cuts: what each needs, in topological order. */
+interface Divided {
+  readonly emit: Emitter;
+  readonly rewritten: Rewritten;
+  readonly nodes: readonly NodeProto[];
+}
+
+/**
+ * Cuts or masks at each stage. Where something else still needs the queries of all tokens, computing those of the kept
+ * ones as well would only cost; that stage is then cut again without.
+ */
+function divide(
+  decoder: Decoder,
+  { mode, quota = 'float64', earlyQueries = true }: RewriteOptions,
+  stages: readonly number[],
+  strategy: Strategy,
+): Divided {
+  const reasons = new Map<number, string>();
+  for (;;) {
+    const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
+    const rewritten =
+      mode === 'mask'
+        ? mask(decoder, emit, stages, strategy, quota)
+        : drop(decoder, emit, stages, strategy, quota, (stage) =>
+            earlyQueries ? reasons.get(stage) : 'switched off',
+          );
+    emit.nodes.push(identity(emit, rewritten.keptIndices));
+    const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], decoder.model);
+    const needed = new Set(nodes.flatMap(({ output }) => output));
+    const before = reasons.size;
+    for (const [stage, queries] of rewritten.queries.entries()) {
+      if (queries.of === 'all') continue;
+      const still = queries.replaced.find(({ output }) => output.some((name) => needed.has(name)));
+      if (still !== undefined) reasons.set(stage, `${label(still)} is needed for all tokens`);
+    }
+    if (reasons.size === before) return { emit, rewritten, nodes };
+  }
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */

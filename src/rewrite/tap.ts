@@ -1,7 +1,7 @@
 // The attention that the last token pays to every token at one layer: [batch, total], after softmax, mean over heads.
 //
-// Where attention is decomposed its softmax is already in the graph, and the last row is cut out of it. Elsewhere the
-// row is computed again from the last token's rotated query and the keys in the cache, which costs one row of the map
+// Where attention is decomposed its softmax is already in the graph, and the last row is cut out of it (or out of a copy
+// for the last token alone, queries.ts). Elsewhere the row is computed again from the last token's rotated query and the keys in the cache, which costs one row of the map
 // instead of the map (`output_qk` of GroupQueryAttention would materialise it).
 import type { NodeProto } from 'onnx-buf';
 import {
@@ -28,6 +28,8 @@ export interface RowContext {
   readonly mask: string;
   /** Positions of this call's tokens, for rotation inside the op: int64 [batch, sequence]. */
   readonly positions: () => string;
+  /** Decomposed attention: its probabilities where they are not those of the graph; the last row is the last token's. */
+  readonly probabilities?: string | undefined;
 }
 
 /** The most negative float32: what masked scores become, as in every export. */
@@ -41,7 +43,7 @@ const MASKED = -3.4028234663852886e38;
 export function lastRowAttention(context: RowContext): string {
   const { core, emit } = context;
   if (core.kind !== 'decomposed') return emit.reduce('ReduceMean', operatorRow(context), [1, 2], false);
-  const probabilities = core.decomposed?.probabilities ?? '';
+  const probabilities = context.probabilities ?? core.decomposed?.probabilities ?? '';
   const row = emit.last(toFloat(emit, emit.last(probabilities, -2), core.elementType), -2);
   // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
   const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);

@@ -66,6 +66,8 @@ export class Conversation {
   /** Attention mask of everything fed so far, a row each. */
   readonly #mask: number[][];
   #calls = 0;
+  /** Everything that the last call gave, by name. */
+  outputs: InferenceSession.OnnxValueMapType = {};
 
   constructor(toy: ToySession, rows: number) {
     this.#toy = toy;
@@ -88,6 +90,7 @@ export class Conversation {
     const missing = session.inputNames.filter((name) => !(name in feeds));
     if (missing.length > 0) throw new Error(`the harness does not know inputs ${missing.join(', ')}`);
     const outputs = await session.run(feeds);
+    this.outputs = outputs;
     this.#calls++;
     this.#states = Object.fromEntries(
       Object.entries(outputs)
