@@ -5,8 +5,9 @@ import type { Tokens } from '../cost/paper.js';
 import type { DecoderShape } from '../cost/shape.js';
 import { FastvError } from '../errors.js';
 import { NUM_LOGITS_TO_KEEP } from '../rewrite/tail.js';
+import type { Device } from './devices.js';
 import { cacheBytes, decodeFeeds, prefillFeeds } from './feeds.js';
-import type { DecoderFile, Device, OpenDecoder } from './sessions.js';
+import type { DecoderFile, OpenDecoder } from './sessions.js';
 import { markdownTable, mebibytes, seconds } from './table.js';
 import { interleaved, speedup, type Timings } from './timing.js';
 

@@ -3,9 +3,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
+import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
 import type { DecoderInputs } from './inputs.js';
-import { openDecoder, SESSION, type Device, type Source } from './sessions.js';
+import { openDecoder, SESSION, type Source } from './sessions.js';
 import { withTemporaryFolder } from './temporary-folder.js';
 
 /** One node as it ran; ONNX Runtime may have fused several of the graph's into it, or added it. */
@@ -14,12 +15,12 @@ export interface ProfiledNode {
   readonly operator: string;
   /** `CPUExecutionProvider`, `WebGpuExecutionProvider`, … */
   readonly provider: string;
-  /** Mean microseconds of a run. On a GPU: until the work was handed over, not until it was done. */
+  /** Mean microseconds of a run: on the GPU where it runs there and ONNX Runtime says so, else of the thread that calls. */
   readonly time: number;
-  /** Bytes that its inputs and its outputs have in a run. */
+  /** Element types of its inputs and outputs, as ONNX Runtime names them: `float`, `int64`, … */
+  readonly types: readonly string[];
+  /** Bytes of its inputs and outputs. */
   readonly bytes: { readonly inputs: number; readonly outputs: number };
-  /** Element types of its outputs. */
-  readonly outputTypes: readonly string[];
 }
 
 /** Time and number of nodes by operator. */
@@ -47,6 +48,8 @@ interface Event {
 /** `{ "float": [1, 640, 256] }` */
 type TypeShape = Readonly<Record<string, readonly number[]>>;
 
+/** What runs on the processor, in ONNX Runtime's words. */
+export const PROCESSOR = 'CPUExecutionProvider';
 const KERNEL_TIME = '_kernel_time';
 
 /**
@@ -84,22 +87,44 @@ export async function profile(
 /** Sums a profile's events by node, the first run's left out. Every run has the same kernels. */
 function nodesOf(events: readonly Event[], runs: number): ProfiledNode[] {
   const kernels = events.filter(({ cat, name }) => cat === 'Node' && name?.endsWith(KERNEL_TIME) === true);
+  const onGpu = gpuTimes(events, runs);
+  // beside the GPU's own times, the thread that hands work to it, or waits for it, has none
+  const waits = ({ provider }: NonNullable<Event['args']>): boolean =>
+    onGpu.size > 0 && provider !== PROCESSOR;
   const found = new Map<string, ProfiledNode>();
-  for (const { name = '', dur = 0, args = {} } of kernels.slice(kernels.length / (runs + 1))) {
+  for (const { name: event = '', dur = 0, args = {} } of kernels.slice(kernels.length / (runs + 1))) {
     // exporters give several nodes the same name, or none
-    const key = `${name} ${args.node_index ?? ''}`;
-    const earlier = found.get(key);
-    const outputs = args.output_type_shape ?? [];
+    const key = `${event} ${args.node_index ?? ''}`;
+    const [inputs, outputs] = [args.input_type_shape ?? [], args.output_type_shape ?? []];
+    const name = event.slice(0, -KERNEL_TIME.length);
     found.set(key, {
-      name: name.slice(0, -KERNEL_TIME.length),
+      name,
       operator: args.op_name ?? 'unknown',
       provider: args.provider ?? 'unknown',
-      time: (earlier?.time ?? 0) + dur / runs,
-      bytes: { inputs: bytesOf(args.input_type_shape ?? []), outputs: bytesOf(outputs) },
-      outputTypes: outputs.flatMap((type) => Object.keys(type)),
+      time: onGpu.get(name) ?? (waits(args) ? 0 : (found.get(key)?.time ?? 0) + dur / runs),
+      types: [...new Set([...inputs, ...outputs].flatMap((type) => Object.keys(type)))],
+      bytes: { inputs: bytesOf(inputs), outputs: bytesOf(outputs) },
     });
   }
   return [...found.values()];
+}
+
+/** Mean microseconds of a run on the GPU, by the name of the node. Empty on the CPU, and on GPUs without clocks. */
+function gpuTimes(events: readonly Event[], runs: number): Map<string, number> {
+  const programs = new Map<string, number[]>();
+  for (const { cat, name = '', dur = 0 } of events) {
+    // "node&operator&program"
+    if (cat !== 'Api' || !name.includes('&')) continue;
+    const node = name.slice(0, name.indexOf('&'));
+    programs.set(node, [...(programs.get(node) ?? []), dur]);
+  }
+  const sum = (times: readonly number[]): number => times.reduce((a, b) => a + b, 0);
+  return new Map(
+    [...programs].map(([node, times]) => [
+      node,
+      sum(times.slice(Math.floor(times.length / (runs + 1)))) / runs,
+    ]),
+  );
 }
 
 const ELEMENT_BYTES: Readonly<Record<string, number>> = {

@@ -5,15 +5,12 @@ import { basename, dirname, resolve } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
-import { concatChunks, encodeModel } from '../onnx/index.js';
+import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
+import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
 import { decoderInputs, type DecoderInputs } from './inputs.js';
-
-/** Where a session runs. */
-export const DEVICES = ['cpu', 'webgpu'] as const;
-export type Device = (typeof DEVICES)[number];
 
 /** Options of every session: all optimisations, threads for every core, which sleep while they wait. */
 export const SESSION: InferenceSession.SessionOptions = {
@@ -39,8 +36,8 @@ export interface Rewriting {
 export interface Source {
   readonly file: DecoderFile;
   readonly graph?: Uint8Array;
-  /** The nodes of what is loaded, as the rewrite sees them. */
-  readonly nodes: Decoder['graph']['nodes'];
+  /** The same to look at. */
+  readonly view: GraphView;
 }
 
 /** A decoder that is ready to run. */
@@ -64,7 +61,7 @@ export async function readDecoder(path: string): Promise<DecoderFile> {
 
 /** The decoder as it is. */
 export function originalOf(file: DecoderFile): Source {
-  return { file, nodes: file.decoder.graph.nodes };
+  return { file, view: file.decoder.graph };
 }
 
 /**
@@ -84,7 +81,7 @@ export async function rewrittenOf(
   return {
     file,
     graph: concatChunks(encodeModel(model)),
-    nodes: model.graph.node,
+    view: new GraphView(model.graph),
     tail: short.changed ? 'last' : 'all',
   };
 }

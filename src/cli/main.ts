@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { FastvError } from '../errors.js';
 import { version } from '../version.js';
 import { analyzeCommand } from './analyze.js';
+import { benchCommand } from './bench.js';
 import { chatCommand } from './chat.js';
 import { costCommand } from './cost.js';
 import { quantizeCommand } from './quantize.js';
@@ -31,6 +32,7 @@ export function program(): Command {
     rewriteCommand(),
     inspectCommand(),
     costCommand(),
+    benchCommand(),
     quantizeCommand(),
     scenesCommand(),
     evalCommand(),
