@@ -9,4 +9,6 @@ export type {
   PrefillReport,
   RowReport,
   Strategy,
+  WarningKind,
+  WarningListener,
 } from './runtime/options.js';

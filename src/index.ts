@@ -10,5 +10,7 @@ export type {
   PrefillReport,
   RowReport,
   Strategy,
+  WarningKind,
+  WarningListener,
   WithFastv,
 } from './runtime/index.js';

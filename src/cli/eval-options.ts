@@ -11,6 +11,7 @@ import type { Task } from '../eval/tasks/task.js';
 import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
 import { FastvError } from '../errors.js';
 import { embeddedModel } from '../runtime/embedded.js';
+import { warningsOn } from './model.js';
 import { natural, positive } from './options.js';
 
 export interface EvalFlags {
@@ -160,6 +161,7 @@ export async function openModel(flags: EvalFlags): ReturnType<typeof openTransfo
       name: flags.model ?? 'scenes-llava (embedded)',
       // the embedded model's folder belongs to the installation; its rewrite takes no time
       cache: flags.model !== undefined,
+      onWarning: warningsOn(process.stderr, flags),
       ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
       ...(flags.device === undefined ? {} : { device: flags.device }),
     });

@@ -5,7 +5,7 @@ import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { fastv } from '../runtime/index.js';
-import type { PlugOptions } from '../runtime/options.js';
+import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options.js';
 
 /** The plug's options as the flags say. */
@@ -19,7 +19,23 @@ export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unk
     // the embedded model's folder belongs to the installation; its rewrite takes no time
     cache: flags.model !== undefined,
     ...loadingOptions(flags),
-    onWarning: (message) => process.stderr.write(`warning: ${message}\n`),
+    onWarning: warningsOn(process.stderr, flags),
+  };
+}
+
+/**
+ * Writes warnings, each text once. Of the embedded model's weights nothing is said: it is small enough for every format.
+ * @param flags with the model that was named, if one was
+ */
+export function warningsOn(
+  stream: { write(text: string): unknown },
+  flags: { readonly model?: string },
+): WarningListener {
+  const said = new Set<string>();
+  return (message, kind) => {
+    if (said.has(message) || (flags.model === undefined && kind === 'slow-weights')) return;
+    said.add(message);
+    stream.write(`warning: ${message}\n`);
   };
 }
 

@@ -22,7 +22,7 @@ import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import { loadWithDecoder } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
-import { fastv } from '../runtime/index.js';
+import { fastv, type WarningListener } from '../runtime/index.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import type { Answer, Answerer, AnswererIdentity, Ask, Condition, Strategy } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
@@ -52,6 +52,8 @@ export interface TransformersOptions {
   readonly featureBytes?: number;
   /** Whether rewritten decoders are kept on disk. */
   readonly cache?: boolean;
+  /** Takes the plug's warnings; default: `console.warn`. */
+  readonly onWarning?: WarningListener;
 }
 
 type Loaded = GeneratingModel & HfModel;
@@ -316,8 +318,13 @@ class TransformersAnswerer implements Answerer {
     const load = async (): Promise<unknown> => {
       if (variant !== 'original') {
         const layers = this.#layers.get(variant) ?? [2];
+        const { onWarning } = this.#options;
         const plugged = { cache, strategy: variant, layer: layers, ratio: layers.map(() => 0) };
-        return fastv(AutoModelForImageTextToText as never, name, { ...own, ...plugged });
+        return fastv(AutoModelForImageTextToText as never, name, {
+          ...own,
+          ...plugged,
+          ...(onWarning === undefined ? {} : { onWarning }),
+        });
       }
       if (decoder !== undefined) return loadWithDecoder(AutoModelForImageTextToText, name, decoder, own);
       return AutoModelForImageTextToText.from_pretrained(name, own);

@@ -16,6 +16,10 @@ const browser: Platform = {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
+  bytes: ({ model }) => {
+    if (typeof model === 'string') throw new TypeError('a browser has no files');
+    return Promise.resolve(model);
+  },
 };
 
 /** Like `fastv` in Node; nothing is written. */

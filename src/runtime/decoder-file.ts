@@ -56,6 +56,7 @@ export async function rewriteFile(
     const reason = error instanceof Error ? error.message : String(error);
     request.warn(
       `the rewritten decoder cannot be kept beside the model, so every load makes it anew: ${reason}`,
+      'not-cached',
     );
     return inMemory(graph, folder, options);
   }

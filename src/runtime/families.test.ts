@@ -62,6 +62,7 @@ describe('a model of the family', () => {
     const model: Generates = await fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, {
       dtype: 'fp32',
       cache: false,
+      onWarning: () => undefined,
       ratio: 0.75,
       config: { ...config, ...family.config, model_type: family.type, architectures: undefined },
     });
@@ -106,6 +107,7 @@ describe('a model of the family', () => {
       fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, {
         dtype: 'fp32',
         cache: false,
+        onWarning: () => undefined,
         config: without,
       }),
     ).rejects.toMatchObject({ code: 'unsupported-decoder', where: 'config.json' });

@@ -1,4 +1,13 @@
 // Running pruned models: the Transformers.js plug, in Node.
 export { fastv } from './node.js';
 export type { FastvHandle, ModelClass, WithFastv } from './plug.js';
-export type { CallOptions, ImageReport, PlugOptions, PrefillReport, RowReport, Strategy } from './options.js';
+export type {
+  CallOptions,
+  ImageReport,
+  PlugOptions,
+  PrefillReport,
+  RowReport,
+  Strategy,
+  WarningKind,
+  WarningListener,
+} from './options.js';

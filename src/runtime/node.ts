@@ -1,4 +1,5 @@
 // The plug in Node.
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
@@ -15,6 +16,7 @@ const node: Platform = {
     typeof model === 'string'
       ? rewriteFile(pathOf(model), options, request)
       : rewriteInMemory(model, options, request),
+  bytes: async ({ model }) => (typeof model === 'string' ? readFile(pathOf(model)) : model),
 };
 
 function pathOf(model: string): string {

@@ -14,6 +14,15 @@ export interface CallOptions {
   readonly seed?: number | readonly number[];
 }
 
+/**
+ * What a warning is about: weights in a slow format for the device, a rewritten decoder that could not be kept on disk,
+ * or a decoder that runs unpruned (`onUnsupported: 'warn'`).
+ */
+export type WarningKind = 'slow-weights' | 'not-cached' | 'unsupported';
+
+/** Takes warnings. */
+export type WarningListener = (message: string, kind: WarningKind) => void;
+
 /** What is fixed when the model is loaded. */
 export interface PlugOptions extends CallOptions {
   /** K: the layer from which on only the kept tokens are seen; an array gives several stages. Default 2. */
@@ -27,8 +36,8 @@ export interface PlugOptions extends CallOptions {
   readonly onUnsupported?: 'throw' | 'warn';
   /** Called after every prefill with what it did. */
   readonly onPrefill?: (report: PrefillReport) => void;
-  /** Called with warnings; default: `console.warn`. */
-  readonly onWarning?: (message: string) => void;
+  /** Called with warnings and what they are about; default: `console.warn`. A function that does nothing silences them. */
+  readonly onWarning?: WarningListener;
   /** `false`: rewrite in memory at every load and write no file. Default true (a browser never writes). */
   readonly cache?: boolean;
 }

@@ -10,7 +10,7 @@ import {
   type Tensor,
 } from '@huggingface/transformers';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
 import { loadAtlas } from '../scenes/atlas.js';
@@ -20,7 +20,7 @@ import { renderScene } from '../scenes/render.js';
 import { IMAGE_SIZE } from '../scenes/scene.js';
 import { Conversation, type Message, type ModelInputs } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
-import { fastv } from './index.js';
+import { fastv, type WarningKind } from './index.js';
 import type { FastvHandle } from './plug.js';
 
 const atlas = loadAtlas();
@@ -61,7 +61,12 @@ const EOS = 2;
 const IMAGE_TOKEN = 3;
 
 const load = (options: Record<string, unknown>): Promise<Pruned> =>
-  fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, { dtype: 'fp32', cache: false, ...options });
+  fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, {
+    dtype: 'fp32',
+    cache: false,
+    onWarning: () => undefined,
+    ...options,
+  });
 
 let conversation: Conversation;
 let original: Generates;
@@ -430,7 +435,11 @@ describe('the rewritten decoder’s file', () => {
   const rewritten = async (): Promise<string[]> =>
     (await readdir(join(folder, 'onnx'))).filter((name) => name.includes('fastv-'));
   const loadFrom = (options: Record<string, unknown>): Promise<Pruned> =>
-    fastv(AutoModelForImageTextToText as never, folder, { dtype: 'fp32', ...options });
+    fastv(AutoModelForImageTextToText as never, folder, {
+      dtype: 'fp32',
+      onWarning: () => undefined,
+      ...options,
+    });
 
   it('is made once for a cut, is small, and gives the same tokens', async () => {
     const inputs = await conversation.inputs([message('text', 10)]);
@@ -459,11 +468,48 @@ describe('the rewritten decoder’s file', () => {
       await mkdir(join(folder, 'onnx', name, 'x'), { recursive: true });
     }
     const warnings: string[] = [];
-    const model = await loadFrom({ layer: 2, onWarning: (warning: string) => warnings.push(warning) });
-    expect(warnings).toEqual([expect.stringMatching(/cannot be kept/u)]);
+    const model = await loadFrom({
+      layer: 2,
+      onWarning: (warning: string, kind: WarningKind) => warnings.push(`${kind}: ${warning}`),
+    });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^not-cached: .*cannot be kept/u),
+      expect.stringMatching(/^slow-weights: /u),
+    ]);
     expect(await tokens(model, inputs)).toEqual(expected);
     expect(await rewritten()).toEqual(names);
     await model.dispose();
+  });
+
+  it('with slow weights comes with one warning a load, made or found; with fast ones with none', async () => {
+    const name = 'decoder_model_merged_quantized.onnx';
+    await cp(join(EMBEDDED_MODEL, 'onnx', name), join(folder, 'onnx', name));
+    const warnings: [string, WarningKind][] = [];
+    const onWarning = (...warning: [string, WarningKind]): number => warnings.push(warning);
+    const counts: number[] = [];
+    for (const decoder_model_merged of ['fp32', 'fp32', 'q8']) {
+      const dtype = { decoder_model_merged, embed_tokens: 'fp32', vision_encoder: 'fp32' };
+      const model = await loadFrom({ layer: 4, dtype, onWarning });
+      await model.dispose();
+      counts.push(warnings.length);
+    }
+    expect(counts).toEqual([1, 2, 2]);
+    for (const [text, kind] of warnings) {
+      expect(kind).toBe('slow-weights');
+      expect(text).toMatch(/float32, which is slow on the CPU: .*fastv quantize .*dtype 'q8'/u);
+    }
+  });
+
+  it('warns on the console unless told otherwise', async () => {
+    const console_ = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    try {
+      await (await loadFrom({ layer: 4, onWarning: undefined })).dispose();
+      expect(console_.mock.calls).toEqual([[expect.stringMatching(/^fastv: .*float32/u)]]);
+      await (await loadFrom({ layer: 4, onWarning: () => undefined })).dispose();
+      expect(console_).toHaveBeenCalledTimes(1);
+    } finally {
+      console_.mockRestore();
+    }
   });
 
   it('is not needed where the model is a link into another folder', async () => {
@@ -476,6 +522,7 @@ describe('the rewritten decoder’s file', () => {
     const model: Pruned = await fastv(AutoModelForImageTextToText as never, links, {
       dtype: 'fp32',
       layer: 2,
+      onWarning: () => undefined,
     });
     const inputs = await conversation.inputs([message('text', 10)]);
     expect(await tokens(model, inputs)).toEqual(await tokens(pruned, inputs));
@@ -506,9 +553,9 @@ describe('the rewritten decoder’s file', () => {
     const loaded = await loadFrom({
       dtype,
       onUnsupported: 'warn',
-      onWarning: (text: string) => warnings.push(text),
+      onWarning: (_: string, kind: WarningKind) => warnings.push(kind),
     });
-    expect(warnings).toHaveLength(1);
+    expect(warnings).toEqual(['unsupported']);
     expect(loaded.fastv).toMatchObject({ active: false, reason: { code: 'unsupported-decoder' } });
     await loaded.dispose();
   });

@@ -8,6 +8,7 @@ import {
   type PlugOptions,
   type PrefillReport,
   type Settings,
+  type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
 import { prunedSession } from './pruned-session.js';
@@ -18,6 +19,7 @@ import {
   type SessionOptions,
   type SessionSource,
 } from './session-swap.js';
+import { slowWeights } from './slow-weights.js';
 import {
   isDecoderModel,
   isHfTensor,
@@ -60,6 +62,8 @@ export interface Platform {
   isDecoder(source: SessionSource): boolean;
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
+  /** The bytes of a decoder's file. */
+  bytes(source: SessionSource): Promise<Uint8Array>;
 }
 
 /** How a decoder is to be rewritten. */
@@ -67,7 +71,7 @@ export interface RewriteRequest {
   readonly layers: readonly number[];
   readonly strategy: 'attention' | 'external';
   readonly cache: boolean;
-  readonly warn: (message: string) => void;
+  readonly warn: WarningListener;
 }
 
 /** The options that are the plug's own; all others are Transformers.js's. */
@@ -93,9 +97,9 @@ export async function plug<M>(
   const { onUnsupported, onPrefill, onWarning, cache } = options;
   const loading = Object.fromEntries(Object.entries(options).filter(([key]) => !OWN_OPTIONS.has(key)));
   const settings = settingsOf(options);
-  const warn =
+  const warn: WarningListener =
     onWarning ??
-    ((message: string) => {
+    ((message) => {
       console.warn(`fastv: ${message}`);
     });
   const request: RewriteRequest = {
@@ -113,6 +117,8 @@ export async function plug<M>(
     try {
       const replacement = await platform.rewrite(source, request);
       rewritten++;
+      const slow = slowWeights(await platform.bytes(replacement), replacement.options);
+      if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
     } catch (error) {
       if (!(error instanceof FastvError) || onUnsupported !== 'warn') throw error;
@@ -149,7 +155,7 @@ export async function plug<M>(
         await (model as unknown as Disposable).dispose();
       throw refused ?? new FastvError('unsupported-decoder', 'this is no image-text model', { where: name });
     }
-    warn(`${refused.message}; the original model runs, unpruned`);
+    warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
     return attach(model, handleOf(settings, refused).handle);
   }
   try {
