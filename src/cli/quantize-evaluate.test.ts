@@ -78,9 +78,9 @@ function withOutliers(model: OnnxModel): OnnxModel {
   return model;
 }
 
-const evaluate = ['--evaluate', 'scenes-existence,scenes-count-all', '--limit', '3'];
+const evaluate = ['--evaluate', 'scenes-existence,scenes-count-all', '--limit', '2'];
 
-describe('fastv quantize --evaluate', () => {
+describe('fastv quantize --evaluate', { timeout: 180_000 }, () => {
   it("scores the embedded model before and after, in its decoder's own folder", async () => {
     const output = join(folder, 'int8.onnx');
     const { code, out } = await runCli(
@@ -97,7 +97,7 @@ describe('fastv quantize --evaluate', () => {
       /^task +before % +after % +difference +95% interval +p \(McNemar\) +same answers +questions$/mu,
     );
     for (const name of ['scenes-existence \\(accuracy\\)', 'scenes-count-all \\(accuracy\\)', 'mean']) {
-      expect(out).toMatch(new RegExp(`^${name} +\\d+\\.\\d +\\d+\\.\\d +[+-]?\\d.* [36]$`, 'mu'));
+      expect(out).toMatch(new RegExp(`^${name} +\\d+\\.\\d +\\d+\\.\\d +[+-]?\\d.* [24]$`, 'mu'));
     }
     expect(await readdir(folder)).toEqual(['int8.onnx']);
   });
@@ -107,17 +107,17 @@ describe('fastv quantize --evaluate', () => {
     const file = await modelWith({ 'decoder_model_merged.onnx': model });
     const output = join(folder, 'int4.onnx');
     const argv = ['quantize', file, '-o', output, '--type', 'int4', '--block', '256', '--json'];
-    const { code, out } = await runCli(...argv, '--evaluate', 'scenes-existence', '--limit', '8');
+    const { code, out } = await runCli(...argv, '--evaluate', 'scenes-existence', '--limit', '4');
     expect(code).toBe(EXIT.ok);
     const { files, evaluation } = JSON.parse(out) as { files: string[]; evaluation: Evaluation };
     expect(files).toEqual([output]);
-    expect(evaluation).toMatchObject({ model: join(folder, 'model'), limit: 8, complete: true });
+    expect(evaluation).toMatchObject({ model: join(folder, 'model'), limit: 4, complete: true });
     const [task] = evaluation.tasks;
-    expect(task).toMatchObject({ task: 'scenes-existence', metric: 'accuracy', samples: 8 });
+    expect(task).toMatchObject({ task: 'scenes-existence', metric: 'accuracy', samples: 4 });
     expect(task?.after).toBeLessThan(task?.before ?? 0);
     expect(task?.difference?.estimate).toBeCloseTo((task?.after ?? 0) - (task?.before ?? 0), 9);
     expect(task?.difference?.mcnemar).toBeLessThan(1);
-    expect(evaluation.mean).toMatchObject({ before: task?.before, after: task?.after, samples: 8 });
+    expect(evaluation.mean).toMatchObject({ before: task?.before, after: task?.after, samples: 4 });
   });
 
   it('from uint8 to int8 gives the same answers', async () => {
