@@ -243,7 +243,7 @@ async function asksOf(
         ask: { images, prompt: sample.prompt, maxTokens: sample.maxTokens, ...candidates },
       });
     } catch (error) {
-      if (!(error instanceof FastvError)) throw error;
+      if (!(error instanceof FastvError) || error.code !== 'invalid-input') throw error;
       onError(error);
     }
   }

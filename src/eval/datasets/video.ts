@@ -1,19 +1,24 @@
 /**
- * Frames of a video: an animated GIF or WebP, or a folder of frames beside the questions. Films (mp4,
- * avi) are not decoded here: their frames are made once with a tool that can.
+ * Frames of a video: an animated GIF or WebP, a folder of frames beside the questions, or a film, which
+ * ffmpeg decodes.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { FastvError } from '../../errors.js';
+import { videoFrames } from '../../media/video.js';
 import { decode, insideFolder, pages, type Picture } from './picture.js';
-import { LIMITS, rowError, type Row } from './row.js';
+import { LIMITS, rowError, whereOf, type Row } from './row.js';
 
 const ANIMATED = ['', '.gif', '.webp'];
+const FILMS = ['.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v'];
 const FRAME = /\.(?:png|jpe?g|webp)$/i;
 
 /**
- * `count` frames of a video, evenly spread, first and last included; all of them if there are fewer.
+ * `count` frames of a video, evenly spread; all of them if there are fewer. Of GIFs and folders the first
+ * and the last are among them.
  * @param name the video's name in the dataset, with or without its extension
- * @throws FastvError `invalid-input` naming file, row and field
+ * @param folder where the dataset lies
+ * @param places folders in it where its videos are, tried after `folder` itself
+ * @throws FastvError `invalid-input` naming file, row and field; `io` if a film needs ffmpeg and there is none
  */
 export async function readFrames(
   row: Row,
@@ -21,40 +26,83 @@ export async function readFrames(
   name: string,
   count: number,
   folder?: string,
+  places: readonly string[] = [],
 ): Promise<readonly Picture[]> {
-  const stem = name.replace(/\.(?:mp4|avi|mkv|webm|mov)$/i, '');
-  for (const candidate of [stem, ...ANIMATED.map((extension) => stem + extension)]) {
-    let path: string;
-    try {
-      path = await insideFolder(row, field, candidate, folder);
-    } catch (error) {
-      if (error instanceof Error && error.cause !== undefined) continue; // absent; other refusals have no cause
-      throw error;
+  const stem = name.replace(/\.(?:mp4|m4v|avi|mkv|webm|mov|gif)$/i, '');
+  for (const place of ['', ...places.map((p) => `${p}/`)]) {
+    for (const extension of [...ANIMATED, ...FILMS]) {
+      const candidate = place + stem + extension;
+      const path = await existing(row, field, candidate, folder);
+      if (path === null) continue;
+      if (FILMS.includes(extension)) return filmFrames(row, field, path, count);
+      const info = await stat(path);
+      if (info.isDirectory()) return folderFrames(row, field, candidate, path, count, folder);
+      if (info.size > LIMITS.image) throw rowError(row, field, `the video has ${info.size} bytes, too many`);
+      const bytes = await readFile(path);
+      const total = await pages(row, field, bytes);
+      return Promise.all(spread(total, count).map((page) => decode(row, field, bytes, page)));
     }
-    const info = await stat(path);
-    if (info.isDirectory()) {
-      const frames = (await readdir(path)).filter((f) => FRAME.test(f)).sort();
-      if (frames.length === 0) throw rowError(row, field, 'the folder of the video has no frames');
-      const read = async (frame: string): Promise<Picture> => {
-        const inside = await insideFolder(row, field, `${candidate}/${frame}`, folder);
-        if ((await stat(inside)).size > LIMITS.image) throw rowError(row, field, 'a frame is too large');
-        return decode(row, field, await readFile(inside));
-      };
-      return Promise.all(spread(frames.length, count).map((i) => read(frames[i] ?? '')));
-    }
-    if (info.size > LIMITS.image) throw rowError(row, field, `the video has ${info.size} bytes, too many`);
-    const bytes = await readFile(path);
-    const total = await pages(row, field, bytes);
-    return Promise.all(spread(total, count).map((page) => decode(row, field, bytes, page)));
   }
+  const looked = ['the folder of the dataset', ...places.map((p) => JSON.stringify(p))].join(', ');
   throw rowError(
     row,
     field,
-    `no frames of ${JSON.stringify(name.slice(0, 100))}: a GIF, or a folder of images named like the video, is needed` +
-      (folder === undefined
-        ? ''
-        : `; for films: ffmpeg -i ${join('…', stem.slice(0, 60))}.mp4 -vf fps=2 <folder>/%04d.jpg`),
+    `there is no video ${JSON.stringify(name.slice(0, 100))} in ${looked}: ` +
+      `a film (${FILMS.join(', ')}), a GIF, or a folder of images named like it is needed; see --images`,
   );
+}
+
+/** A path, or null where there is nothing. @throws FastvError for one that leads outside */
+async function existing(
+  row: Row,
+  field: string,
+  path: string,
+  folder: string | undefined,
+): Promise<string | null> {
+  try {
+    return await insideFolder(row, field, path, folder);
+  } catch (error) {
+    if (error instanceof Error && error.cause !== undefined) return null; // other refusals have no cause
+    throw error;
+  }
+}
+
+async function folderFrames(
+  row: Row,
+  field: string,
+  name: string,
+  path: string,
+  count: number,
+  folder?: string,
+): Promise<Picture[]> {
+  const frames = (await readdir(path)).filter((f) => FRAME.test(f)).sort();
+  if (frames.length === 0) throw rowError(row, field, 'the folder of the video has no frames');
+  const read = async (frame: string): Promise<Picture> => {
+    const inside = await insideFolder(row, field, `${name}/${frame}`, folder);
+    if ((await stat(inside)).size > LIMITS.image) throw rowError(row, field, 'a frame is too large');
+    return decode(row, field, await readFile(inside));
+  };
+  return Promise.all(spread(frames.length, count).map((i) => read(frames[i] ?? '')));
+}
+
+async function filmFrames(row: Row, field: string, path: string, count: number): Promise<Picture[]> {
+  let pngs: readonly Uint8Array[];
+  try {
+    pngs = await videoFrames(path, count);
+  } catch (error) {
+    if (!(error instanceof FastvError)) throw error;
+    const { cause, message } = error;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+      // not the row's fault, so no row is skipped for it
+      throw new FastvError('io', message, {
+        where: whereOf(row, field),
+        hint: error.hint ?? 'Install ffmpeg (with ffprobe).',
+        cause,
+      });
+    }
+    throw rowError(row, field, message, error);
+  }
+  return Promise.all(pngs.map((png) => decode(row, field, png)));
 }
 
 /** `count` of `total` positions, evenly spread from the first to the last. */

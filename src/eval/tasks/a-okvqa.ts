@@ -1,4 +1,4 @@
-import { LETTER_ANSWER, type Task } from './task.js';
+import type { Task } from './task.js';
 
 /** Questions that need knowledge of the world, by letter. Schwenk et al., "A-OKVQA: a benchmark for visual question answering using world knowledge" (2022). */
 export const aOkvqa: Task = {
@@ -7,7 +7,13 @@ export const aOkvqa: Task = {
   source: 'Schwenk et al., "A-OKVQA: a benchmark for visual question answering using world knowledge" (2022)',
   data: { kind: 'repository', repository: 'HuggingFaceM4/A-OKVQA', split: 'validation' },
   images: { fields: ['image'] },
-  prompt: ['{question}', '{choices}', LETTER_ANSWER],
+  // as the authors of FastV ask it (github.com/pkunlp-icler/FastV, inference_aokvqa.py)
+  prompt: [
+    'Analyse the image and choose the best answer for the following question:',
+    '{question}',
+    'Options: {inline-choices}',
+    'Just output the letter of the correct answer.',
+  ],
   choices: { list: 'choices' },
   answer: { choice: 'correct_choice_idx', as: 'index' },
   metric: 'multiple-choice',

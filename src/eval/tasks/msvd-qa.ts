@@ -1,3 +1,4 @@
+// In the form that Video-LLaVA's evaluation reads (github.com/PKU-YuanGroup/Video-LLaVA, videollava/eval/video).
 import { SHORT_ANSWER, type Task } from './task.js';
 
 /** Questions about short films. Xu et al., "Video question answering via gradually refined attention over appearance and motion" (2017). */
@@ -8,12 +9,12 @@ export const msvdQa: Task = {
     'Xu et al., "Video question answering via gradually refined attention over appearance and motion" (2017)',
   data: {
     kind: 'annotations',
-    repository: 'zero-shot-qa/MSVD_Zero_Shot_QA',
+    repository: 'GPT_Zero_Shot_QA/MSVD_Zero_Shot_QA',
     questions: 'test_q.json',
     answers: 'test_a.json',
     on: 'question_id',
   },
-  images: { video: 'video_name', frames: 8 },
+  images: { video: 'video_name', frames: 8, folders: ['videos'] },
   prompt: ['{question}', SHORT_ANSWER],
   answer: { field: 'answer' },
   metric: 'exact-match',

@@ -139,7 +139,7 @@ async function* annotated(
   options: OpenOptions,
   onBadRow: (error: FastvError) => void,
 ): AsyncGenerator<PlacedRow> {
-  const files = await resolveRepository(data.repository, options);
+  const files = await annotationFiles(data.repository, options);
   const named = (name: string): Listed => {
     const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
     if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: data.repository });
@@ -160,6 +160,20 @@ async function* annotated(
     const answer = answers.get(String(key));
     if (answer === undefined) onBadRow(rowError(row, data.on, `no answer in ${data.answers} has this id`));
     else yield { ...placed, row: { ...row, fields: { ...answer.fields, ...row.fields } } };
+  }
+}
+
+/** Annotations are passed on as archives, which lie on no hub. */
+async function annotationFiles(repository: string, options: OpenOptions): Promise<readonly Listed[]> {
+  try {
+    return await resolveRepository(repository, { ...options, allowNetwork: false });
+  } catch (error) {
+    if (!(error instanceof FastvError) || error.code !== 'io') throw error;
+    throw new FastvError('io', 'the dataset is in none of the given folders, and it is not on the hub', {
+      where: repository,
+      hint: `unpack it, and give the folder that holds ${repository} with --data`,
+      cause: error,
+    });
   }
 }
 

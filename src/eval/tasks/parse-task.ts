@@ -128,7 +128,11 @@ function imagesOf(at: Checker, images: Json): ImageSource {
   if (typeof frames !== 'number' || !Number.isInteger(frames) || frames < 1 || frames > 64) {
     throw at.error('images.frames', 'a whole number from 1 to 64 is needed');
   }
-  return { video: at.text(images['video'], 'images.video'), frames };
+  return {
+    video: at.text(images['video'], 'images.video'),
+    frames,
+    ...(images['folders'] === undefined ? {} : { folders: at.texts(images['folders'], 'images.folders') }),
+  };
 }
 
 function choicesOf(at: Checker, choices: Json): ChoiceSource {

@@ -9,6 +9,11 @@ export function letteredChoices(choices: readonly string[]): string {
   return choices.map((choice, i) => `${letter(i)}. ${choice}`).join('\n');
 }
 
+/** The choices on one line: "(A) a cat (B) a dog". */
+export function inlineChoices(choices: readonly string[]): string {
+  return choices.map((choice, i) => `(${letter(i)}) ${choice}`).join(' ');
+}
+
 /**
  * Fills a template in (see `Task.prompt`).
  * @param remove pieces that are taken out of what the fields say

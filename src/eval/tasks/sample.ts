@@ -1,5 +1,5 @@
 /** A sample: one question of a task, ready to be asked. Its images are decoded only when they are needed. */
-import { renderPrompt, letteredChoices } from './prompt.js';
+import { inlineChoices, letteredChoices, renderPrompt } from './prompt.js';
 import type { Task } from './task.js';
 import { readPicture, type Picture } from '../datasets/picture.js';
 import {
@@ -36,6 +36,12 @@ export interface Sample {
   /** Decodes its images. @throws FastvError naming file, row and field */
   images(): Promise<readonly Picture[]>;
 }
+
+/** How choices can be written in a prompt. */
+const CHOICE_NAMES: ReadonlyMap<string, (choices: readonly string[]) => string> = new Map([
+  ['choices', letteredChoices],
+  ['inline-choices', inlineChoices],
+]);
 
 /** Fetches an image that lies elsewhere, by its id. */
 export type ImageById = (row: Row, id: string) => Promise<Picture>;
@@ -74,8 +80,11 @@ export function samplesOf(task: Task, row: Row, id: string, context: SampleConte
 
 function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sample {
   const choices = choicesOf(task, row);
-  const lookup = (name: string): string | null =>
-    name === 'choices' ? (choices === null ? null : letteredChoices(choices)) : optionalText(row, name);
+  const lookup = (name: string): string | null => {
+    const written = CHOICE_NAMES.get(name);
+    if (written === undefined) return optionalText(row, name);
+    return choices === null ? null : written(choices);
+  };
   const prompt = renderPrompt(task.prompt, lookup, task.remove);
   if (prompt === '') throw rowError(row, undefined, 'the prompt is empty');
   return {
@@ -156,7 +165,8 @@ async function imagesOf(
 ): Promise<readonly Picture[]> {
   const { images, data } = task;
   if ('video' in images) {
-    return readFrames(row, images.video, textField(row, images.video), images.frames, imageFolder);
+    const name = textField(row, images.video);
+    return readFrames(row, images.video, name, images.frames, imageFolder, images.folders);
   }
   if (data.kind === 'repository' && data.imagesFrom !== undefined && imageById !== undefined) {
     return [await imageById(row, textField(row, data.imagesFrom.key))];

@@ -39,8 +39,8 @@ export type DataSource =
 /** Where a row's images are. Fields that are empty are passed over; fields may hold lists of images. */
 export type ImageSource =
   | { readonly fields: readonly string[] }
-  /** The name of a video, of which so many frames are shown. */
-  | { readonly video: string; readonly frames: number };
+  /** The name of a video, of which so many frames are shown; `folders` are those that the dataset keeps videos in. */
+  | { readonly video: string; readonly frames: number; readonly folders?: readonly string[] };
 
 /** A row's choices, where it has any. */
 export type ChoiceSource =
@@ -86,8 +86,8 @@ export interface Task {
   readonly explode?: readonly string[];
   readonly images: ImageSource;
   /**
-   * The prompt's lines. `{field}` stands for a field, `{choices}` for the lettered choices; a line whose
-   * field is empty is left out. `{?x}` or `{!x}` at its start keeps a line only if x is there, or is not.
+   * The prompt's lines. `{field}` stands for a field, `{choices}` for the lettered choices, one a line,
+   * `{inline-choices}` for `(A) a cat (B) a dog`; a line whose field is empty is left out. `{?x}` or `{!x}` at its start keeps a line only if x is there, or is not.
    */
   readonly prompt: readonly string[];
   /** Pieces that are taken out of what fields bring into the prompt. */

@@ -124,9 +124,20 @@ describe('multiple choice', () => {
         choices: words,
         correct_choice_idx: 'int8',
         direct_answers: 'string',
+        difficult_direct_answer: 'bool',
+        rationales: words,
       },
-      { question_id: 'x', question: 'Which?', choices, correct_choice_idx: 1, direct_answers: "['dog']" },
-      `Which?\n${lettered}\n${LETTER_ANSWER}`,
+      {
+        question_id: 'x',
+        question: 'Which?',
+        choices,
+        correct_choice_idx: 1,
+        direct_answers: "['dog']",
+        difficult_direct_answer: false,
+        rationales: ['r'],
+      },
+      'Analyse the image and choose the best answer for the following question:\nWhich?\n' +
+        'Options: (A) cat (B) dog (C) owl\nJust output the letter of the correct answer.',
     ],
     [
       'pca-bench',
@@ -487,9 +498,10 @@ describe('videos', () => {
       const task = TASKS.get(name);
       if (task?.data.kind !== 'annotations') throw new Error(name);
       const folder = join(root, task.data.repository);
-      mkdirSync(join(folder, 'v1'), { recursive: true });
+      const [place = ''] = ('video' in task.images ? task.images.folders : undefined) ?? expect.fail();
+      mkdirSync(join(folder, place, 'v1'), { recursive: true });
       for (let i = 0; i < 12; i++)
-        writeFileSync(join(folder, 'v1', `${String(i).padStart(4, '0')}.png`), images[i % 3] ?? '');
+        writeFileSync(join(folder, place, 'v1', `${String(i).padStart(4, '0')}.png`), images[i % 3] ?? '');
       writeFileSync(
         join(folder, 'test_q.json'),
         JSON.stringify([
@@ -509,6 +521,15 @@ describe('videos', () => {
       expect(bad[0]?.where).toMatch(/test_q.json, row 1, field question_id/);
     },
   );
+
+  it('says that the archives are not on the hub, even if the network is allowed', async () => {
+    await expect(
+      read('msvd-qa', { folders: [join(root, 'absent')], allowNetwork: true }),
+    ).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringMatching(/not on the hub/) as string,
+    });
+  });
 });
 
 describe('scenes', () => {
