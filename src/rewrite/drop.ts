@@ -3,7 +3,7 @@ import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import type { Emitter } from '../onnx/index.js';
 import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
-import { emitQueries, querySide, type QuerySide } from './queries.js';
+import { emitQueries, querySide, rowSource, type QuerySide } from './queries.js';
 import { Regions, type Kept } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
@@ -58,7 +58,7 @@ export function drop(
       mask: () => regions.mask(stage),
       inPlace: (node) => regions.inRegion(node),
       positions: (node) => regions.inOpPositions(node, stage),
-      probabilities: early.of === 'kept' ? () => early.lastRow : undefined,
+      rowSource: early.of === 'kept' ? () => early.lastRow : undefined,
     });
     const { indices } = select(
       emit,
@@ -89,7 +89,7 @@ export function drop(
   };
 }
 
-/** The query side of layer K−1 with the probabilities of its last token, or why all tokens' queries are needed. */
+/** The query side of layer K−1 with what its last token's attention is made of, or why all tokens' queries are needed. */
 type Early =
   | { readonly of: 'kept'; readonly side: QuerySide; readonly lastRow: string }
   | { readonly of: 'all'; readonly reason: string };
@@ -104,9 +104,10 @@ function earlyQueries(
   if (refused !== undefined) return { of: 'all', reason: refused };
   if (k === 0) return { of: 'all', reason: 'K = 0 cuts before the first layer' };
   try {
-    const side = querySide(decoder, attentionOf(decoder, k - 1), regions);
+    const core = attentionOf(decoder, k - 1);
+    const side = querySide(decoder, core, regions);
     const last = regions.fork(lastToken(emit, regions.sequenceLength(side.region)));
-    const lastRow = emitQueries(side, emit, last).get(side.probabilities) ?? '';
+    const lastRow = emitQueries(side, emit, last).get(rowSource(core)) ?? '';
     return { of: 'kept', side, lastRow };
   } catch (error) {
     if (!(error instanceof FastvError)) throw error;

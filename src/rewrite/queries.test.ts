@@ -1,3 +1,5 @@
+import { create } from '@bufbuild/protobuf';
+import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import { Tensor, type InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { nextTurn, prefillAndDecode, type Call } from '../../test/toy/compare.js';
@@ -12,7 +14,7 @@ import { valueInfo } from './contract.js';
 import { recogniseDecoder } from './decoder.js';
 import { rewriteDecoder, type RewriteOptions } from './rewrite.js';
 
-const decomposed = toyFamilies.filter(({ config }) => config.attention.kind === 'decomposed');
+const families = toyFamilies.filter(({ config }) => config.attention.kind !== 'gqa');
 
 type Outputs = InferenceSession.OnnxValueMapType;
 
@@ -75,7 +77,7 @@ function randomScores(calls: readonly Call[]): Call[] {
   }));
 }
 
-describe.each(decomposed)('queries of the kept tokens, $name', ({ config }) => {
+describe.each(families)('queries of the kept tokens, $name', ({ config }) => {
   const cuts = attentionCuts(config);
   const middle = cuts[1] ?? cuts[0] ?? 1;
 
@@ -128,28 +130,43 @@ describe.each(decomposed)('queries of the kept tokens, $name', ({ config }) => {
   });
 });
 
+/** A graph output of no declared shape. */
+function outputInfo(name: string): ValueInfoProto {
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType: DataType.FLOAT } } },
+  });
+}
+
 describe('the graph', () => {
-  it.each(['eager', 'eager 5d', 'sdpa nan guard', 'eager sink'])(
-    '%s: layer K−1 has probabilities for the kept tokens and for the last one only',
-    async (family) => {
-      const { config } = toyFamily(family);
-      const { model } = rewriteDecoder(decodeModel(toyDecoder(config).bytes), { stages: [{ layer: 2 }] });
-      const softmaxes = model.graph.node.filter(({ opType }) => opType === 'Softmax');
-      const names = softmaxes.map(({ output }) => output[0] ?? '');
-      for (const name of names) model.graph.output.push(valueInfo(name, DataType.FLOAT, []));
-      for (const output of model.graph.output.slice(-names.length)) {
-        if (output.type?.value.case === 'tensorType') delete output.type.value.value.shape;
-      }
-      const toy = await ToySession.create(config, concatChunks(encodeModel(model)));
-      const conversation = toy.conversation(1);
-      const [call] = prefillAndDecode(config, [[4, 10, 5]], [0.5], 0);
-      await conversation.call(call?.rows ?? [], { ratios: [0.5] });
-      const queries = names.map((name) => tensor(conversation.outputs, name).dims.at(-2));
-      await toy.release();
-      // layer 0; layer 1: the last token, then the kept ones; layers 2 and 3
-      expect(queries.sort((a, b) => Number(a) - Number(b))).toEqual([1, 14, 14, 14, 19]);
-    },
-  );
+  it.each<[string, string, number[]]>([
+    // layer 0; layer 1: the last token, then the kept ones; layers 2 and 3
+    ...['eager', 'eager 5d', 'sdpa nan guard', 'eager sink'].map((family): [string, string, number[]] => [
+      family,
+      'Softmax',
+      [1, 14, 14, 14, 19],
+    ]),
+    ['mha', 'MultiHeadAttention', [14, 14, 14, 19]],
+    ['mha unidirectional', 'MultiHeadAttention', [14, 14, 14, 19]],
+    ['attention23 3d', 'Attention', [14, 14, 14, 19]],
+    ['attention23 past outside', 'Attention', [14, 14, 14, 19]],
+    ['gqa', 'GroupQueryAttention', [14, 14, 19, 19]],
+  ])('%s: layer K−1 attends for the kept tokens, ranks for the last one', async (family, op, expected) => {
+    const { config } = toyFamily(family);
+    const { model } = rewriteDecoder(decodeModel(toyDecoder(config).bytes), { stages: [{ layer: 2 }] });
+    const attending = model.graph.node.filter(({ opType }) => opType === op);
+    const names = attending.map(({ output }) => output[0] ?? '');
+    for (const name of names) {
+      model.graph.output.push(outputInfo(name));
+    }
+    const toy = await ToySession.create(config, concatChunks(encodeModel(model)));
+    const conversation = toy.conversation(1);
+    const [call] = prefillAndDecode(config, [[4, 10, 5]], [0.5], 0);
+    await conversation.call(call?.rows ?? [], { ratios: [0.5] });
+    const queries = names.map((name) => tensor(conversation.outputs, name).dims.at(-2) ?? 0);
+    await toy.release();
+    expect(queries.sort((a, b) => a - b)).toEqual(expected);
+  });
 
   it('does not compute the last token apart where nothing asks for its attention', () => {
     const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
@@ -181,7 +198,7 @@ describe('the report says why the queries of all tokens are computed', () => {
       'GroupQueryAttention',
       'gqa',
       { stages: [{ layer: 2 }] },
-      ['GroupQueryAttention "/model/layers.1/attn/GroupQueryAttention" takes the queries of all tokens'],
+      ['GroupQueryAttention "/model/layers.1/attn/GroupQueryAttention" takes as many queries as new keys'],
     ],
     ['switched off', 'eager', { stages: [{ layer: 2 }], earlyQueries: false }, ['switched off']],
     ['masking', 'eager', { stages: [{ layer: 2 }], mode: 'mask' }, ['masking keeps every token']],

@@ -10,18 +10,20 @@
 // - an activation, which is gathered to the chosen tokens; where q, k and v are one projection that is its result;
 // - keys and values, which are taken whole;
 // - rotary tables and positions, which are made for the chosen tokens as they are after the cut;
-// - a mask [.., sequence, total] on the scores, of which the chosen rows are taken;
+// - a mask [.., sequence, total] on the scores or into the operator, of which the chosen rows are taken;
 // - shapes, which are computed again from the chosen tokens.
 //
-// Limits: decomposed attention only. GroupQueryAttention wants as many queries as new keys. Scales of dynamic
-// quantisation are taken over all tokens, as before.
+// That is decomposed attention, and MultiHeadAttention and Attention (opset 23) with their cache outside
+// (attention/cache-outside.ts). GroupQueryAttention takes as many queries as new keys. Scales of dynamic quantisation
+// are taken over all tokens, as before.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { label, rankOf, type Emitter } from '../onnx/index.js';
+import { cacheStaysInside, isCausal, keepsCache } from './attention/cache-outside.js';
 import type { AttentionCore } from './attention/core.js';
 import type { Decoder } from './decoder.js';
 import { dependents, prologueOf, SHAPE_ONLY } from './dependence.js';
-import { isElementwise, queryAxes, type QueryAxis, type QueryPart } from './query-axis.js';
+import { isAttention, isElementwise, queryAxes, type QueryAxis, type QueryPart } from './query-axis.js';
 import type { Regions } from './regions.js';
 
 /** The query side of one layer's attention, which can be computed for some of its tokens. */
@@ -30,8 +32,6 @@ export interface QuerySide extends QueryPart {
   /** The region that the layer lies in. */
   readonly region: number;
   readonly axes: ReadonlyMap<string, QueryAxis>;
-  /** The tensor with the probabilities, in the original graph. */
-  readonly probabilities: string;
 }
 
 /**
@@ -40,11 +40,8 @@ export interface QuerySide extends QueryPart {
  */
 export function querySide(decoder: Decoder, core: AttentionCore, regions: Regions): QuerySide {
   const where = `layer ${core.layer}`;
-  if (core.decomposed === undefined) {
-    throw new FastvError('unsupported-decoder', `${label(core.node)} takes the queries of all tokens`, {
-      where,
-    });
-  }
+  const whole = wantsAllQueries(core);
+  if (whole !== undefined) throw new FastvError('unsupported-decoder', whole, { where });
   const { graph } = decoder;
   const fromCache = dependents(graph, [core.pastKey, core.pastValue]).tensors;
   const nodes = queryNodes(decoder, core, regions, fromCache);
@@ -57,15 +54,28 @@ export function querySide(decoder: Decoder, core: AttentionCore, regions: Region
     sequenceAxis: (tensor) => regions.sequenceAxis(tensor),
   };
   const axes = queryAxes(part);
-  const { probabilities } = core.decomposed;
   const result = axes.get(core.output);
-  const rows = axes.get(probabilities);
-  if (result?.axis !== 1 || !result.metKeys || rows?.metKeys !== true || rows.axis !== rows.rank - 2) {
+  const row = axes.get(rowSource(core));
+  if (result?.axis !== 1 || !result.metKeys || row === undefined || row.axis !== row.rank - 2) {
     throw new FastvError('unsupported-decoder', `"${core.output}" is not made of queries as expected`, {
       where,
     });
   }
-  return { ...part, decoder, region: regions.regionOf(core.node), axes, probabilities };
+  return { ...part, decoder, region: regions.regionOf(core.node), axes };
+}
+
+/** Why an attention cannot do with fewer queries, whatever surrounds it; undefined if it can. */
+function wantsAllQueries(core: AttentionCore): string | undefined {
+  if (core.kind === 'decomposed') return undefined;
+  const other = cacheStaysInside(core);
+  if (other !== undefined) return other;
+  if (keepsCache(core)) return `${label(core.node)} keeps its cache itself`;
+  return isCausal(core) ? `${label(core.node)} masks the future by the places of its queries` : undefined;
+}
+
+/** What the last token's attention is computed from: the probabilities, or an operator's queries. */
+export function rowSource(core: AttentionCore): string {
+  return core.decomposed?.probabilities ?? core.node.input[0] ?? '';
 }
 
 /**
@@ -139,6 +149,8 @@ class QueryCopy {
     if (graph.initializers.has(tensor)) return tensor;
     if (isKeyOrValue(tensor)) return this.#view.resolve(tensor, region);
     if (this.#view.isActivation(tensor)) return this.#view.resolve(tensor, region + 1);
+    // An operator that can do with fewer queries takes a mask and nothing else (wantsAllQueries).
+    if (isAttention(node)) return this.#rows(this.#view.resolve(tensor, region), 4);
     const rotates = node.opType === 'RotaryEmbedding';
     if (rotates || this.#view.isRotary(tensor)) return this.#view.resolve(tensor, region + 1, rotates);
     const axis = axes.get(node.output.find((name) => name !== '') ?? '');

@@ -45,6 +45,8 @@ const NORMS = new Set(['LayerNormalization', 'RMSNormalization', 'SimplifiedLaye
 const LINEAR = new Set('MatMulBnb4 MatMulInteger MatMulIntegerToFloat MatMulNBits'.split(' '));
 /** Ops with scales and zero points: constants, or one value for all tokens. */
 const SCALED = new Set(['DequantizeLinear', 'QuantizeLinear']);
+/** Operators that compute every query's attention by itself, unless they are causal. */
+const ATTENTION = new Set(['MultiHeadAttention', 'Attention']);
 const PRODUCTS = new Set(['MatMul', 'FusedMatMul']);
 /** Ops that hand one number on. */
 const PASSES_A_NUMBER = new Set(['Unsqueeze', 'Squeeze', 'Reshape', 'Cast', 'Identity']);
@@ -67,6 +69,11 @@ export function isElementwise(node: NodeProto): boolean {
   return ELEMENTWISE.has(node.opType);
 }
 
+/** Whether a node is an attention operator whose queries may be fewer than its keys. */
+export function isAttention(node: NodeProto): boolean {
+  return ATTENTION.has(node.opType);
+}
+
 /** The query axis of what one node gives. */
 class NodeAxis {
   readonly #side: QueryPart;
@@ -86,6 +93,7 @@ class NodeAxis {
     if (PRODUCTS.has(node.opType)) return this.#product();
     if (SCALED.has(node.opType) || LINEAR.has(node.opType)) return this.#onlyFirst();
     if (node.opType === 'Concat') return this.#concat();
+    if (isAttention(node)) return this.#attention();
     const first = this.#onlyFirst();
     if (NORMS.has(node.opType)) return this.#along(first, intAttribute(node, 'axis', -1));
     switch (node.opType) {
@@ -167,6 +175,18 @@ class NodeAxis {
       return axis;
     }
     if (axis.axis !== axis.rank - 2) throw this.#refusal('mixes queries with queries');
+    return { ...axis, metKeys: true };
+  }
+
+  /** An attention operator that takes its keys and values whole: [batch, sequence, …] or [batch, heads, sequence, size]. */
+  #attention(): QueryAxis {
+    const [query = '', ...others] = this.#node.input;
+    const axis = this.#axisOf(query);
+    const { isKeyOrValue } = this.#side;
+    if (axis === undefined || axis.axis !== axis.rank - 2 || !others.slice(0, 2).every(isKeyOrValue))
+      throw this.#refusal('takes its queries at another place than expected');
+    if (others.some((name) => this.#axisOf(name) !== undefined))
+      throw this.#refusal('mixes queries with queries');
     return { ...axis, metKeys: true };
   }
 

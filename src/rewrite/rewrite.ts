@@ -20,6 +20,7 @@ import {
   topologicalOrder,
   type OnnxModel,
 } from '../onnx/index.js';
+import { cacheOutside, cacheStaysInside, keepsCache } from './attention/cache-outside.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
 import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
 import { drop, type Rewritten } from './drop.js';
@@ -87,15 +88,15 @@ export function rewriteDecoder(
   const stages = options.stages.map(({ layer }) => layer);
   checkStages(decoder, stages, strategy);
 
-  const { emit, rewritten, nodes } = divide(decoder, options, stages, strategy);
+  const { cut, emit, rewritten, nodes } = divide(decoder, options, stages, strategy);
   const used = new Set(nodes.flatMap((node) => [...node.input, ...GraphView.captures(node)]));
-  const changed = new Set(rewritten.nodes.filter((node, i) => node !== decoder.graph.nodes[i]));
+  const changed = new Set(rewritten.nodes.filter((node, i) => node !== cut.graph.nodes[i]));
   const replaced = rewritten.queries.flatMap((queries) => (queries.of === 'kept' ? queries.replaced : []));
   const moved = new Set([...changed, ...replaced].flatMap(({ output }) => output));
   const graph = create(GraphProtoSchema, {
     ...model.graph,
     node: [...nodes],
-    initializer: [...model.graph.initializer, ...emit.initializers.filter(({ name }) => used.has(name))],
+    initializer: [...cut.model.graph.initializer, ...emit.initializers.filter(({ name }) => used.has(name))],
     input: [
       ...model.graph.input.map((info) => renameAxes(info, decoder, rewritten.axisSuffix)),
       ...newInputs(strategy, stages),
@@ -131,10 +132,13 @@ export function rewriteDecoder(
   };
 }
 
-/** The graph after its cuts: what each needs, in topological order. */
+/** The graph after its cuts. */
 interface Divided {
+  /** The decoder as it was cut: the one that was given, but for caches that were taken out of their operators. */
+  readonly cut: Decoder;
   readonly emit: Emitter;
   readonly rewritten: Rewritten;
+  /** What the outputs need, in topological order. */
   readonly nodes: readonly NodeProto[];
 }
 
@@ -148,26 +152,58 @@ function divide(
   stages: readonly number[],
   strategy: Strategy,
 ): Divided {
+  const early = earlyQueries && mode !== 'mask';
   const reasons = new Map<number, string>();
   for (;;) {
-    const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
+    const moving = early ? stages.filter((k, stage) => k > 0 && !reasons.has(stage)) : [];
+    const cut = withCachesOutside(
+      decoder,
+      moving.map((k) => k - 1),
+    );
+    const emit = new Emitter(cut.opset, allNames(cut.model.graph));
     const rewritten =
       mode === 'mask'
-        ? mask(decoder, emit, stages, strategy, quota)
-        : drop(decoder, emit, stages, strategy, quota, (stage) =>
+        ? mask(cut, emit, stages, strategy, quota)
+        : drop(cut, emit, stages, strategy, quota, (stage) =>
             earlyQueries ? reasons.get(stage) : 'switched off',
           );
     emit.nodes.push(identity(emit, rewritten.keptIndices));
-    const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], decoder.model);
+    const nodes = onlyNeeded([...rewritten.nodes, ...emit.nodes], cut.model);
     const needed = new Set(nodes.flatMap(({ output }) => output));
     const before = reasons.size;
     for (const [stage, queries] of rewritten.queries.entries()) {
-      if (queries.of === 'all') continue;
+      if (queries.of === 'all') {
+        // An operator whose cache was taken out for nothing gets it back.
+        if (cut !== decoder && moving.includes(stages[stage] ?? 0)) reasons.set(stage, queries.reason);
+        continue;
+      }
       const still = queries.replaced.find(({ output }) => output.some((name) => needed.has(name)));
       if (still !== undefined) reasons.set(stage, `${label(still)} is needed for all tokens`);
     }
-    if (reasons.size === before) return { emit, rewritten, nodes };
+    if (reasons.size === before) return { cut, emit, rewritten, nodes };
   }
+}
+
+/** The decoder with the caches of some layers outside their operators, where they are inside and can be outside. */
+function withCachesOutside(decoder: Decoder, layers: readonly number[]): Decoder {
+  const { graph, model, opset } = decoder;
+  const emit = new Emitter(opset, allNames(model.graph));
+  const replaced = new Map<NodeProto, readonly NodeProto[]>();
+  for (const layer of layers) {
+    const core = attentionOf(decoder, layer);
+    if (keepsCache(core) && cacheStaysInside(core) === undefined)
+      replaced.set(core.node, cacheOutside(emit, graph, core, EMBEDS));
+  }
+  if (replaced.size === 0) return decoder;
+  const nodes = model.graph.node.flatMap((node) => replaced.get(node) ?? [node]);
+  return recogniseDecoder({
+    ...model,
+    graph: create(GraphProtoSchema, {
+      ...model.graph,
+      node: [...emit.nodes, ...nodes],
+      initializer: [...model.graph.initializer, ...emit.initializers],
+    }),
+  });
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */

@@ -21,8 +21,8 @@ export interface StagePlace {
   readonly inPlace: (node: NodeProto) => NodeProto;
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
   readonly positions: (node: NodeProto) => string;
-  /** Decomposed attention: its probabilities for the last token, where they are computed apart. */
-  readonly probabilities?: (() => string) | undefined;
+  /** What the last token's attention is computed from, where that is there apart from the other tokens'. */
+  readonly rowSource?: (() => string) | undefined;
 }
 
 /** The context of the stage that prunes after layer k − 1. */
@@ -43,7 +43,7 @@ export function stageContext(decoder: Decoder, emit: Emitter, k: number, place: 
         node: place.inPlace(node),
         mask: place.mask(),
         positions: () => place.positions(node),
-        probabilities: place.probabilities?.(),
+        rowSource: place.rowSource?.(),
       });
       return thisCall(row, 1);
     },

@@ -28,8 +28,11 @@ export interface RowContext {
   readonly mask: string;
   /** Positions of this call's tokens, for rotation inside the op: int64 [batch, sequence]. */
   readonly positions: () => string;
-  /** Decomposed attention: its probabilities where they are not those of the graph; the last row is the last token's. */
-  readonly probabilities?: string | undefined;
+  /**
+   * What the row is computed from, where the last token's is there apart (queries.ts): the probabilities of decomposed
+   * attention, or an operator's queries. Its last entry on the query axis is the last token's.
+   */
+  readonly rowSource?: string | undefined;
 }
 
 /** The most negative float32: what masked scores become, as in every export. */
@@ -43,7 +46,7 @@ const MASKED = -3.4028234663852886e38;
 export function lastRowAttention(context: RowContext): string {
   const { core, emit } = context;
   if (core.kind !== 'decomposed') return emit.reduce('ReduceMean', operatorRow(context), [1, 2], false);
-  const probabilities = context.probabilities ?? core.decomposed?.probabilities ?? '';
+  const probabilities = context.rowSource ?? core.decomposed?.probabilities ?? '';
   const row = emit.last(toFloat(emit, emit.last(probabilities, -2), core.elementType), -2);
   // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
   const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);
@@ -81,7 +84,7 @@ function operatorRow(context: RowContext): string {
 /** The last token's query with its rotation: [batch, KV heads, group, head size]. */
 function lastQuery(context: RowContext, heads: number, kvHeads: number): string {
   const { core, emit, node } = context;
-  const whole = node.input[0] ?? '';
+  const whole = context.rowSource ?? node.input[0] ?? '';
   if (core.fourAxes) {
     // [batch, heads, sequence, head size]
     const last = emit.last(whole, 2);
