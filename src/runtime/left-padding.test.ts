@@ -1,6 +1,7 @@
 // Batches of rows of different lengths, on a decoder that is told positions: a toy one with the embedded model's other
 // parts. Transformers.js 4.3 forgets the padding at decoding steps; the plug keeps it.
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoModelForImageTextToText, type Tensor } from '@huggingface/transformers';
@@ -12,7 +13,11 @@ import { EMBEDDED_MODEL } from './embedded.js';
 import { fastv, type WithFastv } from './index.js';
 
 const NEW_TOKENS = 6;
-const decoder = toyConfig({ hidden: 256, vocab: 840, maxPositions: 512 });
+const embedded = JSON.parse(readFileSync(join(EMBEDDED_MODEL, 'config.json'), 'utf8')) as {
+  text_config: { hidden_size: number; vocab_size: number };
+};
+const { hidden_size: hidden, vocab_size: vocab } = embedded.text_config;
+const decoder = toyConfig({ hidden, vocab, maxPositions: 512 });
 
 interface Generates {
   generate(options: Record<string, unknown>): Promise<unknown>;
@@ -29,15 +34,14 @@ beforeAll(async () => {
   for (const name of await readdir(EMBEDDED_MODEL)) {
     if (name.endsWith('.json')) await cp(join(EMBEDDED_MODEL, name), join(folder, name));
   }
-  const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as { text_config: object };
   const text = {
-    ...config.text_config,
+    ...embedded.text_config,
     num_hidden_layers: decoder.layers,
     num_attention_heads: decoder.heads,
     num_key_value_heads: decoder.kvHeads,
     head_dim: decoder.headDim,
   };
-  await writeFile(join(folder, 'config.json'), JSON.stringify({ ...config, text_config: text }));
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ ...embedded, text_config: text }));
   for (const name of ['embed_tokens.onnx', 'vision_encoder.onnx']) {
     await cp(join(EMBEDDED_MODEL, 'onnx', name), join(folder, 'onnx', name));
   }
