@@ -15,8 +15,12 @@ import type { DecoderShape } from '../src/cost/shape.js';
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import { DataType } from '../src/onnx/tensor.js';
 
-/** How weights are kept: see `src/quantize` for int8 and int4; uint8 is what dynamic quantisers write by default. */
-export const WEIGHT_TYPES = ['fp32', 'int4', 'uint8', 'int8'] as const;
+/**
+ * How weights are kept: see `src/quantize` for int8 and int4 (whose activations become int8: accuracy_level 4); uint8 is
+ * what dynamic quantisers write by default; int4-fp32 is int4 without an accuracy_level, as Transformers.js's q4 exports
+ * are: activations stay float32.
+ */
+export const WEIGHT_TYPES = ['fp32', 'int4', 'int4-fp32', 'uint8', 'int8'] as const;
 export type WeightType = (typeof WEIGHT_TYPES)[number];
 
 /** Where weights go: into the model (tests) or into a data file (benchmarks). */
@@ -47,7 +51,8 @@ export function toFile(location: string, write: (bytes: Uint8Array) => void): We
   };
 }
 
-const BLOCK = 32;
+/** Weights of a row that share a scale in int4. */
+export const BLOCK = 32;
 const POSITIONS = 16384;
 
 /**
@@ -95,7 +100,7 @@ export function randomDecoder(
     const range = Math.sqrt(3 / K);
     if (weights === 'fp32')
       return e.op('MatMul', [x, floats(`${name}.weight`, [K, N], random.floats(K * N, range))]);
-    if (weights === 'int4') {
+    if (weights === 'int4' || weights === 'int4-fp32') {
       const blocks = Math.ceil(K / BLOCK);
       return e.op(
         'MatMulNBits',
@@ -111,7 +116,13 @@ export function randomDecoder(
         ],
         {
           domain: MICROSOFT,
-          attributes: { K: BigInt(K), N: BigInt(N), bits: 4n, block_size: BigInt(BLOCK), accuracy_level: 4n },
+          attributes: {
+            K: BigInt(K),
+            N: BigInt(N),
+            bits: 4n,
+            block_size: BigInt(BLOCK),
+            ...(weights === 'int4' ? { accuracy_level: 4n } : {}),
+          },
         },
       );
     }

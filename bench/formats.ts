@@ -1,18 +1,10 @@
 // One linear layer in every format that weights come in: what a format costs on this machine, before any pruning.
-import { create } from '@bufbuild/protobuf';
-import {
-  GraphProtoSchema,
-  ModelProtoSchema,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-  type TensorProto,
-} from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
+import { MICROSOFT, type Emitter } from '../src/onnx/emit.js';
 import { DataType } from '../src/onnx/tensor.js';
-import { concatChunks, encodeModel } from '../src/onnx/write.js';
 import { SESSION } from '../src/bench/sessions.js';
 import { interleaved } from '../src/bench/timing.js';
+import { smallModel, type AddWeight } from './graph.js';
 import { printTable } from './print.js';
 
 interface Options {
@@ -22,10 +14,7 @@ interface Options {
   readonly rounds: number;
 }
 
-type Layer = (
-  e: Emitter,
-  weight: (type: DataType, dims: number[], bytes: Uint8Array<ArrayBuffer>) => string,
-) => string;
+type Layer = (e: Emitter, weight: AddWeight) => string;
 
 /** Prints time and throughput of each format. */
 export async function benchFormats({ tokens: M, inputs: K, outputs: N, rounds }: Options): Promise<void> {
@@ -91,7 +80,9 @@ export async function benchFormats({ tokens: M, inputs: K, outputs: N, rounds }:
   );
   const variants = [];
   for (const [name, layer] of Object.entries(formats)) {
-    const session = await InferenceSession.create(model(layer, M, K, N), SESSION);
+    const input = { name: 'x', type: DataType.FLOAT, dims: [M, K] };
+    const model = smallModel([input], { type: DataType.FLOAT, dims: [M, N] }, layer);
+    const session = await InferenceSession.create(model, SESSION);
     variants.push({ name, run: () => session.run({ x }) });
   }
   const timings = await interleaved(variants, rounds);
@@ -107,39 +98,4 @@ export async function benchFormats({ tokens: M, inputs: K, outputs: N, rounds }:
       `${((100 * cpu.median) / fp32).toFixed(0)}%`,
     ]),
   );
-}
-
-function model(layer: Layer, M: number, K: number, N: number): Uint8Array<ArrayBuffer> {
-  const e = new Emitter(21, ['x', 'y']);
-  const weights: TensorProto[] = [];
-  const y = layer(e, (dataType, dims, rawData) => {
-    const name = `w${weights.length}`;
-    weights.push(create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt), rawData }));
-    return name;
-  });
-  const info = (name: string, dims: number[]) =>
-    create(ValueInfoProtoSchema, {
-      name,
-      type: {
-        value: {
-          case: 'tensorType' as const,
-          value: {
-            elemType: DataType.FLOAT,
-            shape: { dim: dims.map((d) => ({ value: { case: 'dimValue' as const, value: BigInt(d) } })) },
-          },
-        },
-      },
-    });
-  const graph = create(GraphProtoSchema, {
-    name: 'layer',
-    node: e.nodes,
-    initializer: [...weights, ...e.initializers],
-    input: [info('x', [M, K])],
-    output: [info(y, [M, N])],
-  });
-  const opsetImport = [
-    { domain: '', version: 21n },
-    { domain: MICROSOFT, version: 1n },
-  ];
-  return concatChunks(encodeModel(create(ModelProtoSchema, { irVersion: 10n, opsetImport, graph })));
 }

@@ -4,20 +4,26 @@ import { availableParallelism, cpus } from 'node:os';
 import { share, wholeNumber } from '../src/cli/stage-option.js';
 import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
 import { WEIGHT_TYPES, type WeightType } from './decoder.js';
+import { benchEmbedded, type EmbeddedOptions } from './embedded.js';
 import { benchFormats } from './formats.js';
+import { benchMemory } from './memory.js';
 import { benchPrefill } from './prefill.js';
 import { benchProfile } from './profile.js';
-import { benchMemory } from './memory.js';
+import { benchRoofline, type RooflineOptions } from './roofline.js';
+import { benchTtft, type TtftOptions } from './ttft.js';
 
-interface Flags {
+interface ShapeFlags {
   readonly shape: string;
   readonly layers?: number;
+  readonly textTokens: number;
+  readonly rounds: number;
+}
+
+interface Flags extends ShapeFlags {
   readonly weights: readonly WeightType[];
   readonly layer: number;
   readonly ratios: readonly number[];
   readonly imageTokens: readonly number[];
-  readonly textTokens: number;
-  readonly rounds: number;
   readonly tail?: boolean;
   readonly shareWeights?: boolean;
   readonly decodeRounds: number;
@@ -29,7 +35,7 @@ const list =
   (value: string): T[] =>
     value.split(',').map((part) => read(part));
 
-function withDecoder(command: Command): Command {
+function withShape(command: Command): Command {
   return command
     .addOption(
       new Option('--shape <name>', 'the decoder’s shape')
@@ -37,6 +43,12 @@ function withDecoder(command: Command): Command {
         .default('llava-1.5-7b'),
     )
     .option('--layers <n>', 'layers (default: the shape’s own)', number('--layers'))
+    .option('--text-tokens <n>', 'all other tokens', number('--text-tokens'), 64)
+    .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number('--rounds'), 5);
+}
+
+function withDecoder(command: Command): Command {
+  return withShape(command)
     .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), ['int8'])
     .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
     .option(
@@ -46,8 +58,6 @@ function withDecoder(command: Command): Command {
       [0, 0.5, 0.75],
     )
     .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
-    .option('--text-tokens <n>', 'all other tokens', number('--text-tokens'), 64)
-    .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number('--rounds'), 5)
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
     .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
@@ -59,6 +69,10 @@ function weightType(value: string): WeightType {
   return found;
 }
 
+function layersOf({ shape, layers }: ShapeFlags): number {
+  return layers ?? knownModel(shape).shape.layers;
+}
+
 async function eachDecoder(
   flags: Flags,
   run: (options: Parameters<typeof benchPrefill>[0]) => Promise<void>,
@@ -68,7 +82,7 @@ async function eachDecoder(
       await run({
         ...flags,
         weights,
-        layers: flags.layers ?? knownModel(flags.shape).shape.layers,
+        layers: layersOf(flags),
         tokens: { text: flags.textTokens, image },
       });
     }
@@ -87,6 +101,47 @@ withDecoder(program.command('profile').description('where prefill time goes, by 
 withDecoder(program.command('memory').description('peak memory of prefill')).action((flags: Flags) =>
   eachDecoder(flags, benchMemory),
 );
+withShape(
+  program.command('ttft').description('time to the first token: 4-bit exports against int8 and pruning'),
+)
+  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
+  .option('--ratio <R>', 'share of the image tokens dropped', (r) => share('--ratio', r), 0.5)
+  .option('--image-tokens <n>', 'number of image tokens', number('--image-tokens'), 576)
+  .action((flags: ShapeFlags & TtftOptions & { readonly imageTokens: number }) =>
+    benchTtft({
+      ...flags,
+      layers: layersOf(flags),
+      tokens: { text: flags.textTokens, image: flags.imageTokens },
+    }),
+  );
+withShape(program.command('roofline').description('how near decoders come to what the machine can do'))
+  .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), [...WEIGHT_TYPES])
+  .option('--image-tokens <n>', 'number of image tokens', number('--image-tokens'), 576)
+  .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
+  .option('--size <n>', 'rows and columns of the square matrices', number('--size'), 4096)
+  .option('--mebibytes <n>', 'size of the tensors that are read and added', number('--mebibytes'), 512)
+  .action((flags: ShapeFlags & RooflineOptions & { readonly imageTokens: number }) =>
+    benchRoofline({
+      ...flags,
+      layers: layersOf(flags),
+      tokens: { text: flags.textTokens, image: flags.imageTokens },
+    }),
+  );
+program
+  .command('embedded')
+  .description('the bundled model end to end: first token and tokens a second')
+  .option('--model <folder>', 'the model', 'models/scenes-llava')
+  .option('--dtypes <list>', 'fp32, q8, …', list(String), ['fp32', 'q8'])
+  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
+  .option(
+    '--ratios <list>',
+    'values of R',
+    list((r) => share('--ratios', r)),
+    [0.5, 0.75, 0.9],
+  )
+  .option('--rounds <n>', 'rounds; the variants take turns in each', number('--rounds'), 9)
+  .option('--new-tokens <n>', 'tokens of every answer', number('--new-tokens'), 32)
+  .action((flags: EmbeddedOptions) => benchEmbedded(flags));
 program
   .command('formats')
   .description('one linear layer in every weight format')

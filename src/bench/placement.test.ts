@@ -34,11 +34,12 @@ describe('placementOf', () => {
         node({ name: 'fastv/TopK/node', operator: 'TopK', types: ['int64'] }),
         node({ name: 'fastv/Round/node', operator: 'Round', types: ['double'], bytes: few }),
         node({ name: 'fastv/Shape/node', operator: 'Shape', types: ['float', 'int64'] }),
+        node({ name: 'fastv/IsNaN/node', operator: 'IsNaN', types: ['float', 'bool'] }),
         node({ operator: 'FusedMatMul' }),
       ],
       view,
     );
-    expect(placement.nodes).toEqual({ gpu: 1, processor: 7 });
+    expect(placement.nodes).toEqual({ gpu: 1, processor: 8 });
     expect(
       placement.onProcessor.map(({ operator, part, reason }) => `${operator}: ${part}, ${reason}`),
     ).toEqual([
@@ -48,6 +49,7 @@ describe('placementOf', () => {
       'TopK: rewrite, int64 or bool, a number a token',
       'Round: rewrite, float64',
       'Shape: rewrite, shape',
+      'IsNaN: rewrite, operator',
       'FusedMatMul: unnamed, operator',
     ]);
   });

@@ -93,8 +93,11 @@ function reasonOf({ operator, types, bytes }: ProfiledNode): Reason {
   if (types.includes('double')) return 'float64';
   if (types.includes('int8') || types.includes('uint8')) return 'int8';
   if (operator === 'Shape' || operator === 'Size') return 'shape';
-  if (!types.includes('int64') && !types.includes('bool')) return 'operator';
-  return Math.max(bytes.inputs, bytes.outputs) <= FEW ? 'a few numbers' : 'int64 or bool, a number a token';
+  const integers = types.includes('int64') || types.includes('bool');
+  if (integers && Math.max(bytes.inputs, bytes.outputs) <= FEW) return 'a few numbers';
+  return integers && !types.some((type) => type.startsWith('float'))
+    ? 'int64 or bool, a number a token'
+    : 'operator';
 }
 
 /** What {@link Reason}s mean. */
@@ -104,7 +107,7 @@ const REASONS: Readonly<Record<Reason, string>> = {
   shape: 'reads a shape, no data',
   'a few numbers': 'shapes and lengths: integers that ONNX Runtime keeps on the processor',
   'int64 or bool, a number a token': 'int64 or bool for every token: no kernel',
-  operator: 'no kernel for this operator',
+  operator: 'no kernel for this operator with these types',
 };
 
 const PARTS: Readonly<Record<Part, string>> = {
