@@ -33,21 +33,20 @@ export class AllocationSum {
    * Adds the attention that one output token pays.
    * @param rows by layer, the attention to each token so far; shorter than the prompt's parts never
    * @param prompt the parts of the prompt's tokens
+   * @param firstImage positions of the first image's tokens, for the maps
    */
-  add(rows: readonly Float32Array[], prompt: readonly Part[]): void {
+  add(rows: readonly Float32Array[], prompt: readonly Part[], firstImage: readonly number[] = []): void {
     this.#rows++;
     const length = rows[0]?.length ?? 0;
     for (let i = 0; i < length; i++) this.#tokens[prompt[i] ?? 'output']++;
     rows.forEach((row, layer) => {
       const sums = (this.#layers[layer] ??= { system: 0, image: 0, instruction: 0, output: 0 });
       const map = (this.#maps[layer] ??= []);
-      let place = 0;
       row.forEach((value, i) => {
-        const part = prompt[i] ?? 'output';
-        sums[part] += value;
-        if (part !== 'image') return;
-        map[place] = (map[place] ?? 0) + value;
-        place++;
+        sums[prompt[i] ?? 'output'] += value;
+      });
+      firstImage.forEach((position, place) => {
+        map[place] = (map[place] ?? 0) + (row[position] ?? 0);
       });
     });
   }

@@ -1,70 +1,80 @@
 /**
- * Runs a model over tasks and measures where its attention goes (Mechanism 1 of the paper).
- *
- * Limit: the model lies in a folder, with its decoder in one file (onnx/decoder_model_merged*.onnx).
+ * Runs a model over tasks and measures where its attention goes (Mechanism 1 of the paper), and from it where
+ * the tokens lie that pruning would drop.
  */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
 import type { Task } from '../eval/tasks/task.js';
 import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { Conversation } from '../runtime/conversation.js';
-import { imageTokenIds } from '../runtime/image-tokens.js';
-import { isDecoderModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
+import { inMemory } from '../runtime/decoder-file.js';
+import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
+import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
+import { installSwap, withSwap } from '../runtime/session-swap.js';
+import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import { AllocationSum, partsOfPrompt, type Allocation } from './allocation.js';
 import { rowName, withAttentionRows } from './attention-rows.js';
+import { PositionBiasSum, type PositionBias } from './position-bias.js';
 
 export interface AnalyzeOptions {
-  /** The model's folder. */
+  /** The model's folder, or its name on the hub. */
   readonly model: string;
+  /** As for Transformers.js; default: fp32. */
+  readonly dtype?: string;
   readonly tasks: readonly Task[];
   /** Samples of each task. */
   readonly limit: number;
+  /** R of the tokens that would be dropped; default: 0.5. */
+  readonly ratio?: number;
   readonly data?: OpenOptions;
   readonly onSample?: (done: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Measures the allocation over the tasks' samples; the float32 decoder is used. */
-export async function analyzeAttention(options: AnalyzeOptions): Promise<Allocation> {
-  const conversation = await Conversation.load(options.model);
-  const model: unknown = await AutoModelForImageTextToText.from_pretrained(options.model, {
-    dtype: 'fp32',
-  } as never);
-  if (!isDecoderModel(model))
-    throw new FastvError('unsupported-decoder', 'this is no image-text model', { where: options.model });
-  const rows: Float32Array[][] = [];
-  const original = model.sessions['decoder_model_merged'];
-  if (original === undefined)
-    throw new FastvError('unsupported-decoder', 'the model has no decoder', { where: options.model });
-  const { session, layers } = await tappedSession(join(options.model, 'onnx', 'decoder_model_merged.onnx'));
-  model.sessions['decoder_model_merged'] = recording(original, session, layers, rows);
+/** Where attention goes, and where dropped tokens lie. */
+export interface Analysis extends Allocation {
+  /** One entry a K. */
+  readonly positionBias: readonly PositionBias[];
+}
 
+/**
+ * Measures attention over the tasks' samples.
+ * @throws {FastvError} `unsupported-decoder` for a decoder whose rows of attention cannot be computed, naming the node;
+ *   `io` for a model that cannot be loaded
+ */
+export async function analyzeAttention(options: AnalyzeOptions): Promise<Analysis> {
+  const rows: Float32Array[][] = [];
+  const { model, conversation } = await load(options, rows);
   const sum = new AllocationSum();
+  const bias = new PositionBiasSum(options.ratio ?? 0.5);
   const ids = imageTokenIds(model.config);
   let done = 0;
+  const result = (): Analysis => ({ ...sum.result(), positionBias: bias.result() });
   try {
     for (const task of options.tasks) {
       const opened = openTask(task, options.data);
       try {
         let count = 0;
         for await (const sample of opened.samples()) {
-          if (options.signal?.aborted === true) return sum.result();
+          if (options.signal?.aborted === true) return result();
           const images = (await sample.images()).map(({ data, width, height }) => ({
             data: new Uint8ClampedArray(data.buffer, data.byteOffset, data.byteLength),
             width,
             height,
           }));
           const inputs = await conversation.inputs([{ role: 'user', text: sample.prompt, images }]);
-          const prompt = partsOfPrompt(
-            Array.from(inputs.input_ids.data as BigInt64Array, (id) => ids.has(id)),
-          );
+          const mask = imageTokenMask(inputs.input_ids, ids);
+          const prompt = partsOfPrompt(Array.from(mask, (is) => is === 1));
+          const grids = gridsOf(inputs, model.config);
+          const spans = imageSpans(mask, model.config, grids);
           rows.length = 0;
-          await model.generate({ ...inputs, max_new_tokens: sample.maxTokens });
-          for (const row of rows) sum.add(row, prompt);
+          await model.generate({ ...inputs, max_new_tokens: sample.maxTokens, do_sample: false });
+          for (const row of rows) sum.add(row, prompt, spans[0]?.positions);
+          const [prefill] = rows;
+          if (prefill !== undefined) bias.add(prefill, spans);
           options.onSample?.(++done);
           if (++count === options.limit) break;
         }
@@ -73,49 +83,62 @@ export async function analyzeAttention(options: AnalyzeOptions): Promise<Allocat
       }
     }
   } finally {
-    await session.release();
     await (model as unknown as { dispose(): Promise<unknown> }).dispose();
   }
-  return sum.result();
+  return result();
 }
 
-/** The decoder with its rows, run by the copy of ONNX Runtime that Transformers.js runs. */
-async function tappedSession(path: string): Promise<{ session: OrtSession; layers: number }> {
-  let bytes: Buffer;
+/** The model with a decoder that tells its rows, which are put into `rows`: a list of layers for each of its runs. */
+async function load(
+  { model: name, dtype = 'fp32' }: AnalyzeOptions,
+  rows: Float32Array[][],
+): Promise<{ model: HfModel; conversation: Conversation }> {
+  let layers = 0;
+  installSwap(nodeSessionClass());
+  const session_options = withSwap({}, async (source) => {
+    if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
+    const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
+    ({ layers } = tapped);
+    return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
+  });
+  let model: unknown;
+  let conversation: Conversation;
   try {
-    bytes = await readFile(path);
+    conversation = await Conversation.load(name);
+    model = await AutoModelForImageTextToText.from_pretrained(name, { dtype, session_options } as never);
   } catch (cause) {
-    throw new FastvError('io', 'the decoder cannot be read', {
-      where: path,
-      hint: 'give the folder of a model',
+    if (cause instanceof FastvError) throw cause;
+    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
+    throw new FastvError('io', `the model cannot be loaded: ${reason}`, {
+      where: name,
+      hint: 'check the path and --dtype; a model of the hub that is not in the cache yet needs --allow-network',
       cause,
     });
   }
-  const { model, layers } = withAttentionRows(decodeModel(bytes));
-  const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
-  const { InferenceSession } = createRequire(transformers)('onnxruntime-node') as {
-    InferenceSession: { create(bytes: Uint8Array): Promise<OrtSession> };
-  };
-  return { session: await InferenceSession.create(concatChunks(encodeModel(model))), layers };
+  const session = isDecoderModel(model) ? model.sessions['decoder_model_merged'] : undefined;
+  if (!isDecoderModel(model) || session === undefined || layers === 0) {
+    throw new FastvError('unsupported-decoder', 'this is no image-text model with a decoder_model_merged', {
+      where: name,
+    });
+  }
+  model.sessions['decoder_model_merged'] = recording(session, layers, rows);
+  return { model, conversation };
 }
 
-/** The original session to look at; what runs is the tapped one, whose rows are kept. */
-function recording(
-  original: OrtSession,
-  tapped: OrtSession,
-  layers: number,
-  rows: Float32Array[][],
-): OrtSession {
-  const runnable = tapped as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
+/** The session, whose rows are kept and taken away. */
+function recording(session: OrtSession, layers: number, rows: Float32Array[][]): OrtSession {
+  const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
+  const names = Array.from({ length: layers }, (_, i) => rowName(i));
+  const outputNames = session.outputNames.filter((name) => !names.includes(name));
   const run = async (...args: unknown[]): Promise<Record<string, OrtTensor>> => {
     const outputs = await runnable.run(...args);
-    const names = Array.from({ length: layers }, (_, i) => rowName(i));
     rows.push(names.map((name) => Float32Array.from(outputs[name]?.data as Float32Array)));
     return Object.fromEntries(Object.entries(outputs).filter(([name]) => !names.includes(name)));
   };
-  return new Proxy(original, {
+  return new Proxy(session, {
     get(target, name) {
       if (name === 'run') return run;
+      if (name === 'outputNames') return outputNames;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },

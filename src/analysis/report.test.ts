@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
@@ -124,5 +124,39 @@ describe('writeReport', () => {
 
   it('refuses a folder without a run', async () => {
     await expect(writeReport(tmpdir())).rejects.toMatchObject({ code: 'io' });
+  });
+
+  it('has where dropped tokens lie, if the same model was analysed into the folder', async () => {
+    const share = (n: number) => new Array(n).fill(0.5) as number[];
+    const bias = {
+      ...{ layer: 1, ratio: 0.5, byPosition: [1, ...share(8), 0], byRow: share(5), byColumn: share(5) },
+      correlation: { position: -0.25, row: null, column: 0 },
+    };
+    const allocation = { system: 0.5, image: 0.25, instruction: 0.25, output: 0 };
+    const analysis = {
+      ...{
+        layers: [allocation, allocation],
+        tokens: { system: 2, image: 4, instruction: 2, output: 0 },
+        rows: 1,
+      },
+      ...{ imageMaps: [share(4), share(4)], positionBias: [bias] },
+    };
+    const file = join(out, 'allocation.json');
+    writeFileSync(file, JSON.stringify({ model: 'another', ...analysis }));
+    await writeReport(out);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).not.toContain('Where dropped tokens lie');
+    writeFileSync(file, JSON.stringify({ model: `fake ${EVIL}`, ...analysis }));
+    const written = await writeReport(out);
+    expect(written).toContain(join(out, 'position-bias.png'));
+    const page = parseHTML(readFileSync(join(out, 'report.html'), 'utf8')).document;
+    expect(page.querySelectorAll('svg')).toHaveLength(8);
+    const heading = [...page.querySelectorAll('h2')].find(
+      (h) => h.textContent === 'Where dropped tokens lie',
+    );
+    const cells = [...(heading?.nextElementSibling?.nextElementSibling?.querySelectorAll('td') ?? [])];
+    expect(cells.map((c) => c.textContent)).toEqual([
+      ...['1', '100.0 50.0 50.0 50.0 50.0 50.0 50.0 50.0 50.0 0.0'],
+      ...['50.0 50.0 50.0 50.0 50.0', '50.0 50.0 50.0 50.0 50.0', '-0.25', '—', '0.00'],
+    ]);
   });
 });

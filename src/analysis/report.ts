@@ -8,6 +8,7 @@ import type { Result } from '../eval/result.js';
 import type { Summary } from '../eval/summary.js';
 import { escapeHtml, jsonForScript } from './escape.js';
 import type { ShownFailure } from './failures.js';
+import type { PositionBias } from './position-bias.js';
 
 export interface ReportInput {
   readonly title: string;
@@ -18,6 +19,8 @@ export interface ReportInput {
   /** SVGs by what they show. */
   readonly plots: readonly { readonly caption: string; readonly svg: string }[];
   readonly failures: readonly ShownFailure[];
+  /** Where the dropped tokens lie, if that was measured. */
+  readonly positionBias?: readonly PositionBias[];
 }
 
 /** Samples that the file itself holds, of each task and condition; all of them are in results.jsonl. */
@@ -69,7 +72,7 @@ document.addEventListener('click', (event) => {
 
 /** The report. @returns HTML */
 export function reportHtml(input: ReportInput): string {
-  const { title, summary, points, front, plots, failures } = input;
+  const { title, summary, points, front, plots, failures, positionBias } = input;
   const hash = createHash('sha256').update(SCRIPT).digest('base64');
   const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`;
   return `<!doctype html>
@@ -88,6 +91,7 @@ ${plots.map(({ caption, svg }) => `<figure>${svg}<figcaption>${escapeHtml(captio
 ${points.length === 0 ? '' : pointsTable(points, front)}
 ${cellsTable(summary)}
 ${failures.length === 0 ? '' : gallery(failures)}
+${positionBias === undefined || positionBias.length === 0 ? '' : biasTable(positionBias)}
 ${setup(summary)}
 <dialog><form method="dialog"><button>close</button></form><h2></h2>
 <p class="note">At most ${SAMPLES} samples of each task and condition are kept in this file; all are in results.jsonl.</p>
@@ -97,6 +101,30 @@ ${setup(summary)}
 </body>
 </html>
 `;
+}
+
+function biasTable(bias: readonly PositionBias[]): string {
+  const shares = (values: readonly (number | null)[]): string => values.map(percent).join(' ');
+  const coefficient = (value: number | null): string => (value === null ? '—' : value.toFixed(2));
+  const rows = bias.map(({ layer, byPosition, byRow, byColumn, correlation }) => {
+    const { position, row, column } = correlation;
+    const cells = [escapeHtml(String(layer)), shares(byPosition), shares(byRow), shares(byColumn)];
+    return `<tr>${[...cells, ...[position, row, column].map(coefficient)].map((c) => `<td>${c}</td>`).join('')}</tr>`;
+  });
+  const head = [
+    'K',
+    'by tenths',
+    'top to bottom',
+    'left to right',
+    'r with place',
+    'with row',
+    'with column',
+  ];
+  return `<h2>Where dropped tokens lie</h2>
+<p class="note">Share of image tokens that are dropped at R = ${percent(bias[0]?.ratio ?? null)}, by their place among the image tokens
+of the prompt and in the picture; r: correlation of being dropped with the place, positive if what comes later, lower
+or further right is dropped.</p>
+<div class="wide"><table><thead><tr>${head.map((h) => `<th>${h}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 function pointsTable(points: readonly Point[], front: readonly string[]): string {

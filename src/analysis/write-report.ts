@@ -7,10 +7,14 @@ import { frontOf, sweepPoints, type Point } from '../eval/points.js';
 import { readResults } from '../eval/sweep.js';
 import type { Summary } from '../eval/summary.js';
 import type { OpenOptions } from '../eval/tasks/open-task.js';
+import { allocationPlot, efficiencyPlot } from './allocation-plot.js';
+import type { Analysis } from './analyze.js';
 import { findFailures, withImages } from './failures.js';
 import { heatMap } from './heat-map.js';
+import { attentionMaps } from './map-plot.js';
 import { paretoPlot } from './pareto-plot.js';
 import { svgToPng } from './plot.js';
+import { positionBiasPlot } from './position-bias-plot.js';
 import { reportHtml } from './report.js';
 import { tasksPlot } from './tasks-plot.js';
 
@@ -35,7 +39,8 @@ export async function writeReport(
   const results = await readResults(folder, summary);
   const points = sweepPoints(summary.conditions, results, { seed: summary.seed });
   const front = frontOf(points).map((p) => p.name);
-  const plots = plotsOf(points);
+  const analysis = await readAnalysis(folder, summary);
+  const plots = [...plotsOf(points), ...(analysis === null ? [] : analysisPlots(analysis))];
   const condition = options.failuresOf ?? failingCondition(points);
   const found = condition === null ? [] : findFailures(results, condition);
   const failures = await withImages(found, summary.tasks, options.data);
@@ -49,7 +54,10 @@ export async function writeReport(
   const title =
     options.title ??
     (typeof question === 'string' ? `FastV: ${question}` : 'FastV: what pruning costs and what it saves');
-  const html = reportHtml({ title, summary, results, points, front, plots, failures });
+  const html = reportHtml({
+    ...{ title, summary, results, points, front, plots, failures },
+    ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
+  });
   await writeWhole(join(folder, 'report.html'), html);
   return [join(folder, 'report.html'), ...written];
 }
@@ -67,8 +75,51 @@ async function readSummary(folder: string): Promise<Summary> {
   }
 }
 
+/** What `fastv analyze` measured into the same folder on the same model; null if it has not. */
+async function readAnalysis(folder: string, { model }: Summary): Promise<Analysis | null> {
+  let text: string;
+  try {
+    text = await readFile(join(folder, 'allocation.json'), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+  const analysis = JSON.parse(text) as Analysis & { readonly model: string };
+  return analysis.model === model ? analysis : null;
+}
+
+function analysisPlots(analysis: Analysis): NamedPlot[] {
+  const { layers, tokens, imageMaps, positionBias } = analysis;
+  const maps = attentionMaps(imageMaps);
+  const bias = positionBiasPlot(positionBias);
+  return [
+    {
+      name: 'allocation',
+      caption: 'Whose tokens the attention of output tokens goes to.',
+      svg: allocationPlot(layers),
+    },
+    {
+      name: 'efficiency',
+      caption: 'Attention per token, against an even share.',
+      svg: efficiencyPlot(layers, tokens),
+    },
+    ...(maps === null
+      ? []
+      : [{ name: 'attention-maps', caption: 'Mean attention over the image, layer by layer.', svg: maps }]),
+    ...(bias === null
+      ? []
+      : [{ name: 'position-bias', caption: 'Share of image tokens that are dropped, by place.', svg: bias }]),
+  ];
+}
+
+interface NamedPlot {
+  readonly name: string;
+  readonly caption: string;
+  readonly svg: string;
+}
+
 /** The plots that the points have enough for. */
-function plotsOf(points: readonly Point[]): { name: string; caption: string; svg: string }[] {
+function plotsOf(points: readonly Point[]): NamedPlot[] {
   const layers = [
     ...new Set(points.flatMap((p) => (p.kind === 'attention' && p.layer !== null ? [p.layer] : []))),
   ];

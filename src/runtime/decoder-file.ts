@@ -62,8 +62,8 @@ export async function rewriteFile(
   }
 }
 
-/** Loads a graph from memory whose weights lie in `folder`. */
-function inMemory(model: Uint8Array, folder: string, options: SessionOptions): SessionSource {
+/** What loads a graph from memory whose weights lie in `folder`. */
+export function inMemory(model: Uint8Array, folder: string, options: SessionOptions): SessionSource {
   const extra: Record<string, unknown> = { ...options.extra };
   const session = typeof extra['session'] === 'object' ? extra['session'] : {};
   extra['session'] = { ...session, model_external_initializers_file_folder_path: folder };
