@@ -107,6 +107,8 @@ export async function chat(images: readonly string[], flags: ModelFlags): Promis
     if (interactive) lines.prompt();
   }
   lines.close();
+  // a pipe that somebody still holds open would keep the program from ending
+  process.stdin.destroy();
   await model.dispose();
 }
 
