@@ -29,6 +29,8 @@ export type StageQueries =
       readonly of: 'kept';
       /** The nodes that computed those of all tokens, and should be needed no more. */
       readonly replaced: readonly NodeProto[];
+      /** What took the place of their tensors. */
+      readonly copies: ReadonlyMap<string, string>;
     }
   | { readonly of: 'all'; readonly reason: string };
 
@@ -70,8 +72,9 @@ export function drop(
     const region = stage + 1;
     regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
     if (early.of === 'kept') {
-      regions.replace(region, emitQueries(early.side, emit, regions));
-      queries.push({ of: 'kept', replaced: early.side.nodes });
+      const copies = emitQueries(early.side, emit, regions);
+      regions.replace(region, copies);
+      queries.push({ of: 'kept', replaced: early.side.nodes, copies });
     } else queries.push(early);
     imageTokenMask = regions.gather(imageTokenMask, region);
     if (strategy.needsScores) scores = regions.gather(scores, region);

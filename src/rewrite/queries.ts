@@ -56,7 +56,7 @@ export function querySide(decoder: Decoder, core: AttentionCore, regions: Region
   const axes = queryAxes(part);
   const result = axes.get(core.output);
   const row = axes.get(rowSource(core));
-  if (result?.axis !== 1 || !result.metKeys || row === undefined || row.axis !== row.rank - 2) {
+  if (result?.axis !== 1 || !result.metKeys || row?.axis !== (row?.rank ?? 0) - 2) {
     throw new FastvError('unsupported-decoder', `"${core.output}" is not made of queries as expected`, {
       where,
     });

@@ -183,7 +183,8 @@ class NodeAxis {
     const [query = '', ...others] = this.#node.input;
     const axis = this.#axisOf(query);
     const { isKeyOrValue } = this.#side;
-    if (axis === undefined || axis.axis !== axis.rank - 2 || !others.slice(0, 2).every(isKeyOrValue))
+    if (axis === undefined) throw this.#refusal('has no queries');
+    if (axis.axis !== axis.rank - 2 || !others.slice(0, 2).every(isKeyOrValue))
       throw this.#refusal('takes its queries at another place than expected');
     if (others.some((name) => this.#axisOf(name) !== undefined))
       throw this.#refusal('mixes queries with queries');

@@ -74,11 +74,14 @@ describe('rewriteDecoder', () => {
 
   it('leaves what comes before the cut as it is', () => {
     const model = toy('eager');
-    const { model: result, report } = rewriteDecoder(model, { stages: stages(2) });
-    const nodes = new Set<NodeProto>(result.graph.node);
-    const before = new GraphView(model.graph).ancestors([report.stages[0]?.after ?? '']);
-    expect(before.size).toBeGreaterThan(50);
-    for (const original of before) expect(nodes, original.name).toContain(original);
+    for (const earlyQueries of [true, false]) {
+      const { model: result, report } = rewriteDecoder(model, { stages: stages(2), earlyQueries });
+      const nodes = new Set<NodeProto>(result.graph.node);
+      const after = earlyQueries ? ['present.1.key', 'present.1.value'] : [report.stages[0]?.after ?? ''];
+      const before = new GraphView(model.graph).ancestors(after);
+      expect(before.size).toBeGreaterThan(50);
+      for (const original of before) expect(nodes, original.name).toContain(original);
+    }
   });
 
   it.each(toyFamilies)('loses no name of the original: $name', ({ config }) => {
@@ -130,13 +133,24 @@ describe('rewriteDecoder', () => {
     const { report, model: result } = rewriteDecoder(model, { stages: stages(1), strategy: 'key-norm' });
     expect(report).toEqual({
       layers: 4,
-      stages: [{ layer: 1, after: '/model/layers.0/attn/GroupQueryAttention/output_0' }],
+      stages: [
+        {
+          layer: 1,
+          after: '/model/layers.0/attn/GroupQueryAttention/output_0',
+          queries: 'all',
+          queriesReason:
+            'GroupQueryAttention "/model/layers.0/attn/GroupQueryAttention" takes as many queries as new keys',
+        },
+      ],
       strategy: 'key-norm',
       mode: 'drop',
       nodes: { before: model.graph.node.length, after: result.graph.node.length },
     });
     const zero = rewriteDecoder(model, { stages: stages(0), strategy: 'external' });
-    expect(zero.report.stages).toEqual([{ layer: 0, after: 'inputs_embeds' }]);
+    expect(zero.report.stages).toMatchObject([{ layer: 0, after: 'inputs_embeds', queries: 'all' }]);
+    const eager = rewriteDecoder(toy('eager'), { stages: stages(2) });
+    expect(eager.report.stages).toEqual([{ layer: 2, after: expect.any(String) as string, queries: 'kept' }]);
+    expect(eager.model.graph.node.flatMap(({ output }) => output)).toContain(eager.report.stages[0]?.after);
   });
 
   it.each<[string, RewriteOptions, RegExp, RegExp]>([

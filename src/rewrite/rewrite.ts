@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
+  NodeProtoSchema,
   OperatorSetIdProtoSchema,
   ValueInfoProtoSchema,
   type NodeProto,
@@ -18,6 +19,7 @@ import {
   label,
   MICROSOFT,
   topologicalOrder,
+  withInputs,
   type OnnxModel,
 } from '../onnx/index.js';
 import { cacheOutside, cacheStaysInside, keepsCache } from './attention/cache-outside.js';
@@ -144,7 +146,8 @@ interface Divided {
 
 /**
  * Cuts or masks at each stage. Where something else still needs the queries of all tokens, computing those of the kept
- * ones as well would only cost; that stage is then cut again without.
+ * ones as well would only cost; that stage is then cut again without. Where nothing does, the kept tokens' tensors take
+ * the names of those that they replace.
  */
 function divide(
   decoder: Decoder,
@@ -180,8 +183,21 @@ function divide(
       const still = queries.replaced.find(({ output }) => output.some((name) => needed.has(name)));
       if (still !== undefined) reasons.set(stage, `${label(still)} is needed for all tokens`);
     }
-    if (reasons.size === before) return { cut, emit, rewritten, nodes };
+    if (reasons.size > before) continue;
+    const copies = rewritten.queries.flatMap((queries) => (queries.of === 'kept' ? [...queries.copies] : []));
+    return { cut, emit, rewritten, nodes: renamed(nodes, new Map(copies.map(([old, copy]) => [copy, old]))) };
   }
+}
+
+/** Nodes whose tensors have other names. */
+function renamed(nodes: readonly NodeProto[], names: ReadonlyMap<string, string>): readonly NodeProto[] {
+  if (names.size === 0) return nodes;
+  const rename = (name: string): string => names.get(name) ?? name;
+  return nodes.map((node) => {
+    const tensors = [...node.input, ...node.output, ...GraphView.captures(node)];
+    if (!tensors.some((name) => names.has(name))) return node;
+    return create(NodeProtoSchema, { ...withInputs(node, rename), output: node.output.map(rename) });
+  });
 }
 
 /** The decoder with the caches of some layers outside their operators, where they are inside and can be outside. */
