@@ -30,7 +30,7 @@ describe('fastv rewrite', () => {
     const { code, out, err } = await rewrite('--layer', '2');
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toMatch(
-      /^K = 2: cut after \S*layers\.1\S*\n.*out\.onnx: 4 layers, \d+ → \d+ nodes, attention\n$/,
+      /^K = 2: cut after \S*layers\.1\S*; queries of .*\n.*out\.onnx: 4 layers, \d+ → \d+ nodes, attention\n$/,
     );
     const model = await written();
     expect(model.graph.input.map(({ name }) => name)).toContain('image_token_mask');

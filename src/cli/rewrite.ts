@@ -15,6 +15,7 @@ interface Flags {
   readonly strategy: string;
   readonly mode: 'drop' | 'mask';
   readonly tail: 'last' | 'all' | 'exact';
+  readonly earlyQueries: boolean;
   readonly web?: boolean;
   readonly copyData?: boolean;
   readonly json?: boolean;
@@ -54,6 +55,10 @@ export function rewriteCommand(): Command {
         .choices(['last', 'all', 'exact'])
         .default('exact'),
     )
+    .option(
+      '--no-early-queries',
+      'compute the queries of all tokens at layer K-1, not of the kept ones only (to compare; the result is the same)',
+    )
     .option('--web', 'for ONNX Runtime Web, which has no float64: quotas are counted in integers')
     .option('--copy-data', 'copy external weights instead of linking them')
     .option('--json', 'print what was done as JSON')
@@ -67,6 +72,7 @@ export function rewriteCommand(): Command {
         strategy: flags.strategy,
         mode: flags.mode,
         quota: flags.web === true ? 'integer' : 'float64',
+        earlyQueries: flags.earlyQueries,
       });
       const facts = {
         'fastv.version': version,
@@ -89,7 +95,11 @@ export function rewriteCommand(): Command {
         );
         return;
       }
-      for (const done of report.stages) console.log(`K = ${done.layer}: cut after ${done.after}`);
+      for (const { layer, after, queriesReason: reason } of report.stages) {
+        const queries =
+          reason === undefined ? 'queries of the kept tokens' : `queries of all tokens: ${reason}`;
+        console.log(`K = ${layer}: cut after ${after}; ${queries}`);
+      }
       console.log(
         `${flags.output}: ${report.layers} layers, ${report.nodes.before} → ${report.nodes.after} nodes, ${report.strategy}`,
       );

@@ -12,9 +12,10 @@ import type { Tokens } from './paper.js';
  * Where the tokens of a stage at layer K leave:
  * - `boundary`: between layers K−1 and K, the paper's accounting;
  * - `attention`: right after the attention of layer K−1, so that its output projection and MLP already run on the
- *   kept tokens. Same result; this is what the rewrite does;
- * - `queries`: as `attention`, and the dropped tokens' queries of layer K−1 are left out too (only the last token's
- *   are needed to rank). Possible where the query projection stands alone.
+ *   kept tokens. Same result; this is what the rewrite does with GroupQueryAttention;
+ * - `queries`: as `attention`, and the dropped tokens' queries of layer K−1 are left out too; the last token's are
+ *   computed once more, to rank. This is what the rewrite does with MultiHeadAttention, Attention and decomposed
+ *   attention where q has a projection of its own. (Where q, k and v are one, only the attention is saved.)
  */
 export type Cut = 'boundary' | 'attention' | 'queries';
 
@@ -84,7 +85,7 @@ export function prefillMacs(
     sum.attention += n === 0 ? 0 : 2 * shape.heads * shape.headDim * pairs * (queries / n);
     sum.mlp += leaving * weights.mlp;
     if (selection && stages.some((stage) => stage.layer === layer + 1)) {
-      sum.selection += shape.heads * shape.headDim * n;
+      sum.selection += shape.heads * shape.headDim * n + (cut === 'queries' ? weights.query : 0);
     }
   }
   const rows = lmHead === 'none' ? 0 : lmHead === 'last' ? Math.min(leaving, 1) : leaving;
