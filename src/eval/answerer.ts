@@ -54,6 +54,8 @@ export interface AnswerCost {
   /** Bytes of the KV cache after prefill, and what they would be without pruning. */
   readonly kvBytes?: number;
   readonly kvBytesUnpruned?: number;
+  /** Whether they follow from the decoder's graph, or from its configuration, which leaves some things open. */
+  readonly shapeFrom?: 'graph' | 'configuration';
 }
 
 export interface Answer {

@@ -61,6 +61,7 @@ describe('the embedded model as an answerer', () => {
         expect(cost.keptImageTokens).toBe(Math.round(whole * scale * (1 - (condition.pruning?.ratio ?? 0))));
         expect(cost.prefillMs).toBeGreaterThan(0);
         expect(cost.flops).toBeGreaterThan(0);
+        expect(cost.shapeFrom).toBe('graph');
         if (condition.pruning === null) expect(cost.flops).toBe(cost.flopsUnpruned);
         else expect(cost.flops).toBeLessThan(cost.flopsUnpruned ?? 0);
       });
@@ -142,7 +143,7 @@ describe('the embedded model as an answerer', () => {
         });
       });
     }
-  });
+  }, 240_000);
 
   it('asks what does not fit together alone', async () => {
     const [first, second] = asks;

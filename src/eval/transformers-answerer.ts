@@ -4,29 +4,24 @@
  *
  * Replies are greedy. Questions share a batch only where no padding is needed (`batch.ts`).
  *
- * Limits: likelihoods are those of choices that are one token long; FLOPs are known where the configuration
- * says the decoder's shape, and take its MLP to be gated.
+ * Limit: likelihoods are those of choices that are one token long.
  */
 import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
-import {
-  flops,
-  kvCacheBytes,
-  kvCacheLengths,
-  prefillMacs,
-  type DecoderShape,
-  type Stage,
-} from '../cost/index.js';
 import { FastvError } from '../errors.js';
 import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import { loadWithDecoder } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { fastv, type WarningListener } from '../runtime/index.js';
+import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
+import type { ModelClass } from '../runtime/plug.js';
+import { installSwap, withWatch } from '../runtime/session-swap.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import type { Answer, Answerer, AnswererIdentity, Ask, Condition, Strategy } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
+import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
 import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
 import { greedyReplies, type Reply } from './greedy.js';
 import { choiceLogLikelihoods } from './likelihood.js';
@@ -76,6 +71,7 @@ class TransformersAnswerer implements Answerer {
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
   readonly #clock = new RunClock();
+  readonly #shapes = new WeakMap<Loaded, KnownShape>();
   /** Side of the feature grid to pool to, while a scaled-down question is asked. */
   #poolTo: number | null = null;
 
@@ -232,7 +228,7 @@ class TransformersAnswerer implements Answerer {
       const { first: prefill, others: decode } = this.#clock.read();
       const report = pruning === null ? undefined : model.fastv?.last;
       const share = 1 / asks.length;
-      const exact = exactCost(model.config, tokens - imageTokens, imageTokens, pruning);
+      const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruning);
       return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
         text,
         ...(logLikelihoods === undefined ? {} : { logLikelihoods }),
@@ -315,19 +311,30 @@ class TransformersAnswerer implements Answerer {
       ...(device === undefined ? {} : { device }),
       ...(subfolder === undefined ? {} : { subfolder }),
     };
+    let path = decoder;
+    installSwap(nodeSessionClass());
+    const watched: ModelClass<unknown> = {
+      from_pretrained: (model, options) =>
+        AutoModelForImageTextToText.from_pretrained(model, {
+          ...options,
+          session_options: withWatch(options?.['session_options'] ?? {}, (source) => {
+            if (typeof source.model === 'string' && isDecoderFile(source.model)) path ??= source.model;
+          }),
+        }),
+    };
     const load = async (): Promise<unknown> => {
       if (variant !== 'original') {
         const layers = this.#layers.get(variant) ?? [2];
         const { onWarning } = this.#options;
         const plugged = { cache, strategy: variant, layer: layers, ratio: layers.map(() => 0) };
-        return fastv(AutoModelForImageTextToText as never, name, {
+        return fastv(watched, name, {
           ...own,
           ...plugged,
           ...(onWarning === undefined ? {} : { onWarning }),
         });
       }
-      if (decoder !== undefined) return loadWithDecoder(AutoModelForImageTextToText, name, decoder, own);
-      return AutoModelForImageTextToText.from_pretrained(name, own);
+      if (decoder !== undefined) return loadWithDecoder(watched, name, decoder, own);
+      return watched.from_pretrained(name, own);
     };
     const model = await load();
     if (!isDecoderModel(model)) {
@@ -339,7 +346,10 @@ class TransformersAnswerer implements Answerer {
     if (encoder !== undefined) model.sessions['vision_encoder'] = this.#pooling(this.vision.wrap(encoder));
     const merged = model.sessions['decoder_model_merged'];
     if (merged !== undefined) model.sessions['decoder_model_merged'] = this.#clock.wrap(merged);
-    return model as unknown as Loaded;
+    const loaded = model as unknown as Loaded;
+    const shape = await knownShape(path, model.config);
+    if (shape !== undefined) this.#shapes.set(loaded, shape);
+    return loaded;
   }
 
   /** The encoder, whose features are pooled while a scaled-down question is asked. */
@@ -369,56 +379,6 @@ interface Said extends Reply {
 
 function rgb({ data, width, height }: Picture): RgbImage {
   return { data: new Uint8ClampedArray(data.buffer, data.byteOffset, data.byteLength), width, height };
-}
-
-/** Exact FLOPs and KV bytes, by the shape that the configuration says. */
-function exactCost(
-  config: Readonly<Record<string, unknown>>,
-  text: number,
-  image: number,
-  pruning: Condition['pruning'],
-): { flops?: number; flopsUnpruned?: number; kvBytes?: number; kvBytesUnpruned?: number } {
-  const shape = shapeOfConfig(config);
-  if (shape === undefined) return {};
-  const stages: Stage[] = pruning === null ? [] : [{ layer: pruning.layer, ratio: pruning.ratio }];
-  const tokens = { text, image };
-  const kv = (cut: readonly Stage[]): number => kvCacheBytes(shape, kvCacheLengths(shape, tokens, cut)).total;
-  return {
-    flops: flops(prefillMacs(shape, tokens, stages).total),
-    flopsUnpruned: flops(prefillMacs(shape, tokens).total),
-    kvBytes: kv(stages),
-    kvBytesUnpruned: kv([]),
-  };
-}
-
-/** A decoder's shape from its configuration, where it says all of it. */
-export function shapeOfConfig(config: Readonly<Record<string, unknown>>): DecoderShape | undefined {
-  for (const part of [config['text_config'], config['llm_config'], config['language_config'], config]) {
-    if (typeof part !== 'object' || part === null) continue;
-    const read = part as Record<string, unknown>;
-    const number = (name: string): number | undefined =>
-      typeof read[name] === 'number' ? read[name] : undefined;
-    const [layers, hidden, heads] = [
-      number('num_hidden_layers'),
-      number('hidden_size'),
-      number('num_attention_heads'),
-    ];
-    const [mlp, vocab] = [number('intermediate_size'), number('vocab_size')];
-    if ([layers, hidden, heads, mlp, vocab].includes(undefined)) continue;
-    if (layers === undefined || hidden === undefined || heads === undefined) continue;
-    return {
-      layers,
-      hidden,
-      heads,
-      kvHeads: number('num_key_value_heads') ?? heads,
-      headDim: number('head_dim') ?? hidden / heads,
-      mlp: mlp ?? 0,
-      mlpMatrices: 3,
-      vocab: vocab ?? 0,
-      kvBytesPerElement: 4,
-    };
-  }
-  return undefined;
 }
 
 /** The version of an installed package. */

@@ -27,6 +27,15 @@ export function withSwap(options: SessionOptions, swap: Swap): SessionOptions {
   return Object.assign({ ...options }, { [SWAP]: swap });
 }
 
+/** Session options that tell of each file that is asked for, before it is loaded or swapped. */
+export function withWatch(options: SessionOptions, see: (source: SessionSource) => void): SessionOptions {
+  const swap: Swap = carriesSwap(options) ? options[SWAP] : (source) => Promise.resolve(source);
+  return withSwap(options, (source) => {
+    see(source);
+    return swap(source);
+  });
+}
+
 /** Wraps a session class's `create`, once, so that it obeys {@link withSwap}. */
 export function installSwap(Session: SessionClass): void {
   if (WRAPPED in Session) return;
