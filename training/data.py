@@ -153,8 +153,9 @@ def batches(lines, encoder: Encoder, size: int, questions: int, length: int, rng
     image tokens these keep: whatever is not background, and a random part of the background."""
     prefix = encoder.prefix(count)
     width = len(prefix) + length
+    asked = (r for r in map(json.loads, lines) if any(q["family"] != "caption" for q in r["questions"]))
     while True:
-        records = [json.loads(next(lines)) for _ in range(size)]
+        records = [next(asked) for _ in range(size)]
         images = np.stack([scenes.render(s) for r in records for s in r["scenes"]])
         blocks = np.zeros((size, questions, length), np.int64)
         labels = np.full((size, questions, length), IGNORE, np.int64)

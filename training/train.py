@@ -288,7 +288,7 @@ def main():
     now, last, next_check = 0.0, time.time(), 180.0
     while True:
         # a step that takes longer was suspended, which is not counted
-        now, last = now + min(40.0, time.time() - last), time.time()
+        now, last = now + min(15.0, time.time() - last), time.time()
         done = now / (60 * args.minutes)
         if done >= 1:
             break
