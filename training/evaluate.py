@@ -228,6 +228,7 @@ def main():
     p.add_argument("--families", nargs="*")
     p.add_argument("--k", type=int, nargs="*", default=[1, 2, 3, 5])
     p.add_argument("--r", type=float, nargs="*", default=[0.25, 0.5, 0.75, 0.9])
+    p.add_argument("--by-family", action="store_true", help="fastv: a row a family: unpruned, then every K and R")
     p.add_argument("--bf16", action="store_true", help="faster on CPUs that have it; for looks along the way")
     p.add_argument("--seeds", type=int, default=3)
     args = p.parse_args()
@@ -246,7 +247,13 @@ def main():
             print(f"caption          CIDEr {cider(pairs):.2f} of 10, exact {100 * exact:.1f}  n={len(pairs)}")
             print("  e.g.", *(f"\n    {a}\n -> {b}" for a, b in pairs[:3]))
     elif args.what == "fastv":
-        rows = [r for f, rs in by.items() if len(rs[0]["scenes"]) == 1 for r in rs]
+        single = {f: rows for f, rows in by.items() if len(rows[0]["scenes"]) == 1}
+        if args.by_family:
+            for f, rows in single.items():
+                pruned = [100 * score(model, encoder, rows, attention_drop(R), K) for K in args.k for R in args.r]
+                print(f"{f:16} {100 * score(model, encoder, rows):5.1f}", *(f"{p:5.1f}" for p in pruned), f" n={len(rows)}", flush=True)
+            return
+        rows = [r for rows in single.values() for r in rows]
         print(f"n={len(rows)} questions; unpruned {100 * score(model, encoder, rows):.1f}")
         for K in args.k:
             for R in args.r:

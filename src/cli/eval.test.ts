@@ -161,7 +161,9 @@ describe('fastv analyze', () => {
       out,
     );
     expect(code).toBe(EXIT.ok);
-    expect(table.trim().split('\n')).toHaveLength(1 + 10 + 1);
+    const [allocation = '', positionBias = ''] = table.trim().split('\n\n');
+    expect(allocation.split('\n')).toHaveLength(1 + 10 + 1);
+    expect(positionBias.split('\n')).toHaveLength(1 + 9);
     for (const name of ['allocation.json', 'allocation.svg', 'efficiency.png', 'attention-maps.png']) {
       expect(existsSync(join(out, name))).toBe(true);
     }

@@ -135,7 +135,7 @@ describe('runSweep', () => {
     expect(at('downsample-90').flopsRatio).toBeLessThan(0.7);
     expect(front).toContain('unpruned');
     expect(front.length).toBeGreaterThan(1);
-    expect(Object.keys(random.byTask)).toEqual(['scenes-existence', 'scenes-color']);
+    expect(Object.keys(random.byTask)).toEqual(['scenes-color', 'scenes-existence']);
     const written = JSON.parse(readFileSync(join(out, 'points.json'), 'utf8')) as unknown;
     expect(written).toEqual(JSON.parse(JSON.stringify({ points, front })));
     // again: nothing is asked, the same comes out

@@ -127,7 +127,7 @@ describe('readFrames', () => {
   });
   it('refuses absent videos and paths outside', async () => {
     await expect(readFrames(row, 'video_name', 'absent.avi', 4, folder)).rejects.toThrow(
-      /no frames of "absent.avi"/,
+      /there is no video "absent.avi"/,
     );
     await expect(readFrames(row, 'video_name', '../images/clip/../..', 4, folder)).rejects.toThrow(/outside/);
   });
