@@ -21,10 +21,11 @@ interface ShapeFlags {
 
 interface Flags extends ShapeFlags {
   readonly weights: readonly WeightType[];
-  readonly layer: number;
+  readonly layer: readonly number[];
   readonly ratios: readonly number[];
   readonly imageTokens: readonly number[];
   readonly tail?: boolean;
+  readonly alone?: boolean;
   readonly shareWeights?: boolean;
   readonly decodeRounds: number;
 }
@@ -50,7 +51,12 @@ function withShape(command: Command): Command {
 function withDecoder(command: Command): Command {
   return withShape(command)
     .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), ['int8'])
-    .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
+    .option(
+      '-k, --layer <list>',
+      'values of K: layers 0 to K-1 see every token',
+      list(number('--layer')),
+      [2],
+    )
     .option(
       '--ratios <list>',
       'values of R',
@@ -60,6 +66,10 @@ function withDecoder(command: Command): Command {
     .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
+    .option(
+      '--alone',
+      'the rewritten decoder at R=0 stands for the original, where both do not fit into memory',
+    )
     .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
 }
 
@@ -79,12 +89,15 @@ async function eachDecoder(
 ): Promise<void> {
   for (const weights of flags.weights) {
     for (const image of flags.imageTokens) {
-      await run({
-        ...flags,
-        weights,
-        layers: layersOf(flags),
-        tokens: { text: flags.textTokens, image },
-      });
+      for (const layer of flags.layer) {
+        await run({
+          ...flags,
+          weights,
+          layer,
+          layers: layersOf(flags),
+          tokens: { text: flags.textTokens, image },
+        });
+      }
     }
   }
 }

@@ -1,35 +1,32 @@
 // Peak memory of prefill: resident memory above what the loaded session takes, without ONNX Runtime's arena (which
-// keeps what an earlier run needed).
-import { cacheBytes, prefillFeeds } from '../src/bench/feeds.js';
+// keeps what an earlier run needed). Each variant has a process of its own, since one that has run keeps memory that
+// the next would then not need to ask for.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { mebibytes } from '../src/bench/table.js';
-import { cached } from './cache.js';
-import { openPair, sessionFor } from './open.js';
+import type { PeakMemory, Variant } from './peak-memory.js';
 import type { PrefillOptions } from './prefill.js';
 import { printHeading, printTable } from './print.js';
-import { memory, resetPeak } from './resident-memory.js';
+
+const ONE = join(import.meta.dirname, 'peak-memory.js');
 
 /** Prints the peak of the original and of each R. */
-export async function benchMemory(options: PrefillOptions): Promise<void> {
-  const { layer, ratios, tokens } = options;
-  const { original, rewritten, release } = await openPair(cached(options), options, {
-    ...sessionFor(options),
-    enableCpuMemArena: false,
+export function benchMemory(options: PrefillOptions): Promise<void> {
+  const rows = [null, ...options.ratios].map((ratio) => {
+    const { peak, kv } = measured({ ...options, ratio });
+    return [ratio === null ? 'original' : `R=${ratio}`, mebibytes(peak), mebibytes(kv)];
   });
-  printHeading(options, tokens, `K=${layer}`);
-  const rows: string[][] = [];
-  for (const ratio of [undefined, ...ratios]) {
-    const decoder = ratio === undefined ? original : rewritten;
-    const feeds = prefillFeeds(decoder.inputs, tokens, ratio);
-    // once for whatever is allocated only once
-    await decoder.run(feeds);
-    globalThis.gc?.();
-    resetPeak();
-    const { now } = memory();
-    const outputs = await decoder.run(feeds);
-    const { peak } = memory();
-    const kv = cacheBytes(decoder.inputs, outputs);
-    rows.push([ratio === undefined ? 'original' : `R=${ratio}`, mebibytes(peak - now), mebibytes(kv)]);
-  }
+  printHeading(options, options.tokens, `K=${options.layer}`);
   printTable(['', 'peak MiB of a prefill', 'of it KV cache'], rows);
-  await release();
+  return Promise.resolve();
+}
+
+function measured(variant: Variant): PeakMemory {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--expose-gc', ONE, JSON.stringify(variant)],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`the measuring process ended with ${status ?? 'a signal'}: ${stderr}`);
+  return JSON.parse(stdout) as PeakMemory;
 }

@@ -26,23 +26,26 @@ export interface Pair {
   readonly release: () => Promise<void>;
 }
 
-/** Loads both. */
+/**
+ * Loads both.
+ * @param alone loads the rewritten decoder only, which at R = 0 stands for the original too
+ */
 export async function openPair(
   generated: Generated,
-  rewriting: Rewriting,
+  rewriting: Rewriting & { readonly alone?: boolean },
   options: InferenceSession.SessionOptions = SESSION,
 ): Promise<Pair> {
   const file = await readDecoder(generated.file);
   const after = await rewrittenOf(file, rewriting);
-  const original = await openDecoder(originalOf(file), 'cpu', options);
   const rewritten = await openDecoder(after, 'cpu', options);
+  const original = rewriting.alone === true ? rewritten : await openDecoder(originalOf(file), 'cpu', options);
   return {
     file,
     original,
     rewritten,
     tail: after.tail,
     release: async () => {
-      await original.session.release();
+      if (original !== rewritten) await original.session.release();
       await rewritten.session.release();
     },
   };

@@ -12,6 +12,8 @@ export interface PrefillOptions extends Wanted {
   readonly rounds: number;
   /** Whether only the last token goes on after the last attention. */
   readonly tail?: boolean;
+  /** Whether only the rewritten decoder is loaded; at R = 0 it stands for the original. */
+  readonly alone?: boolean;
   /** Rounds of the decoding step; 0 leaves it out. */
   readonly decodeRounds: number;
 }
@@ -24,7 +26,13 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
     options,
     sessionFor(options),
   );
-  printHeading(options, tokens, `K=${layer}`, ...(tail === 'last' ? ['last-token tail'] : []));
+  printHeading(
+    options,
+    tokens,
+    `K=${layer}`,
+    ...(tail === 'last' ? ['last-token tail'] : []),
+    ...(options.alone === true ? ['R=0 for the original'] : []),
+  );
   const result = await measurePrefill(file, original, rewritten, { ...options, tail, device: 'cpu' });
   console.log(`${prefillTables(result)}\n`);
   await release();
