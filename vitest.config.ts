@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// As in bin/fastv.js; the processes that run tests take it over.
+process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],

@@ -58,8 +58,8 @@ const POSITIONS = 16384;
 /**
  * Builds a decoder of that shape.
  * @param layers fewer than the shape's own, to fit a machine
- * @param shared whether all layers read the same weights: a decoder that is larger than the machine's memory then fits,
- *   and takes as long, since a layer's weights are larger than any cache
+ * @param shared whether all layers read the same weights: a decoder that is larger than the machine's memory then fits
+ *   (ONNX Runtime keeps equal packed weights once), and takes as long, since a layer's weights are larger than any cache
  */
 export function randomDecoder(
   shape: DecoderShape,

@@ -25,7 +25,6 @@ interface Flags extends ShapeFlags {
   readonly ratios: readonly number[];
   readonly imageTokens: readonly number[];
   readonly tail?: boolean;
-  readonly alone?: boolean;
   readonly shareWeights?: boolean;
   readonly decodeRounds: number;
 }
@@ -66,10 +65,6 @@ function withDecoder(command: Command): Command {
     .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
-    .option(
-      '--alone',
-      'the rewritten decoder at R=0 stands for the original, where both do not fit into memory',
-    )
     .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
 }
 

@@ -1,8 +1,7 @@
 // Peak memory of one prefill in a process of its own: `node --expose-gc peak-memory.js '{"shape": …}'` prints JSON.
 import { cacheBytes, prefillFeeds } from '../src/bench/feeds.js';
-import { openDecoder, originalOf, readDecoder, rewrittenOf } from '../src/bench/sessions.js';
+import { openDecoder, originalOf, readDecoder, rewrittenOf, SESSION } from '../src/bench/sessions.js';
 import { cached } from './cache.js';
-import { sessionFor } from './open.js';
 import type { PrefillOptions } from './prefill.js';
 import { memory, resetPeak } from './resident-memory.js';
 
@@ -23,7 +22,7 @@ const FEW = { text: 8, image: 0 };
 async function peakMemory(options: Variant): Promise<PeakMemory> {
   const file = await readDecoder(cached(options).file);
   const source = options.ratio === null ? originalOf(file) : await rewrittenOf(file, options);
-  const decoder = await openDecoder(source, 'cpu', { ...sessionFor(options), enableCpuMemArena: false });
+  const decoder = await openDecoder(source, 'cpu', { ...SESSION, enableCpuMemArena: false });
   await decoder.run(prefillFeeds(decoder.inputs, FEW));
   const feeds = prefillFeeds(decoder.inputs, options.tokens, options.ratio ?? undefined);
   globalThis.gc?.();

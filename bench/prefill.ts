@@ -2,7 +2,7 @@
 import { measurePrefill, prefillTables } from '../src/bench/prefill.js';
 import type { Tokens } from '../src/cost/paper.js';
 import { cached, type Wanted } from './cache.js';
-import { openPair, sessionFor } from './open.js';
+import { openPair } from './open.js';
 import { printHeading } from './print.js';
 
 export interface PrefillOptions extends Wanted {
@@ -12,8 +12,6 @@ export interface PrefillOptions extends Wanted {
   readonly rounds: number;
   /** Whether only the last token goes on after the last attention. */
   readonly tail?: boolean;
-  /** Whether only the rewritten decoder is loaded; at R = 0 it stands for the original. */
-  readonly alone?: boolean;
   /** Rounds of the decoding step; 0 leaves it out. */
   readonly decodeRounds: number;
 }
@@ -21,18 +19,8 @@ export interface PrefillOptions extends Wanted {
 /** Prints the tables of one decoder. */
 export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const { layer, tokens } = options;
-  const { file, original, rewritten, tail, release } = await openPair(
-    cached(options),
-    options,
-    sessionFor(options),
-  );
-  printHeading(
-    options,
-    tokens,
-    `K=${layer}`,
-    ...(tail === 'last' ? ['last-token tail'] : []),
-    ...(options.alone === true ? ['R=0 for the original'] : []),
-  );
+  const { file, original, rewritten, tail, release } = await openPair(cached(options), options);
+  printHeading(options, tokens, `K=${layer}`, ...(tail === 'last' ? ['last-token tail'] : []));
   const result = await measurePrefill(file, original, rewritten, { ...options, tail, device: 'cpu' });
   console.log(`${prefillTables(result)}\n`);
   await release();

@@ -4,7 +4,6 @@ import { profile, type ProfiledNode } from '../src/bench/profile.js';
 import { profileTables } from '../src/bench/profile-tables.js';
 import { originalOf, readDecoder, rewrittenOf, type Source } from '../src/bench/sessions.js';
 import { cached } from './cache.js';
-import { sessionFor } from './open.js';
 import type { PrefillOptions } from './prefill.js';
 import { printHeading } from './print.js';
 
@@ -14,7 +13,7 @@ export async function benchProfile(options: PrefillOptions): Promise<void> {
   const file = await readDecoder(cached(options).file);
   const ratio = ratios.at(-1) ?? 0.5;
   const nodesOf = (source: Source): Promise<ProfiledNode[]> =>
-    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds, 'cpu', sessionFor(options));
+    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds, 'cpu');
   const before = await nodesOf(originalOf(file));
   const after = await nodesOf(await rewrittenOf(file, options));
   printHeading(options, tokens, `K=${layer}`, `R=${ratio}`);

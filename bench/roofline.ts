@@ -10,7 +10,6 @@ import { layerWeights, type DecoderShape } from '../src/cost/shape.js';
 import { cached, type Wanted } from './cache.js';
 import { ceilings, type Ceiling, type CeilingOptions } from './ceilings.js';
 import { BLOCK, type WeightType } from './decoder.js';
-import { sessionFor } from './open.js';
 import { printTable } from './print.js';
 
 export interface RooflineOptions extends CeilingOptions, Omit<Wanted, 'weights'> {
@@ -60,11 +59,7 @@ export async function benchRoofline(options: RooflineOptions): Promise<void> {
     const wanted = { ...options, weights };
     const generated = cached(wanted);
     const { shape } = generated;
-    const decoder = await openDecoder(
-      originalOf(await readDecoder(generated.file)),
-      'cpu',
-      sessionFor(wanted),
-    );
+    const decoder = await openDecoder(originalOf(await readDecoder(generated.file)), 'cpu');
     const feeds = prefillFeeds(decoder.inputs, tokens);
     const next = decodeFeeds(decoder.inputs, await decoder.run(feeds), n);
     const prefill = (await interleaved([{ name: '', run: () => decoder.run(feeds) }], rounds)).get('');
