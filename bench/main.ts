@@ -80,7 +80,7 @@ function layersOf({ shape, layers }: ShapeFlags): number {
 
 async function eachDecoder(
   flags: Flags,
-  run: (options: Parameters<typeof benchPrefill>[0]) => Promise<void>,
+  run: (options: Parameters<typeof benchPrefill>[0]) => void | Promise<void>,
 ): Promise<void> {
   for (const weights of flags.weights) {
     for (const image of flags.imageTokens) {

@@ -59,7 +59,7 @@ export async function benchRoofline(options: RooflineOptions): Promise<void> {
     const wanted = { ...options, weights };
     const generated = cached(wanted);
     const { shape } = generated;
-    const decoder = await openDecoder(originalOf(await readDecoder(generated.file)), 'cpu');
+    const decoder = await openDecoder(originalOf(await readDecoder(generated.file)));
     const feeds = prefillFeeds(decoder.inputs, tokens);
     const next = decodeFeeds(decoder.inputs, await decoder.run(feeds), n);
     const prefill = (await interleaved([{ name: '', run: () => decoder.run(feeds) }], rounds)).get('');
