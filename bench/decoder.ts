@@ -297,7 +297,7 @@ class Bytes {
     }
     const out = new Float32Array(count);
     // no two tensors are equal, or ONNX Runtime would keep one of them
-    this.#at = (this.#at + 4099) % (this.#pool.length / 2);
+    this.#at = (this.#at + 16411) % (this.#pool.length / 2);
     let from = this.#at % (pool.length / 2);
     for (let done = 0; done < count; from = 0) {
       const part = pool.subarray(from, from + count - done);
