@@ -277,13 +277,8 @@ class Bytes {
   }
 
   bytes(count: number): Uint8Array<ArrayBuffer> {
-    const out = new Uint8Array(count);
-    for (let done = 0; done < count;) {
-      const part = this.#pool.subarray(this.#at, this.#at + count - done);
-      out.set(part, done);
-      done += part.length;
-      this.#at = done < count ? 0 : (this.#at + 4099) % (this.#pool.length / 2);
-    }
+    const out = tiled(new Uint8Array(count), this.#pool, this.#at);
+    this.#step(4099);
     return out;
   }
 
@@ -295,15 +290,23 @@ class Bytes {
       pool = Float32Array.from({ length: 2 ** 20 }, (_, i) => (view.getInt32(i * 4, true) / 2 ** 31) * range);
       this.#floats.set(range, pool);
     }
-    const out = new Float32Array(count);
-    // no two tensors are equal, or ONNX Runtime would keep one of them
-    this.#at = (this.#at + 16411) % (this.#pool.length / 2);
-    let from = this.#at % (pool.length / 2);
-    for (let done = 0; done < count; from = 0) {
-      const part = pool.subarray(from, from + count - done);
-      out.set(part, done);
-      done += part.length;
-    }
-    return out;
+    this.#step(16411);
+    return tiled(new Float32Array(count), pool, this.#at % (pool.length / 2));
   }
+
+  /** Goes on to another place: if two tensors were equal, ONNX Runtime would keep one of them. */
+  #step(by: number): void {
+    this.#at = (this.#at + by) % (this.#pool.length / 2);
+  }
+}
+
+/** Fills an array from a pool, beginning there, over and over. */
+function tiled<T extends Uint8Array | Float32Array>(out: T, pool: T, from: number): T {
+  let start = from;
+  for (let done = 0; done < out.length; start = 0) {
+    const part = pool.subarray(start, start + out.length - done);
+    out.set(part, done);
+    done += part.length;
+  }
+  return out;
 }

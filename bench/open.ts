@@ -22,8 +22,8 @@ export interface Pair {
 export async function openPair(generated: Generated, rewriting: Rewriting): Promise<Pair> {
   const file = await readDecoder(generated.file);
   const after = await rewrittenOf(file, rewriting);
-  const rewritten = await openDecoder(after);
   const original = await openDecoder(originalOf(file));
+  const rewritten = await openDecoder(after);
   return {
     file,
     original,

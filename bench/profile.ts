@@ -13,7 +13,7 @@ export async function benchProfile(options: PrefillOptions): Promise<void> {
   const file = await readDecoder(cached(options).file);
   const ratio = ratios.at(-1) ?? 0.5;
   const nodesOf = (source: Source): Promise<ProfiledNode[]> =>
-    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds, 'cpu');
+    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds);
   const before = await nodesOf(originalOf(file));
   const after = await nodesOf(await rewrittenOf(file, options));
   printHeading(options, tokens, `K=${layer}`, `R=${ratio}`);

@@ -1,5 +1,4 @@
 /** `npm run bench:rewrite`: what rewriting a decoder takes, in time and memory. Each case runs in a process of its own. */
-import { spawnSync } from 'node:child_process';
 import { rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +6,7 @@ import { readModelFile, writeModelFile } from '../src/files/model-file.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
 import { cachedInOneFile, cachedWithoutWeights, type Generated } from './cache.js';
 import { timing } from '../src/bench/timing.js';
+import { inOwnProcess } from './own-process.js';
 import { printTable } from './print.js';
 import { memory, resetPeak } from './resident-memory.js';
 
@@ -37,11 +37,7 @@ async function measure(file: string): Promise<Measured> {
 }
 
 function inChild({ file }: Generated): Measured[] {
-  return Array.from({ length: ROUNDS }, () => {
-    const { stdout, status } = spawnSync(process.execPath, ['--expose-gc', self, file], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`the rewrite of ${file} failed`);
-    return JSON.parse(stdout) as Measured;
-  });
+  return Array.from({ length: ROUNDS }, () => inOwnProcess(self, file) as Measured);
 }
 
 const [file] = process.argv.slice(2);

@@ -1,7 +1,6 @@
 // ONNX Runtime's own profile of a prefill, node by node.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
@@ -62,10 +61,9 @@ export async function profile(
   feeds: (inputs: DecoderInputs) => Feeds,
   runs: number,
   device: Device = 'cpu',
-  options: InferenceSession.SessionOptions = SESSION,
 ): Promise<ProfiledNode[]> {
   return withTemporaryFolder(async (folder) => {
-    const profiling = { ...options, enableProfiling: true, profileFilePrefix: join(folder, 'profile') };
+    const profiling = { ...SESSION, enableProfiling: true, profileFilePrefix: join(folder, 'profile') };
     const decoder = await openDecoder(source, device, profiling);
     try {
       const given = feeds(decoder.inputs);
