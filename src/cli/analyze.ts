@@ -1,5 +1,4 @@
 /** `fastv analyze`: where a model's attention goes, layer by layer. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { env } from '@huggingface/transformers';
 import { Command } from 'commander';
@@ -9,7 +8,8 @@ import { analyzeAttention, type Analysis } from '../analysis/analyze.js';
 import { attentionMaps } from '../analysis/map-plot.js';
 import { svgToPng } from '../analysis/plot.js';
 import { positionBiasPlot } from '../analysis/position-bias-plot.js';
-import { writeWhole } from '../eval/files.js';
+import { writeAtomically } from '../files/atomic.js';
+import { makeFolder } from '../files/make-folder.js';
 import { progressLine } from '../eval/progress.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { commas, tasksOf } from './eval-options.js';
@@ -64,13 +64,13 @@ export function analyzeCommand(): Command {
         },
       });
       progress.end();
-      await mkdir(flags.out, { recursive: true });
+      await makeFolder(flags.out);
       const about = {
         model: flags.model ?? 'scenes-llava (embedded)',
         tasks: tasks.map((t) => t.name),
         limit: flags.limit,
       };
-      await writeWhole(
+      await writeAtomically(
         join(flags.out, 'allocation.json'),
         `${JSON.stringify({ ...about, ...allocation }, null, 2)}\n`,
       );
@@ -82,8 +82,8 @@ export function analyzeCommand(): Command {
       };
       for (const [name, svg] of Object.entries(plots)) {
         if (svg === null) continue;
-        await writeWhole(join(flags.out, `${name}.svg`), svg);
-        await writeFile(join(flags.out, `${name}.png`), await svgToPng(svg));
+        await writeAtomically(join(flags.out, `${name}.svg`), svg);
+        await writeAtomically(join(flags.out, `${name}.png`), await svgToPng(svg));
       }
       console.log(
         flags.json === true

@@ -10,7 +10,7 @@ import { makeItem } from '../scenes/dataset.js';
 import type { Family } from '../scenes/question.js';
 import { renderScene } from '../scenes/render.js';
 import { IMAGE_SIZE } from '../scenes/scene.js';
-import { writeAtomically } from './atomic-write.js';
+import { writeAtomically } from '../files/atomic.js';
 import { demoReport } from './demo-report.js';
 import { isRight, type DemoResult, type DemoSummary } from './demo-results.js';
 import { ms, percent, times } from './format.js';

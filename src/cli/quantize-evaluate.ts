@@ -9,7 +9,7 @@ import { progressLine } from '../eval/progress.js';
 import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
 import { quantizeFile, type QuantizedFile } from '../quantize/files.js';
 import type { QuantizeOptions } from '../quantize/quantize.js';
-import { staged } from '../quantize/staged.js';
+import { staged } from '../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../runtime/model-folder.js';
 import { tasksOf } from './eval-options.js';
 import { loading } from './model.js';

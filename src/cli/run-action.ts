@@ -5,7 +5,7 @@ import { loadMedia, type Picture } from '../media/index.js';
 import { ask, type Answer } from '../runtime/ask.js';
 import type { Conversation, Message } from '../runtime/conversation.js';
 import type { PrefillReport } from '../runtime/options.js';
-import { writeAtomically } from './atomic-write.js';
+import { writeAtomically } from '../files/atomic.js';
 import { measure, type Measured } from './compare.js';
 import { comparison, timings } from './format.js';
 import { loadOriginal, loadPruned, openConversation } from './model.js';

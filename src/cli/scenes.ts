@@ -50,8 +50,8 @@ export function scenesCommand(): Command {
       const atlas = loadAtlas();
       const { count, start } = flags;
       if (flags.layout === 'conversations') {
-        const { mkdir } = await import('node:fs/promises');
-        await mkdir(folder, { recursive: true });
+        const { makeFolder } = await import('../files/make-folder.js');
+        await makeFolder(folder);
         const suffix = flags.imagesPerConversation === 1 ? '' : `-${String(flags.imagesPerConversation)}`;
         const file = join(folder, `train${suffix}.jsonl`);
         const { questionsPerImage: questions, imagesPerConversation: images } = flags;

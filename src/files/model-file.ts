@@ -1,20 +1,9 @@
 // Model files on disk: the graph in one file, its weights there or in files beside it.
-import { randomUUID } from 'node:crypto';
-import {
-  copyFile,
-  link,
-  lstat,
-  mkdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { copyFile, link, lstat, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { FastvError } from '../errors.js';
+import { writeAtomically, writeError } from './atomic.js';
+import { makeFolder } from './make-folder.js';
 import {
   decodeModel,
   encodeModel,
@@ -95,34 +84,26 @@ export async function writeModelFile(
   const chunks = encodeModel(model);
   const undo: Undo[] = [];
   try {
-    await makeFolder(to, undo);
+    await makeFolderFor(to, undo);
     if (from !== to) {
       for (const file of source.dataFiles) {
         await bring(join(from, file), join(to, file), options.copyData ?? false, undo);
       }
     }
-    const temporary = join(to, `.${basename(path)}.${randomUUID()}.tmp`);
-    undo.push(() => rm(temporary, { force: true }));
-    await writeFile(temporary, chunks, { flag: 'wx' });
-    await rename(temporary, path);
+    await writeAtomically(path, chunks);
   } catch (cause) {
     for (const step of undo.reverse()) await step();
-    if (cause instanceof FastvError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FastvError('io', `${path} cannot be written: ${reason}`, { where: path, cause });
+    throw writeError(path, cause);
   }
 }
 
 type Undo = () => Promise<unknown>;
 
 /** Makes a folder and those above it; undone, those of them go that are empty. */
-async function makeFolder(path: string, undo: Undo[]): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
+async function makeFolderFor(path: string, undo: Undo[]): Promise<void> {
+  const made = await makeFolder(path);
   undo.push(async () => {
-    for (let folder = path; folder.length >= first.length; folder = dirname(folder)) {
-      await rmdir(folder).catch(() => undefined);
-    }
+    for (const folder of made.reverse()) await rmdir(folder).catch(() => undefined);
   });
 }
 
@@ -133,7 +114,7 @@ async function bring(from: string, to: string, copy: boolean, undo: Undo[]): Pro
   if ((await lstat(to).catch(() => undefined)) !== undefined) {
     throw new FastvError('io', `${to} exists and is another file`, details);
   }
-  await makeFolder(dirname(to), undo);
+  await makeFolderFor(dirname(to), undo);
   undo.push(() => rm(to, { force: true }));
   if (copy) {
     await copyFile(from, to);

@@ -1,20 +1,10 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { pendingFile, type PendingFile } from '../files/atomic.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
@@ -56,35 +46,31 @@ export function quantizeFile(input: string, output: string, options: QuantizeFil
   const weights = new ExternalFiles(dirname(input));
   const folder = options.into ?? dirname(output);
   const [written, data] = [join(folder, basename(output)), join(folder, dataName)];
-  const [graphPart, dataPart] = [`${written}.part`, `${data}.part`];
+  const parts: PendingFile[] = [];
+  const begin = (path: string): PendingFile => {
+    const part = pendingFile(path);
+    parts.push(part);
+    return part;
+  };
   try {
-    const file = openSync(dataPart, 'w');
+    const dataPart = begin(data);
     const writer = new DataFile(dataName, (bytes) => {
-      writeAll(file, bytes);
+      dataPart.write(bytes);
     });
-    let result: Quantized;
-    try {
-      result = quantize(model, (tensor) => weights.source(tensor), writer, options);
-    } finally {
-      closeSync(file);
-    }
+    const result = quantize(model, (tensor) => weights.source(tensor), writer, options);
     const single = externalFiles(model).length === 0;
-    const final = single ? inlined(result.model, readFileSync(dataPart)) : result.model;
-    const graph = openSync(graphPart, 'w');
-    try {
-      for (const chunk of encodeModel(final)) writeAll(graph, chunk);
-    } finally {
-      closeSync(graph);
-    }
+    const final = single ? inlined(result.model, readFileSync(dataPart.temporary)) : result.model;
+    const graph = begin(written);
+    for (const chunk of encodeModel(final)) graph.write(chunk);
     const before = statSync(input).size + weights.bytes;
-    const after = statSync(graphPart).size + (single ? 0 : writer.length);
-    if (!single) renameSync(dataPart, data);
-    renameSync(graphPart, written);
+    const after = graph.size + (single ? 0 : writer.length);
+    if (!single) dataPart.keep();
+    graph.keep();
     const { layers, recentred } = result;
     return { layers, recentred, files: single ? [written] : [written, data], bytes: { before, after } };
   } finally {
     weights.close();
-    for (const part of [graphPart, dataPart]) rmSync(part, { force: true });
+    for (const part of parts) part.discard();
   }
 }
 
@@ -180,10 +166,6 @@ class ExternalFiles {
 /** Small tensors may keep their floats in a repeated field. */
 function bytesOfFloats({ floatData }: TensorProto): Uint8Array {
   return new Uint8Array(Float32Array.from(floatData).buffer);
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }
 
 /** Whether two paths mean one file; what is absent is no file. */
