@@ -1,7 +1,7 @@
 /** K against R: what is lost (or kept) in each cell, as the paper's Table 1 has it. */
 import * as Plot from '@observablehq/plot';
-import type { Strategy } from '../eval/answerer.js';
 import type { Point } from '../eval/points.js';
+import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
 import { plotSvg } from './plot.js';
 
 /** What a cell shows. */
@@ -18,7 +18,7 @@ const TITLES: Readonly<Record<HeatValue, string>> = {
 export function heatMap(
   points: readonly Point[],
   value: HeatValue,
-  strategy: Strategy = 'attention',
+  strategy: StrategyName = DEFAULT_STRATEGY,
 ): string | null {
   const cells = points.flatMap((p) => {
     const v = valueOf(p, value);

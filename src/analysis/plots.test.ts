@@ -25,13 +25,9 @@ const TASKS = [
   'scenes-position',
   'scenes-size',
 ];
+const HARM: Partial<Record<PointKind, number>> = { attention: 0.25, grid: 0.4, random: 0.5, downsample: 0.6 };
 function point(kind: PointKind, layer: number | null, ratio: number): Point {
-  const harm =
-    kind === 'unpruned'
-      ? 0
-      : { attention: 0.25, grid: 0.4, random: 0.5, downsample: 0.6 }[kind] *
-        ratio ** 2 *
-        (layer === null ? 1 : 2 / (layer + 1));
+  const harm = (HARM[kind] ?? 0) * ratio ** 2 * (layer === null ? 1 : 2 / (layer + 1));
   const estimate = 0.85 - harm;
   const flopsRatio = kind === 'unpruned' ? 1 : ((layer ?? 0) + (10 - (layer ?? 0)) * (1 - 0.85 * ratio)) / 10;
   return {

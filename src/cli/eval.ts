@@ -1,9 +1,10 @@
 /** `fastv eval`: tasks under one condition, beside the unpruned model. */
 import { Command, Option } from 'commander';
-import { prunedCondition, UNPRUNED, type Strategy } from '../eval/answerer.js';
+import { prunedCondition, UNPRUNED } from '../eval/answerer.js';
 import { runEvaluation } from '../eval/runner.js';
 import type { Summary } from '../eval/summary.js';
 import { GROUPS, TASKS } from '../eval/tasks/index.js';
+import { DEFAULT_STRATEGY, strategies, type StrategyName } from '../strategies/index.js';
 import {
   addEvalOptions,
   endedEarly,
@@ -17,7 +18,7 @@ import { natural, share } from './options.js';
 interface Flags extends EvalFlags {
   readonly layer: number;
   readonly ratio: number;
-  readonly strategy: Strategy;
+  readonly strategy: StrategyName;
   readonly seed: number;
   readonly baseline: boolean;
 }
@@ -36,10 +37,10 @@ export function evalCommand(): Command {
       )
       .addOption(
         new Option('--strategy <strategy>', 'how image tokens are ranked')
-          .choices(['attention', 'random', 'grid'])
-          .default('attention'),
+          .choices(strategies.map(({ name }) => name))
+          .default(DEFAULT_STRATEGY),
       )
-      .option('--seed <n>', 'seed of --strategy random', natural, 0)
+      .option('--seed <n>', 'seed of a strategy that draws (random)', natural, 0)
       .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)'),
   )
     .addHelpText(

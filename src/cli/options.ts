@@ -1,6 +1,6 @@
 /** Options that the commands which run a model have in common. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Strategy } from '../runtime/options.js';
+import { DEFAULT_STRATEGY, strategies, type StrategyName } from '../strategies/index.js';
 
 /** The flags of {@link addModelOptions}. */
 export interface ModelFlags {
@@ -8,7 +8,7 @@ export interface ModelFlags {
   readonly layer: number;
   readonly ratio?: number;
   readonly budget?: number;
-  readonly strategy: Strategy;
+  readonly strategy: StrategyName;
   readonly seed?: number;
   readonly dtype?: string;
   readonly device?: string;
@@ -36,10 +36,10 @@ export function addModelOptions(command: Command): Command {
     )
     .addOption(
       new Option('--strategy <strategy>', 'how image tokens are ranked')
-        .choices(['attention', 'random', 'grid'])
-        .default('attention'),
+        .choices(strategies.map(({ name }) => name))
+        .default(DEFAULT_STRATEGY),
     )
-    .option('--seed <n>', 'seed of --strategy random', natural)
+    .option('--seed <n>', 'seed of a strategy that draws (random)', natural)
     .option('--dtype <dtype>', 'fp32, fp16, q8, q4, … as the model has them')
     .option('--device <device>', 'cpu, webgpu, cuda, … (default: cpu)')
     .option('--max-new-tokens <n>', 'the longest answer', positive, 128)

@@ -4,7 +4,8 @@ import { create } from '@bufbuild/protobuf';
 import { StringStringEntryProtoSchema } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { readModelFile, writeModelFile } from '../files/model-file.js';
-import { lastTokenTail, rewriteDecoder, strategies } from '../rewrite/index.js';
+import { lastTokenTail, rewriteDecoder } from '../rewrite/index.js';
+import { DEFAULT_STRATEGY, findStrategy, EXTERNAL, strategies } from '../strategies/index.js';
 import { version } from '../version.js';
 import { collectStage, wholeNumber } from './stage-option.js';
 
@@ -20,6 +21,9 @@ interface Flags {
   readonly copyData?: boolean;
   readonly json?: boolean;
 }
+
+/** A graph can rank by any strategy, or by scores of the caller's own. */
+const STRATEGIES = [...strategies, findStrategy(EXTERNAL)];
 
 interface StageFlag {
   readonly layer: number;
@@ -38,9 +42,9 @@ export function rewriteCommand(): Command {
     .option('-k, --layer <K>', 'layers 0…K−1 see every token', (value) => wholeNumber('--layer', value))
     .option('--stage <K:R>', 'one of several pruning stages, with its usual R; repeat it', collectStage)
     .addOption(
-      new Option('--strategy <name>', strategies.map((s) => `${s.name}: ${s.description}`).join('; '))
-        .choices(strategies.map((s) => s.name))
-        .default('attention'),
+      new Option('--strategy <name>', STRATEGIES.map((s) => `${s.name}: ${s.description}`).join('; '))
+        .choices(STRATEGIES.map((s) => s.name))
+        .default(DEFAULT_STRATEGY),
     )
     .addOption(
       new Option('--mode <mode>', 'drop the tokens, or only mask them (to compare)')

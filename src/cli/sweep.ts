@@ -1,10 +1,10 @@
 /** `fastv sweep`: a grid over K, R, strategy and seeds with its baselines, or a ready-made recipe. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { STRATEGIES, type Strategy } from '../eval/answerer.js';
 import type { Grid } from '../eval/grid.js';
 import type { Point } from '../eval/points.js';
 import { findRecipe, RECIPES } from '../eval/recipes/index.js';
 import { runSweep } from '../eval/sweep.js';
+import { DEFAULT_STRATEGY, strategies, type StrategyName } from '../strategies/index.js';
 import {
   addEvalOptions,
   endedEarly,
@@ -16,11 +16,13 @@ import {
   type EvalFlags,
 } from './eval-options.js';
 
+const NAMES = strategies.map(({ name }) => name);
+
 interface Flags extends EvalFlags {
   readonly recipe?: string;
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
-  readonly strategies?: readonly Strategy[];
+  readonly strategies?: readonly StrategyName[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
   readonly downsample: boolean;
@@ -34,9 +36,9 @@ export function sweepCommand(): Command {
       .addOption(new Option('--recipe <name>', 'a ready-made sweep').choices([...RECIPES.keys()]))
       .option('--layers <ks>', 'K, with commas between', numbers)
       .option('--ratios <rs>', 'R, with commas between', numbers)
-      .option('--strategies <names>', `of ${STRATEGIES.join(', ')}`, strategies)
+      .option('--strategies <names>', `of ${NAMES.join(', ')}`, strategiesOf)
       .option('--seeds <ns>', 'of the random baseline, three or more', numbers)
-      .option('--baseline-layers <ks>', 'K at which random and grid are run (default: every K)', numbers)
+      .option('--baseline-layers <ks>', 'K at which the baselines are run (default: every K)', numbers)
       .option('--no-downsample', 'leave images scaled down to as few tokens out'),
   )
     .addHelpText(
@@ -48,7 +50,7 @@ export function sweepCommand(): Command {
       const grid: Grid = {
         layers: flags.layers ?? recipe?.grid.layers ?? [2],
         ratios: flags.ratios ?? recipe?.grid.ratios ?? [0.5],
-        strategies: flags.strategies ?? recipe?.grid.strategies ?? ['attention'],
+        strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
         seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
         ...baselinesOf(flags, recipe?.grid),
       };
@@ -78,10 +80,10 @@ function baselinesOf(flags: Flags, recipe?: Grid): Pick<Grid, 'baselineLayers' |
   return { ...(layers === undefined ? {} : { baselineLayers: layers }), downsample };
 }
 
-function strategies(value: string): Strategy[] {
+function strategiesOf(value: string): StrategyName[] {
   return commas(value).map((name) => {
-    const found = STRATEGIES.find((s) => s === name);
-    if (found === undefined) throw new InvalidArgumentError(`one of ${STRATEGIES.join(', ')} is needed`);
+    const found = NAMES.find((s) => s === name);
+    if (found === undefined) throw new InvalidArgumentError(`one of ${NAMES.join(', ')} is needed`);
     return found;
   });
 }

@@ -2,7 +2,8 @@
  * A sweep's results as points to be plotted: one for each K, R and strategy, the seeds of the random
  * baseline taken together, scores averaged over tasks.
  */
-import type { Condition, Strategy } from './answerer.js';
+import type { StrategyName } from '../strategies/index.js';
+import type { Condition } from './answerer.js';
 import {
   bootstrapInterval,
   pairedBootstrap,
@@ -15,7 +16,7 @@ import { paretoFront } from './pareto.js';
 import type { Result } from './result.js';
 
 /** What a point stands for. */
-export type PointKind = Strategy | 'unpruned' | 'downsample';
+export type PointKind = StrategyName | 'unpruned' | 'downsample';
 
 export interface Point {
   /** The condition's name without its seed. */

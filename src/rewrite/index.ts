@@ -5,8 +5,17 @@ export { recogniseDecoder, type Decoder, type Layer } from './decoder.js';
 export type { AttentionCore, AttentionKind } from './attention/core.js';
 export type { QuotaArithmetic } from './quota.js';
 export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
-export { findStrategy, strategies } from './strategies/index.js';
-export type { StageContext, Strategy } from './strategies/strategy.js';
+export { findStrategy, strategies } from '../strategies/index.js';
+export type {
+  CallerStrategy,
+  Draw,
+  GraphStrategy,
+  ImageTokens,
+  StageContext,
+  Strategy,
+  StrategyName,
+  TokenRow,
+} from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';
 export { flipSigns, recentre, type Recentred } from './recentre.js';
 export { linearLayers, type LinearLayer } from './linear.js';

@@ -20,7 +20,7 @@ import { inOpPositions } from './rotation.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import type { Strategy } from './strategies/strategy.js';
+import type { GraphStrategy } from '../strategies/index.js';
 
 /** What a stage hid. */
 interface Hidden {
@@ -35,7 +35,7 @@ export function mask(
   decoder: Decoder,
   emit: Emitter,
   stages: readonly number[],
-  strategy: Strategy,
+  strategy: GraphStrategy,
   arithmetic: QuotaArithmetic,
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);

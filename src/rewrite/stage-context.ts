@@ -4,7 +4,7 @@ import type { Emitter } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { PRUNE_RATIO } from './contract.js';
 import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
-import type { StageContext } from './strategies/strategy.js';
+import type { StageContext } from '../strategies/index.js';
 import { lastRowAttention } from './tap.js';
 
 /** The sequence as it is where a stage prunes. */

@@ -1,21 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gridScores, randomScores } from './scores.js';
-
-describe('randomScores', () => {
-  it('repeats with the seed, and differs with seed and row', () => {
-    expect(randomScores(50, 3, 0)).toEqual(randomScores(50, 3, 0));
-    expect(randomScores(50, 3, 0)).not.toEqual(randomScores(50, 4, 0));
-    expect(randomScores(50, 3, 0)).not.toEqual(randomScores(50, 3, 1));
-  });
-  it('is spread over [0, 1) without ties', () => {
-    const scores = randomScores(2000, 1, 0);
-    expect(new Set(scores).size).toBe(2000);
-    expect(Math.min(...scores)).toBeGreaterThanOrEqual(0);
-    expect(Math.max(...scores)).toBeLessThan(1);
-    const mean = scores.reduce((a, b) => a + b, 0) / 2000;
-    expect(Math.abs(mean - 0.5)).toBeLessThan(0.03);
-  });
-});
+import { grid, gridScores } from './grid.js';
 
 describe('gridScores', () => {
   const top = (rows: number, columns: number, n: number): number[] =>
@@ -40,5 +24,20 @@ describe('gridScores', () => {
   });
   it('has no ties', () => {
     expect(new Set(gridScores(24, 31)).size).toBe(24 * 31);
+  });
+});
+
+describe('grid', () => {
+  it('spreads over each image for itself, and says nothing of text', () => {
+    const images = [
+      { positions: [1, 2, 3, 4], rows: 2, columns: 2 },
+      { positions: [6, 7, 8], rows: 1, columns: 3 },
+    ];
+    expect(Array.from(grid.scores({ length: 9, images }))).toEqual([
+      0,
+      ...gridScores(2, 2),
+      0,
+      ...gridScores(1, 3),
+    ]);
   });
 });

@@ -1,21 +1,20 @@
-// Scores of the baselines that look at no attention: the graph keeps the image tokens with the highest scores.
+// The baseline that spreads: an even grid over each image, whatever it shows.
+import type { CallerStrategy } from './strategy.js';
 
-/**
- * Random scores, the same for the same seed and row.
- * @param n tokens of the row
- */
-export function randomScores(n: number, seed: number, row: number): Float32Array {
-  // splitmix32: small, and enough for drawing tokens
-  let state = (Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b)) >>> 0;
-  return Float32Array.from({ length: n }, () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let z = state;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    // 24 bits: exact in float32, in [0, 1)
-    return ((z ^ (z >>> 15)) >>> 8) / 0x1000000;
-  });
-}
+export const grid = {
+  where: 'caller',
+  name: 'grid',
+  description: 'an even grid over each image is kept (baseline)',
+  baseline: true,
+  scores: ({ length, images }) => {
+    const scores = new Float32Array(length);
+    for (const { positions, rows, columns } of images) {
+      const own = gridScores(rows, columns);
+      positions.forEach((position, i) => (scores[position] = own[i] ?? 0));
+    }
+    return scores;
+  },
+} as const satisfies CallerStrategy;
 
 /**
  * Scores that keep an even grid whatever the ratio: the thresholds of ordered dithering (Bayer's matrix), so that any

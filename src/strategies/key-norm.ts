@@ -1,9 +1,10 @@
 // Key norm: tokens whose keys are short attract much attention later (Devoto et al., arXiv 2406.11430), so the lower
 // the norm of a token's key at layer K−1, the longer it is kept. Needs no query and no mask.
-import { DataType } from '../../onnx/index.js';
-import type { Strategy } from './strategy.js';
+import { DataType } from '../onnx/index.js';
+import type { GraphStrategy } from './strategy.js';
 
-export const keyNorm: Strategy = {
+export const keyNorm = {
+  where: 'graph',
   name: 'key-norm',
   description: 'tokens with short keys at layer K−1 are kept (arXiv 2406.11430)',
   needsLayer: true,
@@ -14,4 +15,4 @@ export const keyNorm: Strategy = {
     const squares = emit.reduce('ReduceSum', emit.op('Mul', [keys, keys]), [3], false); // [batch, KV heads, sequence]
     return emit.op('Neg', [emit.reduce('ReduceMean', emit.op('Sqrt', [squares]), [1], false)]);
   },
-};
+} as const satisfies GraphStrategy;

@@ -1,8 +1,8 @@
 import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { info, node, numbers, open } from '../../../test/graphs.js';
-import { normals, seededRandom } from '../../../test/toy/random.js';
-import { DataType, Emitter } from '../../onnx/index.js';
+import { info, node, numbers, open } from '../../test/graphs.js';
+import { normals, seededRandom } from '../../test/toy/random.js';
+import { DataType, Emitter } from '../onnx/index.js';
 import { keyNorm } from './key-norm.js';
 import type { StageContext } from './strategy.js';
 
