@@ -290,21 +290,23 @@ function onlyNeeded(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] 
   );
 }
 
-/** Gives the axes of a pruned layer's cache, and of the logits, names of their own. */
+/** Gives the lengths of a pruned layer's cache, and of the logits, names of their own; other axes keep theirs. */
 function renameAxes(
   info: ValueInfoProto,
   decoder: Decoder,
   suffix: (layer: number) => string,
 ): ValueInfoProto {
-  const layer = decoder.layers.find(
-    ({ pastStates, presentStates }) => pastStates.includes(info.name) || presentStates.includes(info.name),
+  const layer = decoder.layers.find(({ attention: core }) =>
+    [core?.pastKey, core?.pastValue, core?.presentKey, core?.presentValue].includes(info.name),
   );
   const last = decoder.layers.length - 1;
   const added = layer !== undefined ? suffix(layer.index) : info.name === 'logits' ? suffix(last) : '';
+  // [batch, KV heads, length, head size], [batch, length, vocabulary]
+  const lengthAxis = layer !== undefined ? 2 : 1;
   const type = info.type?.value;
   if (added === '' || type?.case !== 'tensorType') return info;
   const dim = (type.value.shape?.dim ?? []).map((d, axis) =>
-    d.value.case === 'dimParam' && axis > 0
+    d.value.case === 'dimParam' && axis === lengthAxis
       ? { value: { case: 'dimParam' as const, value: `${d.value.value}${added}` } }
       : { value: d.value },
   );

@@ -1,0 +1,44 @@
+// Decoders of today's exporters, rewritten, against a PyTorch reference on the same weights.
+import { describe, expect, it } from 'vitest';
+import { rewriteDecoder } from '../src/rewrite/index.js';
+import { exportFixture, exportModel, runExport } from './export-fixture.js';
+import { maxDifference } from './toy/run.js';
+
+interface Expectation {
+  readonly headSize: number;
+  /** Largest difference of logits from the reference's, which are rounded to six places. */
+  readonly tolerance: number;
+}
+
+const works: Readonly<Record<string, Expectation>> = {
+  'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
+};
+
+describe.each(Object.entries(works))('%s', (name, { headSize, tolerance }) => {
+  const original = exportModel(name);
+  const cases = exportFixture(name).cases ?? [];
+
+  it('has cases', () => {
+    expect(cases.length).toBeGreaterThan(0);
+  });
+
+  it.each(cases)('$name', async (example) => {
+    const { model } = rewriteDecoder(original, { stages: [{ layer: example.K }] });
+    const reference = (logits: ExportLogits): Float32Array[] => logits.map((row) => Float32Array.from(row));
+
+    const unpruned = await runExport(original, example, 0, headSize);
+    const atZero = await runExport(model, example, 0, headSize);
+    expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
+    expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(1e-6);
+    expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
+
+    const pruned = await runExport(model, example, example.R, headSize);
+    expect(pruned.kept).toEqual(example.kept);
+    expect(maxDifference(pruned.logits, reference(example.logits))).toBeLessThan(tolerance);
+    pruned.cacheLengths.forEach((length, layer) => {
+      if (length !== undefined) expect(length, `layer ${layer}`).toBe(example.cache_lengths[layer]);
+    });
+  });
+});
+
+type ExportLogits = readonly (readonly number[])[];
