@@ -113,7 +113,7 @@ describe('writeAtomically', () => {
 
   it.skipIf(!existsSync('/dev/full'))('says what to do where the disk is full', async () => {
     await expect(writeAtomically('/dev/full', 'x')).rejects.toMatchObject({
-      message: 'cannot be written: the disk is full',
+      message: 'cannot be written: the disk is full (ENOSPC)',
       hint: 'Free some space, or choose another place.',
     });
   });

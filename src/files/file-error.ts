@@ -39,10 +39,12 @@ export function fileError(
   code: FastvErrorCode = 'io',
 ): FastvError {
   if (cause instanceof FastvError) return cause;
-  const known = MEANINGS.get(fileCode(cause) ?? '');
+  const errno = fileCode(cause);
+  const known = MEANINGS.get(errno ?? '');
   const [reason, hint] = known ?? [
     (cause instanceof Error ? cause.message : String(cause)).split(',')[0] ?? '',
   ];
+  const named = known === undefined || errno === undefined ? reason : `${reason} (${errno})`;
   const details = { where: path, cause, ...(hint === undefined ? {} : { hint }) };
-  return new FastvError(code, `cannot be ${action}: ${reason}`, details);
+  return new FastvError(code, `cannot be ${action}: ${named}`, details);
 }

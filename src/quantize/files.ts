@@ -1,10 +1,13 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { pendingFile, type PendingFile } from '../files/atomic.js';
+import { readModelBytesSync } from '../files/model-file.js';
+import { modelRoots } from '../files/model-roots.js';
+import { openRegular } from '../files/read.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
@@ -33,7 +36,7 @@ export interface QuantizeFileOptions extends QuantizeOptions {
  *   missing
  */
 export function quantizeFile(input: string, output: string, options: QuantizeFileOptions): QuantizedFile {
-  const model = decodeModel(readFileSync(input), input);
+  const model = decodeModel(readModelBytesSync(input), input);
   const dataName = `${basename(output)}_data`;
   const sources = [input, ...externalFiles(model).map((name) => join(dirname(input), name))];
   for (const target of [output, join(dirname(output), dataName)]) {
@@ -43,7 +46,7 @@ export function quantizeFile(input: string, output: string, options: QuantizeFil
       hint: 'choose another file for -o',
     });
   }
-  const weights = new ExternalFiles(dirname(input));
+  const weights = new ExternalFiles(input);
   const folder = options.into ?? dirname(output);
   const [written, data] = [join(folder, basename(output)), join(folder, dataName)];
   const parts: PendingFile[] = [];
@@ -90,10 +93,12 @@ function inlined(model: OnnxModel, data: Uint8Array<ArrayBuffer>): OnnxModel {
 /** The data files of a model, open as long as they are needed. */
 class ExternalFiles {
   readonly #folder: string;
+  readonly #roots: readonly string[];
   readonly #open = new Map<string, { file: number; size: number }>();
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(model: string) {
+    this.#folder = dirname(model);
+    this.#roots = modelRoots(model);
   }
 
   /** Bytes of all files that were read from. */
@@ -156,8 +161,8 @@ class ExternalFiles {
         hint: 'It belongs beside the model.',
       });
     }
-    const file = openSync(path, 'r');
-    const opened = { file, size: fstatSync(file).size };
+    const { fd: file, size } = openRegular(path, { roots: this.#roots, code: 'external-data' });
+    const opened = { file, size };
     this.#open.set(location, opened);
     return opened;
   }
