@@ -19,12 +19,13 @@ import {
   label,
   MICROSOFT,
   topologicalOrder,
+  valueInfo,
   withInputs,
   type OnnxModel,
 } from '../onnx/index.js';
-import { cacheOutside, cacheStaysInside, keepsCache } from './attention/cache-outside.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
-import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
+import { cacheOutside, cacheStaysInside, keepsCache } from '../decoder/attention/cache-outside.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
+import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { drop, type Rewritten } from './drop.js';
 import { mask } from './mask.js';
 import type { QuotaArithmetic } from './quota.js';

@@ -6,7 +6,7 @@ import { toyFamily } from '../../test/toy/families.js';
 import { FastvError } from '../errors.js';
 import { DataType, decodeModel, type OnnxModel } from '../onnx/index.js';
 import { attentionOf, recogniseDecoder } from './decoder.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from '../rewrite/rewrite.js';
 
 function toy(
   family = 'mha',
