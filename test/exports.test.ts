@@ -12,6 +12,7 @@ interface Expectation {
 
 const works: Readonly<Record<string, Expectation>> = {
   'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
+  'genai-qwen35-hybrid': { headSize: 16, tolerance: 1e-5 },
 };
 
 describe.each(Object.entries(works))('%s', (name, { headSize, tolerance }) => {
