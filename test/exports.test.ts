@@ -13,6 +13,7 @@ interface Expectation {
 const works: Readonly<Record<string, Expectation>> = {
   'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
   'genai-qwen35-hybrid': { headSize: 16, tolerance: 1e-5 },
+  'ts-fp16-keep-io-llama': { headSize: 8, tolerance: 2e-3 },
 };
 
 describe.each(Object.entries(works))('%s', (name, { headSize, tolerance }) => {
@@ -30,7 +31,8 @@ describe.each(Object.entries(works))('%s', (name, { headSize, tolerance }) => {
     const unpruned = await runExport(original, example, 0, headSize);
     const atZero = await runExport(model, example, 0, headSize);
     expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
-    expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(1e-6);
+    // ONNX Runtime fuses the two graphs differently, so that float16 rounds differently.
+    expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(tolerance / 5);
     expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
 
     const pruned = await runExport(model, example, example.R, headSize);

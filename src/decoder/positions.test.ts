@@ -114,11 +114,16 @@ describe('row numbers of a table that the call makes', () => {
 });
 
 describe('valueSource', () => {
-  it('looks behind Identity and Concat of one', () => {
+  it('looks behind Identity, Cast and Concat of one', () => {
     const graph = new GraphView(
       graphOf({
         inputs: ['x'],
-        nodes: [node('Identity', ['x'], ['i']), node('Concat', ['i'], ['c']), node('Neg', ['c'], ['n'])],
+        nodes: [
+          node('Identity', ['x'], ['i']),
+          node('Cast', ['i'], ['h'], intAttr('to', DataType.FLOAT16)),
+          node('Concat', ['h'], ['c']),
+          node('Neg', ['c'], ['n']),
+        ],
       }),
     );
     expect(valueSource(graph, 'c')).toBe('x');

@@ -75,11 +75,12 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
   return roots;
 }
 
-/** What a tensor is another name of: behind Identity and Concat of one input. */
+/** What a tensor is another name of, or a cast of: behind Identity, Cast and Concat of one input. */
 export function valueSource(graph: GraphView, tensor: string): string {
   let name = tensor;
   for (let node = graph.producer(name); node !== undefined; node = graph.producer(name)) {
-    if (node.opType !== 'Identity' && !(node.opType === 'Concat' && node.input.length === 1)) break;
+    const renames = ['Identity', 'Cast'].includes(node.opType) || node.opType === 'Concat';
+    if (!renames || node.input.length > 1) break;
     name = node.input[0] ?? '';
   }
   return name;

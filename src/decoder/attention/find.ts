@@ -95,9 +95,10 @@ export function findAttention(graph: GraphView, cache: CacheNames): AttentionCor
   }
   if (isOperator(user)) return operatorCore(graph, cache, user, true);
   if (user.opType === 'Concat') return behindConcat(graph, cache, user);
-  // A cache that is cast or reshaped first.
+  // A cache that is cast or reshaped first, and then perhaps given another name.
+  const joins = (node: NodeProto): boolean => node.opType === 'Concat' && !isOtherName(node);
   const next = LAYOUT.has(user.opType)
-    ? follow(graph, user, (node) => node.opType === 'Concat' || isOperator(node), LAYOUT)
+    ? follow(graph, user, (node) => joins(node) || isOperator(node), new Set([...LAYOUT, 'Concat']))
     : undefined;
   if (next !== undefined && isOperator(next)) return operatorCore(graph, cache, next, true);
   if (next !== undefined) return behindConcat(graph, cache, next);
