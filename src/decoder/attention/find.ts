@@ -102,7 +102,28 @@ export function findAttention(graph: GraphView, cache: CacheNames): AttentionCor
     : undefined;
   if (next !== undefined && isOperator(next)) return operatorCore(graph, cache, next, true);
   if (next !== undefined) return behindConcat(graph, cache, next);
+  const crop = croppedTo(graph, user);
+  if (crop !== undefined) {
+    throw new FastvError(
+      'unsupported-decoder',
+      `${label(user)} keeps only the last ${crop} tokens of the cache "${cache.pastKey}": a sliding cache`,
+      {
+        where: `layer ${cache.layer}`,
+        hint:
+          'Export the decoder with DynamicCache() instead of DynamicCache(config=…): its layers keep every token, ' +
+          'and their window stays in the attention mask.',
+      },
+    );
+  }
   throw refuse(cache, `${label(user)} is no attention operator that is known`);
+}
+
+/** How many of a cache's last tokens a Slice keeps, as torch exports of a sliding cache have it; undefined if it does not. */
+function croppedTo(graph: GraphView, node: NodeProto): number | undefined {
+  if (node.opType !== 'Slice') return undefined;
+  const value = (place: number): number | undefined => graph.constantInts(node.input[place] ?? '')?.[0];
+  const [start, axis] = [value(1), value(3)];
+  return start !== undefined && start < 0 && (axis === 2 || axis === -2) ? -start : undefined;
 }
 
 function behindConcat(graph: GraphView, cache: CacheNames, concat: NodeProto): AttentionCore {
