@@ -91,6 +91,14 @@ describe('demoReport', () => {
       expect(text).not.toMatch(/\d (?:ms|s|x|image)\b|= \d|prefill \d/u);
     }
     expect(captions[1]).toContain('prefill\u00a0390\u00a0ms');
+    for (const fact of document.querySelectorAll('figcaption .unit'))
+      expect(fact.textContent).not.toMatch(/ (?!·)/u);
+  });
+
+  it('knows one run from several', async () => {
+    expect(html).toContain('of medians of 3 runs');
+    const once = await demoReport([], SUMMARY, { ...RUN, repeat: 1 });
+    expect(once).toContain('of one run each');
   });
 
   it('says what ran where and when', () => {

@@ -36,13 +36,18 @@ R is the share that is dropped. Dark, hatched patches below are what was dropped
 saw them.</p>
 </header>
 ${summaryTable(summary)}
-<p class="note">Times are sums over the questions of medians of ${run.repeat} runs, taken in turns (of fewer on a slow
-machine); the speed-up is the median of the questions’ own. FLOPs are the paper’s formula. The questions are the first of
+<p class="note">Times are sums over the questions ${timesOf(run.repeat)}; the speed-up is the median of the questions’ own. FLOPs are the paper’s formula. The questions are the first of
 each kind in the test split; the model is small and is trained on such scenes only.</p>
 ${setupTable(run)}
 ${sections.join('\n')}
 <footer>fastv ${escapeHtml(version)} · ${unbroken(`${run.seconds.toFixed(0)} s`)} · FastV: arXiv 2403.06764</footer>`,
   });
+}
+
+function timesOf(repeat: number): string {
+  return repeat === 1
+    ? 'of one run each'
+    : `of medians of ${repeat} runs, taken in turns (of fewer on a slow machine)`;
 }
 
 /** A column a setting: so few that they fit on a phone. */
@@ -132,7 +137,7 @@ function column(images: readonly string[], name: string, answer: string, facts: 
   return `<figure>
 <div class="${images.length > 3 ? 'pictures many' : 'pictures'}">${images.join('')}</div>
 <figcaption><b>${unbroken(name)}</b> ${answer}<br>
-${facts.map(unbroken).join(' · ')}</figcaption>
+${facts.map((fact, i) => `<span class="unit">${unbroken(fact)}${i < facts.length - 1 ? ' ·' : ''}</span>`).join(' ')}</figcaption>
 </figure>`;
 }
 
@@ -170,7 +175,7 @@ const STYLE = `
 section { border-top: 1px solid var(--line); padding-top: 1rem; margin-top: 1.4rem; }
 section h2 { margin: 0; }
 .question { font-size: 1.15rem; margin: .2rem 0 .8rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(150px, 45%), 1fr)); gap: 1.2rem .8rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(150px, 45%), 1fr)); gap: 1.2rem .8rem; }
 .cards figure { margin: 0; }
 .pictures { display: grid; gap: 6px; max-width: 230px; }
 .pictures.many { grid-template-columns: 1fr 1fr; }
