@@ -8,6 +8,6 @@ export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from 
 export { findStrategy, strategies } from './strategies/index.js';
 export type { StageContext, Strategy } from './strategies/strategy.js';
 export { lastTokenTail, type Tail } from './tail.js';
-export { flipSigns, recentre, type Recentred } from './recentre.js';
+export { flipSigns, recentre, type Recentred } from '../quantize/recentre.js';
 export { linearLayers, type LinearLayer } from './linear.js';
-export { weightAdvice, type FormatShare, type WeightFormat } from './weight-advice.js';
+export { weightAdvice, type FormatShare, type WeightFormat } from '../quantize/weight-advice.js';
