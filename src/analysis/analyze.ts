@@ -94,7 +94,7 @@ async function load(
   rows: Float32Array[][],
 ): Promise<{ model: HfModel; conversation: Conversation }> {
   let layers = 0;
-  installSwap(nodeSessionClass());
+  installSwap(await nodeSessionClass());
   const session_options = withSwap({}, async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
     const tapped = withAttentionRows(decodeModel(await readFile(source.model)));

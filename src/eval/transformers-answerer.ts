@@ -11,11 +11,10 @@ import { createRequire } from 'node:module';
 import { FastvError } from '../errors.js';
 import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
-import { loadWithDecoder } from '../runtime/decoder-override.js';
+import { loadWithDecoder, type Loader } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { fastv, type WarningListener } from '../runtime/index.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
-import type { ModelClass } from '../runtime/plug.js';
 import { installSwap, withWatch } from '../runtime/session-swap.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
@@ -313,8 +312,8 @@ class TransformersAnswerer implements Answerer {
       ...(subfolder === undefined ? {} : { subfolder }),
     };
     let path = decoder;
-    installSwap(nodeSessionClass());
-    const watched: ModelClass<unknown> = {
+    installSwap(await nodeSessionClass());
+    const watched: Loader = {
       from_pretrained: (model, options) =>
         AutoModelForImageTextToText.from_pretrained(model, {
           ...options,
