@@ -95,7 +95,7 @@ async function load(
   rows: Float32Array[][],
 ): Promise<{ model: HfModel; conversation: Conversation }> {
   let layers = 0;
-  const Session = nodeSessionClass();
+  const Session = await nodeSessionClass();
   installSwap(Session);
   const tap: Swap = async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;

@@ -99,7 +99,7 @@ function progress(event: { status?: string; file?: string; progress?: number }):
 /** Loads the model as it is. */
 export function loadOriginal(name: string, flags: ModelFlags): Promise<GeneratingModel> {
   return loading(name, flags, async () => {
-    const Session = nodeSessionClass();
+    const Session = await nodeSessionClass();
     installSwap(Session);
     // int8 weights are as exact as in the pruned model
     const session_options = withSwap({}, exactSwap(Session));

@@ -2,10 +2,14 @@
 // copying or linking its files. In Node only.
 import { FastvError } from '../errors.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
-import type { ModelClass } from './plug.js';
-import { exactSwap } from './unsigned-file.js';
 import { installSwap, withSwap, type Swap } from './session-swap.js';
+import { exactSwap } from './unsigned-file.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
+
+/** A class that loads models with options of Transformers.js's. */
+export interface Loader {
+  from_pretrained(name: string, options?: Record<string, unknown>): Promise<unknown>;
+}
 
 /**
  * Loads a model with the decoder `file`; everything else is the model's own. The model must have a
@@ -14,12 +18,12 @@ import { isDecoderModel, type HfModel } from './transformers.js';
  * @throws {FastvError} `unsupported-decoder` if the model runs no such decoder, or `file` is none or is rewritten
  */
 export async function loadWithDecoder(
-  modelClass: ModelClass<unknown>,
+  modelClass: Loader,
   name: string,
   file: string,
   options: Record<string, unknown>,
 ): Promise<HfModel> {
-  const Session = nodeSessionClass();
+  const Session = await nodeSessionClass();
   installSwap(Session);
   const seen = { decoder: false };
   const swap: Swap = (source) => {
