@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { demoReport, type DemoRun } from './demo-report.js';
 import { answersTable, isRight, type DemoResult, type DemoSummary } from './demo-results.js';
-import type { Measured } from './compare.js';
+import type { Measured } from '../bench/in-turns.js';
 
 const HOSTILE = `"><script>alert('&')</script>`;
 const RUN: DemoRun = {
@@ -35,6 +35,7 @@ async function result(count: number, ratios: readonly number[], words = 'red'): 
   const report = {
     ...{ layer: [2], ratio: [0.5], strategy: 'attention', flopsRatio: 0.5, decodeSteps: 1 },
     ...{ kvBytes: { pruned: 1, full: 2 }, ms: { vision: 1, prefill: 1, decode: 1 } },
+    layerTokens: [],
     rows: [{ sequence: 9, imageTokens: 144, keptImageTokens: 72, keptIndices: [], images: [] }],
   } as DemoResult['runs'][number]['report'];
   return {

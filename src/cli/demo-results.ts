@@ -1,7 +1,7 @@
 /** What the demo found. */
 import type { Picture } from '../media/index.js';
 import type { PrefillReport } from '../runtime/options.js';
-import type { Measured } from './compare.js';
+import type { Measured } from '../bench/in-turns.js';
 import { percent } from './format.js';
 import type { Overlay } from './overlay.js';
 import { table } from './table.js';

@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
-import { measure, median } from '../compare.js';
+import { measure, median } from '../../bench/in-turns.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { ask } from '../../scenes/ask.js';
