@@ -98,7 +98,7 @@ async function load(
   const session_options = withSwap({}, async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
     const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
-    ({ layers } = tapped);
+    ({ layers } = tapped.report);
     return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
   });
   let model: unknown;

@@ -3,7 +3,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
-import { POSITION_IDS } from './decoder.js';
+import { POSITION_IDS } from './contract.js';
 import { looksUpFloats, prologueOf, prologueTensors } from './dependence.js';
 
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];
