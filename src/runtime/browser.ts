@@ -1,5 +1,5 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
-import { rewriteInMemory } from './in-memory.js';
+import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
 import type { PlugOptions } from './options.js';
 import { plug, type ModelClass, type Platform, type WithFastv } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
@@ -16,6 +16,7 @@ const browser: Platform = {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
+  unsigned: (source) => Promise.resolve(unsignedInMemory(source)),
   bytes: ({ model }) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(model);

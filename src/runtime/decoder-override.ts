@@ -3,7 +3,8 @@
 import { FastvError } from '../errors.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
 import type { ModelClass } from './plug.js';
-import { installSwap, withSwap } from './session-swap.js';
+import { exactSwap } from './unsigned-file.js';
+import { installSwap, withSwap, type Swap } from './session-swap.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
 
 /**
@@ -18,13 +19,15 @@ export async function loadWithDecoder(
   file: string,
   options: Record<string, unknown>,
 ): Promise<HfModel> {
-  installSwap(nodeSessionClass());
+  const Session = nodeSessionClass();
+  installSwap(Session);
   const seen = { decoder: false };
-  const session_options = withSwap({}, (source) => {
+  const swap: Swap = (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return Promise.resolve(source);
     seen.decoder = true;
     return Promise.resolve({ ...source, model: file });
-  });
+  };
+  const session_options = withSwap({}, exactSwap(Session, swap));
   const model = await modelClass.from_pretrained(name, { ...options, session_options });
   if (isDecoderModel(model) && seen.decoder) {
     const inputNames = model.sessions['decoder_model_merged']?.inputNames ?? [];

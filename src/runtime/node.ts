@@ -7,6 +7,7 @@ import { isDecoderFile, nodeSessionClass } from './node-session.js';
 import type { PlugOptions } from './options.js';
 import { plug, type ModelClass, type Platform, type WithFastv } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
+import { unsignedSource } from './unsigned-file.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
@@ -16,6 +17,7 @@ const node: Platform = {
     typeof model === 'string'
       ? rewriteFile(pathOf(model), options, request)
       : rewriteInMemory(model, options, request),
+  unsigned: unsignedSource,
   bytes: async ({ model }) => (typeof model === 'string' ? readFile(pathOf(model)) : model),
 };
 

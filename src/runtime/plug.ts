@@ -12,6 +12,7 @@ import {
   type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
+import { exactInt8 } from './processor.js';
 import { prunedSession } from './pruned-session.js';
 import {
   installSwap,
@@ -64,6 +65,8 @@ export interface Platform {
   isDecoder(source: SessionSource): boolean;
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
+  /** A model with uint8 weights in the place of int8, for processors whose int8 products saturate. */
+  unsigned(this: void, source: SessionSource): Promise<SessionSource>;
   /** The bytes of a decoder's file. */
   bytes(source: SessionSource): Promise<Uint8Array>;
 }
@@ -113,7 +116,8 @@ export async function plug<M>(
 
   let rewritten = 0;
   let refused: FastvError | undefined;
-  installSwap(await platform.sessionClass());
+  const Session = await platform.sessionClass();
+  installSwap(Session);
   const swap = async (source: SessionSource): Promise<SessionSource> => {
     if (!platform.isDecoder(source)) return source;
     try {
@@ -133,7 +137,7 @@ export async function plug<M>(
     : {};
   const model = await modelClass.from_pretrained(name, {
     ...loading,
-    session_options: withSwap(sessionOptions, swap),
+    session_options: withSwap(sessionOptions, exactInt8(Session, platform.unsigned, swap)),
   });
 
   if (refused === undefined && rewritten === 0) {
