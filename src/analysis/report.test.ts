@@ -170,7 +170,7 @@ describe('writeReport', () => {
       expect(svg.querySelector('title')?.textContent).not.toBe('');
       expect(svg.querySelector('desc')?.textContent).not.toBe('');
     }
-    expect(html).toContain('↑ exact match, mean of 3 tasks, %');
+    expect(html).toContain('↑ accuracy, mean of 3 tasks, %');
   });
 
   it('says that there are no failures, or nothing to compare', async () => {

@@ -2,7 +2,7 @@
 import type { Task } from '../eval/tasks/task.js';
 
 const NAMES: Readonly<Record<string, string>> = {
-  'exact-match': 'exact match',
+  'exact-match': 'accuracy',
   anls: 'ANLS',
   vqa: 'VQA accuracy',
   'vqa-always': 'VQA accuracy',
