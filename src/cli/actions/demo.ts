@@ -1,6 +1,5 @@
 /** What `fastv demo` does. */
-import { access, constants } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
 import { measure, median } from '../../bench/in-turns.js';
 import { Conversation } from '../../runtime/conversation.js';
@@ -16,9 +15,11 @@ import { isRight, type DemoResult, type DemoSummary } from '../demo-results.js';
 import { ms, percent, times } from '../format.js';
 import { loadOriginal, loadPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
+import { checkOutputFile } from '../output-path.js';
 import { overlayOf } from '../overlay.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { prepareTransformers } from '../transformers-env.js';
 
 /** The flags of `fastv demo`. */
 export interface DemoFlags {
@@ -53,7 +54,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
   const name = embeddedModel();
   const out = resolve(flags.output);
   // before the minute, not after it
-  await access(dirname(out), constants.W_OK);
+  await checkOutputFile(out, { option: '--output' });
   const modelFlags: ModelFlags = {
     layer: LAYER,
     strategy: 'attention',
@@ -61,6 +62,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     frames: 8,
     ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
   };
+  prepareTransformers({});
   const conversation = await Conversation.load(name);
   const items = questions();
 
