@@ -24,13 +24,12 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Pro
   const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, strategy, seed)];
   const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
   const model = await openModel(flags);
-  const { options, end } = runOptions(flags, tasks, terminal);
+  const options = runOptions(flags, tasks, terminal);
   try {
     const summary = await runEvaluation(model, { ...options, conditions });
     terminal.result(summary, () => summaryTable(summary));
     if (!summary.complete) throw endedEarly();
   } finally {
-    end();
     await model.close?.();
   }
 }

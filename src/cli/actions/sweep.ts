@@ -32,7 +32,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
   const model = await openModel(flags);
-  const { options, end } = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
+  const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
@@ -42,7 +42,6 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
     terminal.result({ summary, points, front }, () => pointsTable(points, front));
     if (!summary.complete) throw endedEarly();
   } finally {
-    end();
     await model.close?.();
   }
 }
