@@ -171,14 +171,12 @@ function cellsTable(summary: Summary): string {
           escapeHtml(cell.task),
           escapeHtml(cell.condition),
           escapeHtml(cell.metric),
-          number(
-            cell.condition,
-            cell.task,
-            cell.metric.startsWith('perception') ? cell.score.toFixed(1) : percent(cell.score),
-          ),
-          cell.interval === null ? '' : `${percent(cell.interval.low)} – ${percent(cell.interval.high)}`,
+          number(cell.condition, cell.task, inUnit(cell.score, cell.unit)),
+          cell.interval === null
+            ? ''
+            : `${inUnit(cell.interval.low, cell.unit)} – ${inUnit(cell.interval.high, cell.unit)}`,
           percent(cell.loyalty),
-          cell.difference === null ? '' : signed(cell.difference.estimate),
+          cell.difference === null ? '' : signed(cell.difference.estimate, cell.unit),
           cell.difference?.mcnemar === undefined || cell.difference.mcnemar === null
             ? ''
             : cell.difference.mcnemar.toFixed(3),
@@ -268,6 +266,10 @@ function percent(value: number | null): string {
   return value === null || Number.isNaN(value) ? '—' : (100 * value).toFixed(1);
 }
 
-function signed(value: number): string {
-  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${Math.abs(100 * value).toFixed(1)}`;
+function inUnit(value: number, unit: Summary['cells'][number]['unit']): string {
+  return unit === 'percent' ? percent(value) : value.toFixed(1);
+}
+
+function signed(value: number, unit: Summary['cells'][number]['unit'] = 'percent'): string {
+  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${inUnit(Math.abs(value), unit)}`;
 }

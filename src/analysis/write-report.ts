@@ -37,7 +37,7 @@ export async function writeReport(
 ): Promise<readonly string[]> {
   const summary = await readSummary(folder);
   const results = await readResults(folder, summary);
-  const points = sweepPoints(summary.conditions, results, { seed: summary.seed });
+  const points = sweepPoints(summary.tasks, summary.conditions, results, { seed: summary.seed });
   const front = frontOf(points).map((p) => p.name);
   const analysis = await readAnalysis(folder, summary);
   const plots = [...plotsOf(points), ...(analysis === null ? [] : analysisPlots(analysis))];

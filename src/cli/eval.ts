@@ -67,12 +67,16 @@ export function evalCommand(): Command {
 /** A summary as a table, one line a task and condition. */
 export function summaryTable(summary: Summary): string {
   const percent = (v: number | null): string => (v === null || Number.isNaN(v) ? '—' : (100 * v).toFixed(1));
+  const inUnit = (v: number, unit: 'percent' | 'points'): string =>
+    unit === 'percent' ? percent(v) : v.toFixed(1);
   const rows = summary.cells.map((cell) => [
     cell.task,
     cell.condition,
     cell.metric,
-    cell.metric.startsWith('perception') ? cell.score.toFixed(1) : percent(cell.score),
-    cell.interval === null ? '' : `[${percent(cell.interval.low)}, ${percent(cell.interval.high)}]`,
+    inUnit(cell.score, cell.unit),
+    cell.interval === null
+      ? ''
+      : `[${inUnit(cell.interval.low, cell.unit)}, ${inUnit(cell.interval.high, cell.unit)}]`,
     percent(cell.loyalty),
     percent(cell.cost.flopsRatio),
     cell.cost.prefillMs.toFixed(1),
@@ -98,5 +102,6 @@ export function summaryTable(summary: Summary): string {
   );
   if (summary.skipped.count > 0)
     lines.push(`${summary.skipped.count} samples were skipped; see summary.json`);
+  lines.push(...summary.notes);
   return lines.join('\n');
 }
