@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { measure, type Contender } from '../src/cli/compare.js';
 import { loadOriginal, loadPruned } from '../src/cli/model.js';
-import type { ModelFlags } from '../src/cli/options.js';
+import type { ModelFlags } from '../src/cli/options/model.js';
 import { Conversation } from '../src/runtime/conversation.js';
 import { makeAtlas, type AtlasIndex } from '../src/scenes/atlas.js';
 import { makeItem } from '../src/scenes/dataset.js';

@@ -1,7 +1,8 @@
 /** `npm run bench`: every table, or the ones asked for. Start with `npm run bench -- --help`. */
 import { Command, Option } from 'commander';
 import { availableParallelism, cpus } from 'node:os';
-import { share, wholeNumber } from '../src/cli/stage-option.js';
+import { wholeNumber as number } from '../src/cli/parse/number.js';
+import { share } from '../src/cli/parse/share.js';
 import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
 import { WEIGHT_TYPES, type WeightType } from './decoder.js';
 import { benchEmbedded, type EmbeddedOptions } from './embedded.js';
@@ -29,7 +30,6 @@ interface Flags extends ShapeFlags {
   readonly decodeRounds: number;
 }
 
-const number = (option: string) => (value: string) => wholeNumber(option, value);
 const list =
   <T>(read: (value: string) => T) =>
   (value: string): T[] =>
@@ -56,12 +56,7 @@ function withDecoder(command: Command): Command {
       list(number('--layer')),
       [2],
     )
-    .option(
-      '--ratios <list>',
-      'values of R',
-      list((r) => share('--ratios', r)),
-      [0, 0.5, 0.75],
-    )
+    .option('--ratios <list>', 'values of R', list(share('--ratios')), [0, 0.5, 0.75])
     .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
@@ -113,7 +108,7 @@ withShape(
   program.command('ttft').description('time to the first token: 4-bit exports against int8 and pruning'),
 )
   .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
-  .option('--ratio <R>', 'share of the image tokens dropped', (r) => share('--ratio', r), 0.5)
+  .option('--ratio <R>', 'share of the image tokens dropped', share('--ratio'), 0.5)
   .option('--image-tokens <n>', 'number of image tokens', number('--image-tokens'), 576)
   .action((flags: ShapeFlags & TtftOptions & { readonly imageTokens: number }) =>
     benchTtft({
@@ -141,12 +136,7 @@ program
   .option('--model <folder>', 'the model', 'models/scenes-llava')
   .option('--dtypes <list>', 'fp32, q8, …', list(String), ['fp32', 'q8'])
   .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
-  .option(
-    '--ratios <list>',
-    'values of R',
-    list((r) => share('--ratios', r)),
-    [0.5, 0.75, 0.9],
-  )
+  .option('--ratios <list>', 'values of R', list(share('--ratios')), [0.5, 0.75, 0.9])
   .option('--rounds <n>', 'rounds; the variants take turns in each', number('--rounds'), 9)
   .option('--new-tokens <n>', 'tokens of every answer', number('--new-tokens'), 32)
   .action((flags: EmbeddedOptions) => benchEmbedded(flags));

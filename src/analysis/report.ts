@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Point } from '../eval/points.js';
 import type { Result } from '../eval/result.js';
+import { scoreText } from '../eval/score-text.js';
 import type { Summary } from '../eval/summary.js';
 import { escapeHtml, jsonForScript } from './escape.js';
 import type { ShownFailure } from './failures.js';
@@ -171,10 +172,10 @@ function cellsTable(summary: Summary): string {
           escapeHtml(cell.task),
           escapeHtml(cell.condition),
           escapeHtml(cell.metric),
-          number(cell.condition, cell.task, inUnit(cell.score, cell.unit)),
+          number(cell.condition, cell.task, scoreText(cell.score, cell.unit)),
           cell.interval === null
             ? ''
-            : `${inUnit(cell.interval.low, cell.unit)} – ${inUnit(cell.interval.high, cell.unit)}`,
+            : `${scoreText(cell.interval.low, cell.unit)} – ${scoreText(cell.interval.high, cell.unit)}`,
           percent(cell.loyalty),
           cell.difference === null ? '' : signed(cell.difference.estimate, cell.unit),
           cell.difference?.mcnemar === undefined || cell.difference.mcnemar === null
@@ -266,10 +267,6 @@ function percent(value: number | null): string {
   return value === null || Number.isNaN(value) ? '—' : (100 * value).toFixed(1);
 }
 
-function inUnit(value: number, unit: Summary['cells'][number]['unit']): string {
-  return unit === 'percent' ? percent(value) : value.toFixed(1);
-}
-
 function signed(value: number, unit: Summary['cells'][number]['unit'] = 'percent'): string {
-  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${inUnit(Math.abs(value), unit)}`;
+  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${scoreText(Math.abs(value), unit)}`;
 }

@@ -1,8 +1,8 @@
 /** Reads a run's folder and writes its report into it: report.html, and each plot as SVG and PNG. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
-import { writeWhole } from '../eval/files.js';
+import { writeAtomically } from '../files/atomic.js';
 import { frontOf, sweepPoints, type Point } from '../eval/points.js';
 import { readResults } from '../eval/sweep.js';
 import type { Summary } from '../eval/summary.js';
@@ -46,8 +46,8 @@ export async function writeReport(
   const failures = await withImages(found, summary.tasks, options.data);
   const written: string[] = [];
   for (const { name, svg } of plots) {
-    await writeWhole(join(folder, `${name}.svg`), svg);
-    await writeFile(join(folder, `${name}.png`), await svgToPng(svg));
+    await writeAtomically(join(folder, `${name}.svg`), svg);
+    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg));
     written.push(join(folder, `${name}.svg`), join(folder, `${name}.png`));
   }
   const question = summary.about['question'];
@@ -58,7 +58,7 @@ export async function writeReport(
     ...{ title, summary, results, points, front, plots, failures },
     ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
   });
-  await writeWhole(join(folder, 'report.html'), html);
+  await writeAtomically(join(folder, 'report.html'), html);
   return [join(folder, 'report.html'), ...written];
 }
 

@@ -6,7 +6,7 @@ import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { fastv } from '../runtime/index.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
-import type { ModelFlags } from './options.js';
+import type { ModelFlags } from './options/model.js';
 
 /** The plug's options as the flags say. */
 export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unknown> {

@@ -7,7 +7,8 @@
  */
 import { FastvError } from '../errors.js';
 import { mean } from '../statistics.js';
-import type { Condition, Strategy } from './answerer.js';
+import type { StrategyName } from '../strategies/index.js';
+import type { Condition } from './answerer.js';
 import { costOf } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
@@ -26,7 +27,7 @@ import { resampledScores } from './statistics/resample.js';
 import type { Task } from './tasks/task.js';
 
 /** What a point stands for. */
-export type PointKind = Strategy | 'unpruned' | 'downsample';
+export type PointKind = StrategyName | 'unpruned' | 'downsample';
 
 export interface Point {
   /** The condition's name without its seed. */

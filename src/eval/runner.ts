@@ -7,11 +7,12 @@
  * Samples are the outer loop, conditions the inner one, so that a model can keep the vision features of
  * the few images at hand for all conditions.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeAtomically } from '../files/atomic.js';
+import { makeFolder } from '../files/make-folder.js';
 import type { Answerer, Condition } from './answerer.js';
 import { answersTo, askOf, batchesOf, type Answered, type Asked } from './asking.js';
-import { openLines, writeWhole, type LineFile } from './files.js';
+import { openLines, type LineFile } from './files.js';
 import { keyPrefix, resultKey, type AnsweringOptions, type Result } from './result.js';
 import { checkRun, type RunOptions } from './run-options.js';
 import { scoreReply } from './score.js';
@@ -42,7 +43,7 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
 /** The same, with the results. */
 export async function evaluate(answerer: Answerer, options: RunOptions): Promise<Run> {
   const plan = planOf(answerer, options);
-  await mkdir(options.out, { recursive: true });
+  await makeFolder(options.out);
   const file = await openLines(join(options.out, 'results.jsonl'));
   try {
     await answerer.prepare?.(options.conditions);
@@ -165,7 +166,7 @@ async function finish(plan: Plan, { results, skips, notes }: Outcome): Promise<R
     limit: options.limit ?? null,
     about: options.about ?? {},
   });
-  await writeWhole(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return { summary, results };
 }
 

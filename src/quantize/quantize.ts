@@ -23,7 +23,7 @@ import { tensorBytes } from '../onnx/external.js';
 import { allNames, GraphView, label, topologicalOrder } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
-import { linearLayers, type LinearLayer } from '../rewrite/linear.js';
+import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 import { flipSigns, recentre } from '../rewrite/recentre.js';
 import type { DataFile } from './data-file.js';
 import { quantizeInt4 } from './int4.js';

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { allNames, decodeModel, Emitter, topologicalOrder } from '../onnx/index.js';
-import { recogniseDecoder, type Decoder } from './decoder.js';
+import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { drop, type Rewritten } from './drop.js';
-import { findStrategy } from './strategies/index.js';
+import { graphStrategy } from '../strategies/index.js';
 
 function dropped(
   family: string,
@@ -14,7 +14,7 @@ function dropped(
   const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
   const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
   return {
-    ...drop(decoder, emit, stages, findStrategy(strategy), 'float64', () => undefined),
+    ...drop(decoder, emit, stages, graphStrategy(strategy), 'float64', () => undefined),
     decoder,
     emit,
   };

@@ -2,14 +2,14 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import type { Emitter } from '../onnx/index.js';
-import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import { attentionOf, EMBEDS, type Decoder } from '../decoder/decoder.js';
 import { emitQueries, querySide, rowSource, type QuerySide } from './queries.js';
 import { Regions, type Kept } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import type { Strategy } from './strategies/strategy.js';
+import type { GraphStrategy } from '../strategies/index.js';
 
 /** What a mode makes of a graph. */
 export interface Rewritten {
@@ -42,7 +42,7 @@ export function drop(
   decoder: Decoder,
   emit: Emitter,
   stages: readonly number[],
-  strategy: Strategy,
+  strategy: GraphStrategy,
   arithmetic: QuotaArithmetic,
   keepQueries: (stage: number) => string | undefined,
 ): Rewritten {
@@ -77,7 +77,7 @@ export function drop(
       queries.push({ of: 'kept', replaced: early.side.nodes, copies });
     } else queries.push(early);
     imageTokenMask = regions.gather(imageTokenMask, region);
-    if (strategy.needsScores) scores = regions.gather(scores, region);
+    if (strategy.needsScores === true) scores = regions.gather(scores, region);
     keptIndices = stage === 0 ? indices : regions.gather(keptIndices, region);
   }
   const nodes = decoder.graph.nodes.map((node) => regions.inRegion(node));

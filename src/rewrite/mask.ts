@@ -10,17 +10,17 @@ import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, int64Tensor, label, type Emitter } from '../onnx/index.js';
-import type { AttentionCore } from './attention/core.js';
-import { splitPacked } from './attention/heads.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
-import { ATTENTION_MASK, EMBEDS, type Decoder } from './decoder.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { splitPacked } from '../decoder/attention/heads.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
+import { ATTENTION_MASK, EMBEDS, type Decoder } from '../decoder/decoder.js';
 import type { Rewritten } from './drop.js';
 import { Regions } from './regions.js';
 import { inOpPositions } from './rotation.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import type { Strategy } from './strategies/strategy.js';
+import type { GraphStrategy } from '../strategies/index.js';
 
 /** What a stage hid. */
 interface Hidden {
@@ -35,7 +35,7 @@ export function mask(
   decoder: Decoder,
   emit: Emitter,
   stages: readonly number[],
-  strategy: Strategy,
+  strategy: GraphStrategy,
   arithmetic: QuotaArithmetic,
 ): Rewritten {
   const regions = new Regions(decoder, emit, stages);

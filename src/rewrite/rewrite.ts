@@ -19,17 +19,23 @@ import {
   label,
   MICROSOFT,
   topologicalOrder,
+  valueInfo,
   withInputs,
   type OnnxModel,
 } from '../onnx/index.js';
-import { cacheOutside, cacheStaysInside, keepsCache } from './attention/cache-outside.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
-import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
+import { cacheOutside, cacheStaysInside, keepsCache } from '../decoder/attention/cache-outside.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
+import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { drop, type Rewritten } from './drop.js';
 import { mask } from './mask.js';
 import type { QuotaArithmetic } from './quota.js';
-import { findStrategy } from './strategies/index.js';
-import type { Strategy } from './strategies/strategy.js';
+import {
+  DEFAULT_STRATEGY,
+  graphStrategy,
+  type GraphStrategy,
+  type Strategy,
+  type StrategyName,
+} from '../strategies/index.js';
 
 /** One place where tokens are pruned. */
 export interface Stage {
@@ -40,8 +46,11 @@ export interface Stage {
 export interface RewriteOptions {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];
-  /** What ranks the image tokens. */
-  readonly strategy?: 'attention' | 'external' | (string & {});
+  /**
+   * What ranks the image tokens: a strategy or its name. One that ranks outside the graph (`random`, `grid`) makes it
+   * take scores, as `external` does.
+   */
+  readonly strategy?: StrategyName | 'external' | (string & {}) | Strategy;
   /** `drop` (default) shortens the sequence; `mask` keeps it and hides the same tokens, to prove that both agree. */
   readonly mode?: 'drop' | 'mask';
   /** How quotas are counted: `integer` for runtimes without float64 kernels, such as ONNX Runtime Web. */
@@ -84,7 +93,7 @@ export function rewriteDecoder(
   model: OnnxModel,
   options: RewriteOptions,
 ): { readonly model: OnnxModel; readonly report: RewriteReport } {
-  const strategy = findStrategy(options.strategy ?? 'attention');
+  const strategy = graphStrategy(options.strategy ?? DEFAULT_STRATEGY);
   const mode = options.mode ?? 'drop';
   const decoder = recogniseDecoder(model);
   const stages = options.stages.map(({ layer }) => layer);
@@ -153,7 +162,7 @@ function divide(
   decoder: Decoder,
   { mode, quota = 'float64', earlyQueries = true }: RewriteOptions,
   stages: readonly number[],
-  strategy: Strategy,
+  strategy: GraphStrategy,
 ): Divided {
   const early = earlyQueries && mode !== 'mask';
   const reasons = new Map<number, string>();
@@ -223,7 +232,7 @@ function withCachesOutside(decoder: Decoder, layers: readonly number[]): Decoder
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */
-function checkStages(decoder: Decoder, stages: readonly number[], strategy: Strategy): void {
+function checkStages(decoder: Decoder, stages: readonly number[], strategy: GraphStrategy): void {
   const layers = decoder.layers.length;
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('invalid-option', message, { where: '--layer', hint });
@@ -247,12 +256,12 @@ function checkStages(decoder: Decoder, stages: readonly number[], strategy: Stra
   }
 }
 
-function newInputs(strategy: Strategy, stages: readonly number[]): ValueInfoProto[] {
+function newInputs(strategy: GraphStrategy, stages: readonly number[]): ValueInfoProto[] {
   const tokens = ['batch_size', 'sequence_length'];
   return [
     valueInfo(IMAGE_TOKEN_MASK, DataType.BOOL, tokens),
     valueInfo(PRUNE_RATIO, DataType.FLOAT, [stages.length]),
-    ...(strategy.needsScores ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
+    ...(strategy.needsScores === true ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
   ];
 }
 
@@ -282,21 +291,23 @@ function onlyNeeded(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] 
   );
 }
 
-/** Gives the axes of a pruned layer's cache, and of the logits, names of their own. */
+/** Gives the lengths of a pruned layer's cache, and of the logits, names of their own; other axes keep theirs. */
 function renameAxes(
   info: ValueInfoProto,
   decoder: Decoder,
   suffix: (layer: number) => string,
 ): ValueInfoProto {
-  const layer = decoder.layers.find(
-    ({ pastStates, presentStates }) => pastStates.includes(info.name) || presentStates.includes(info.name),
+  const layer = decoder.layers.find(({ attention: core }) =>
+    [core?.pastKey, core?.pastValue, core?.presentKey, core?.presentValue].includes(info.name),
   );
   const last = decoder.layers.length - 1;
   const added = layer !== undefined ? suffix(layer.index) : info.name === 'logits' ? suffix(last) : '';
+  // [batch, KV heads, length, head size], [batch, length, vocabulary]
+  const lengthAxis = layer !== undefined ? 2 : 1;
   const type = info.type?.value;
   if (added === '' || type?.case !== 'tensorType') return info;
   const dim = (type.value.shape?.dim ?? []).map((d, axis) =>
-    d.value.case === 'dimParam' && axis > 0
+    d.value.case === 'dimParam' && axis === lengthAxis
       ? { value: { case: 'dimParam' as const, value: `${d.value.value}${added}` } }
       : { value: d.value },
   );

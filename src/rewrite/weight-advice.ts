@@ -2,7 +2,7 @@
 // docs/performance.md, and `npm run bench -- formats` for the machine at hand.
 import type { NodeProto } from 'onnx-buf';
 import { DataType, GraphView, intAttribute, type OnnxModel } from '../onnx/index.js';
-import { linearLayers, type LinearLayer } from './linear.js';
+import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 
 /** How a linear layer keeps its weight. */
 export type WeightFormat =

@@ -6,6 +6,7 @@ import { lstat, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FastvError } from '../errors.js';
+import { isListed } from '../strategies/index.js';
 import { version } from '../version.js';
 import type { RewriteRequest } from './plug.js';
 import { rewrittenGraph } from './rewritten-graph.js';
@@ -35,11 +36,12 @@ export async function rewriteFile(
   const folder = dirname(path);
   // weights are referred to by name; ONNX Runtime follows no link out of the model's folder
   const weightsFile = (await lstat(path)).isSymbolicLink() ? undefined : basename(path);
-  if (!request.cache)
+  // the name of a strategy that a caller wrote does not say what it does
+  if (!request.cache || !isListed(strategy))
     return inMemory(rewrittenGraph(await readFile(path), cut, weightsFile), folder, options);
 
   const key = createHash('sha256')
-    .update(JSON.stringify({ file: await sha256(path), layers, strategy, version }))
+    .update(JSON.stringify({ file: await sha256(path), layers, strategy: strategy.name, version }))
     .digest('hex')
     .slice(0, 16);
   const cached = join(folder, `${basename(path, '.onnx')}.fastv-${key}.onnx`);

@@ -1,17 +1,13 @@
 // Which tokens of a call are image tokens, and how they lie in their images: from the model's own configuration, the
 // call's `input_ids` and, where a family has them, the sizes that its processor gives along.
 import { FastvError } from '../errors.js';
+import type { ImageTokens } from '../strategies/index.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfTensor } from './transformers.js';
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** A run of tokens that is one image (or one tile or frame of one): `rows` × `columns`, row by row. */
-export interface ImageSpan {
-  /** Positions in the call's sequence, ascending. */
-  readonly positions: readonly number[];
-  readonly rows: number;
-  readonly columns: number;
-}
+/** A run of tokens that is one image. */
+export type ImageSpan = ImageTokens;
 
 /** The names under which configurations keep the ids of image and video tokens. */
 const ID_NAMES = ['image_token_id', 'image_token_index', 'video_token_id', 'video_token_index'];

@@ -1,8 +1,13 @@
 // What a caller can ask of the plug, and the checks of it.
 import { FastvError } from '../errors.js';
-
-/** How image tokens are ranked. `random` and `grid` are the baselines: they look at no attention. */
-export type Strategy = 'attention' | 'random' | 'grid';
+import {
+  DEFAULT_STRATEGY,
+  findStrategy,
+  needsLayer,
+  strategies,
+  type Strategy,
+  type StrategyName,
+} from '../strategies/index.js';
 
 /** What can change from call to call: `model.generate({ ...inputs, fastv: { ratio: 0.75 } })`. */
 export interface CallOptions {
@@ -10,7 +15,7 @@ export interface CallOptions {
   readonly ratio?: number | readonly number[];
   /** Image tokens to keep (of the row that has the most), in place of `ratio`. */
   readonly budget?: number;
-  /** Seed of `strategy: 'random'`; an array gives one a row, each of which is then drawn as if it were alone. */
+  /** Seed of a strategy that draws (`random`); an array gives one a row, each of which is then drawn as if it were alone. */
   readonly seed?: number | readonly number[];
 }
 
@@ -27,8 +32,8 @@ export type WarningListener = (message: string, kind: WarningKind) => void;
 export interface PlugOptions extends CallOptions {
   /** K: the layer from which on only the kept tokens are seen; an array gives several stages. Default 2. */
   readonly layer?: number | readonly number[];
-  /** Default `attention`, the paper's. */
-  readonly strategy?: Strategy;
+  /** What ranks the image tokens: a strategy of the list by its name, or one of your own. Default `attention`, the paper's. */
+  readonly strategy?: StrategyName | Strategy;
   /**
    * What to do with a decoder that cannot be pruned: `throw` (default) or `warn` and load the original.
    * @see FastvHandle.active
@@ -69,7 +74,8 @@ export interface RowReport {
 export interface PrefillReport {
   readonly layer: readonly number[];
   readonly ratio: readonly number[];
-  readonly strategy: Strategy;
+  /** The strategy's name. */
+  readonly strategy: string;
   readonly rows: readonly RowReport[];
   /** The paper's FLOPs after pruning over those before, for this call's tokens; undefined if the config lacks the shape. */
   readonly flopsRatio: number | undefined;
@@ -84,7 +90,8 @@ export interface PrefillReport {
 /** Options with the defaults filled in. */
 export interface Settings {
   readonly layers: readonly number[];
-  readonly strategy: Strategy;
+  /** As it was given. */
+  readonly strategy: StrategyName | Strategy;
   readonly call: CallOptions;
 }
 
@@ -94,12 +101,13 @@ export interface Settings {
  */
 export function settingsOf(options: PlugOptions): Settings {
   const layers = options.layer === undefined ? [2] : [options.layer].flat();
-  const strategy = options.strategy ?? 'attention';
-  if (!['attention', 'random', 'grid'].includes(strategy)) {
+  const strategy = options.strategy ?? DEFAULT_STRATEGY;
+  const found = findStrategy(strategy, 'strategy');
+  if (found.where === 'graph' && found.needsScores === true) {
     throw refuse(
       'strategy',
-      `${JSON.stringify(strategy)} is no strategy`,
-      'choose attention, random or grid',
+      `${JSON.stringify(found.name)} needs scores, which the plug has none of`,
+      "write a strategy with where: 'caller' and scores(row, draw)",
     );
   }
   if (layers.length === 0) throw refuse('layer', 'no layer is given', 'give one number, for example 2');
@@ -116,11 +124,14 @@ export function settingsOf(options: PlugOptions): Settings {
       throw refuse('layer', 'stages must be at ascending layers', 'for example [2, 8]');
     }
   });
-  if (layers[0] === 0 && strategy === 'attention') {
+  if (layers[0] === 0 && needsLayer(found)) {
     throw refuse(
       'layer',
-      'before layer 0 there is no attention to rank by',
-      'choose layer 1 or more, or strategy random or grid',
+      `before layer 0 there is nothing that the strategy ${found.name} could rank by`,
+      `choose layer 1 or more, or a strategy that needs none: ${strategies
+        .filter((one) => !needsLayer(one))
+        .map(({ name }) => name)
+        .join(', ')}`,
     );
   }
   const call = checkCall(options);

@@ -5,7 +5,7 @@ import { paperLayerCost, paperMeanLayerCostOfStages, type PaperShape } from '../
 import { gridsOf, imageSpans, imageTokenMask, type ImageSpan } from './image-tokens.js';
 import { checkCall, type CallOptions, type PrefillReport, type Settings } from './options.js';
 import type { PassLookup, PruningInputs, PruningOutputs } from './pruned-session.js';
-import { gridScores, randomScores } from './scores.js';
+import { findStrategy, type Draw } from '../strategies/index.js';
 import { alias, isRecord, ones, type ForwardInputs, type HfTensor, type OrtTensor } from './transformers.js';
 
 type Config = Readonly<Record<string, unknown>>;
@@ -126,22 +126,24 @@ export class Passes implements PassLookup {
     batch: number,
     sequence: number,
   ): PruningInputs {
-    const { layers, strategy } = this.#context.settings;
+    const { layers, strategy: given } = this.#context.settings;
+    const strategy = findStrategy(given);
     const most = Math.max(
       0,
       ...spans.map((row) => row.reduce((n, { positions }) => n + positions.length, 0)),
     );
     const ratios = Float32Array.from(ratiosOf(options, layers.length, most));
-    if (strategy === 'attention') return { mask, ratios };
+    if (strategy.where === 'graph') return { mask, ratios };
     const scores = new Float32Array(batch * sequence);
-    spans.forEach((row, index) => {
-      const random = strategy === 'random' ? drawn(options.seed ?? 0, sequence, index) : undefined;
-      for (const { positions, rows, columns } of row) {
-        const grid = random === undefined ? gridScores(rows, columns) : undefined;
-        positions.forEach((position, i) => {
-          scores[index * sequence + position] = random?.[position] ?? grid?.[i] ?? 0;
+    spans.forEach((images, row) => {
+      const own = strategy.scores({ length: sequence, images }, drawOf(options.seed ?? 0, row));
+      if (own.length !== sequence) {
+        throw new FastvError('invalid-option', `${own.length} scores for ${sequence} tokens`, {
+          where: `strategy ${strategy.name}`,
+          hint: 'scores(row) gives one score a token of the row, row.length in all.',
         });
       }
+      scores.set(own, row * sequence);
     });
     return { mask, ratios, scores };
   }
@@ -211,7 +213,7 @@ export class Passes implements PassLookup {
     return {
       layer: settings.layers,
       ratio,
-      strategy: settings.strategy,
+      strategy: findStrategy(settings.strategy).name,
       rows,
       flopsRatio: flopsRatio(config, settings.layers, ratio, rows),
       kvBytes: kvBytes(outputs, pass.total),
@@ -221,9 +223,9 @@ export class Passes implements PassLookup {
   }
 }
 
-/** Random scores of a row: a seed of its own is that of a row alone. */
-function drawn(seed: number | readonly number[], sequence: number, row: number): Float32Array {
-  if (typeof seed === 'number') return randomScores(sequence, seed, row);
+/** What a row is drawn by: a seed of its own is that of a row alone. */
+function drawOf(seed: number | readonly number[], row: number): Draw {
+  if (typeof seed === 'number') return { seed, row };
   const own = seed[row];
   if (own === undefined) {
     throw new FastvError('invalid-option', `${seed.length} seeds for more rows`, {
@@ -231,7 +233,7 @@ function drawn(seed: number | readonly number[], sequence: number, row: number):
       hint: 'give one seed, or one a row',
     });
   }
-  return randomScores(sequence, own, 0);
+  return { seed: own, row: 0 };
 }
 
 /** The ratio of each stage, so that a budget is met exactly where the row has `n` image tokens. */

@@ -18,6 +18,7 @@ import { makeItem } from '../scenes/dataset.js';
 import { IMAGE_FAMILIES, type Family } from '../scenes/question.js';
 import { renderScene } from '../scenes/render.js';
 import { IMAGE_SIZE } from '../scenes/scene.js';
+import { strategies, type Strategy } from '../strategies/index.js';
 import { Conversation, type Message, type ModelInputs } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import { fastv, type WarningKind } from './index.js';
@@ -414,6 +415,56 @@ describe('baselines', () => {
     const [ids] = await tokens(model, second, { past_key_values: cache });
     expect(ids?.length).toBeGreaterThan(0);
     await model.dispose();
+  });
+});
+
+describe('a strategy', () => {
+  const keptBy = async (options: Record<string, unknown>): Promise<readonly number[]> => {
+    const model = await load({ layer: 2, ratio: 0.75, ...options });
+    const inputs = await conversation.inputs([message('position', 8)]);
+    await model.generate({ ...inputs, max_new_tokens: 1 });
+    const { strategy, rows } = model.fastv.last ?? {};
+    expect([strategy, rows?.[0]?.keptImageTokens]).toEqual([model.fastv.strategy, 36]);
+    await model.dispose();
+    return rows?.[0]?.images[0]?.kept.map(({ index }) => index) ?? [];
+  };
+
+  it('of the list works by its name, each in its own way', async () => {
+    const kept = new Set<string>();
+    for (const { name } of strategies) kept.add((await keptBy({ strategy: name })).join());
+    expect(kept.size).toBe(strategies.length);
+  });
+
+  it('of a caller works as it is, inside the graph and outside, whatever its name', async () => {
+    const about = { name: 'attention', description: 'the opposite of what attention keeps' };
+    const inside: Strategy = {
+      ...about,
+      where: 'graph',
+      needsLayer: true,
+      score: (context) => context.emit.op('Neg', [context.lastRowAttention()]),
+    };
+    const outside: Strategy = {
+      ...about,
+      where: 'caller',
+      scores: ({ length }) => Float32Array.from({ length }, (_, position) => position),
+    };
+    const opposite = await keptBy({ strategy: inside, cache: true });
+    const usual = new Set(await keptBy({ strategy: 'attention' }));
+    expect(opposite.filter((index) => usual.has(index))).toEqual([]);
+    expect(await keptBy({ strategy: outside })).toEqual(Array.from({ length: 36 }, (_, i) => 108 + i));
+  });
+
+  it('outside the graph has to give a score a token', async () => {
+    const short: Strategy = {
+      where: 'caller',
+      name: 'short',
+      description: 'too few scores',
+      scores: () => new Float32Array(3),
+    };
+    await expect(keptBy({ strategy: short })).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringMatching(/^3 scores for \d+ tokens$/u) as string,
+    });
   });
 });
 

@@ -1,5 +1,6 @@
 // The plug: a Transformers.js image-text model whose decoder prunes image tokens, with Transformers.js's own interface.
 import { FastvError } from '../errors.js';
+import { findStrategy, graphStrategy, type GraphStrategy } from '../strategies/index.js';
 import { imageTokenIds } from './image-tokens.js';
 import {
   checkCall,
@@ -42,7 +43,8 @@ export interface FastvHandle {
   /** Why not, if not. */
   readonly reason: FastvError | undefined;
   readonly layer: readonly number[];
-  readonly strategy: Settings['strategy'];
+  /** The strategy's name. */
+  readonly strategy: string;
   /** R of calls that say nothing themselves; setting it clears `budget`. */
   ratio: number | readonly number[] | undefined;
   /** The budget of calls that say nothing themselves; setting it clears `ratio`. */
@@ -69,7 +71,7 @@ export interface Platform {
 /** How a decoder is to be rewritten. */
 export interface RewriteRequest {
   readonly layers: readonly number[];
-  readonly strategy: 'attention' | 'external';
+  readonly strategy: GraphStrategy;
   readonly cache: boolean;
   readonly warn: WarningListener;
 }
@@ -104,7 +106,7 @@ export async function plug<M>(
     });
   const request: RewriteRequest = {
     layers: settings.layers,
-    strategy: settings.strategy === 'attention' ? 'attention' : 'external',
+    strategy: graphStrategy(settings.strategy),
     cache: cache ?? true,
     warn,
   };
@@ -189,7 +191,7 @@ function handleOf(
     active: reason === undefined,
     reason,
     layer: settings.layers,
-    strategy: settings.strategy,
+    strategy: findStrategy(settings.strategy).name,
     get ratio() {
       return defaults.ratio;
     },

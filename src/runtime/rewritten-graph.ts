@@ -9,6 +9,7 @@ import {
 } from 'onnx-buf';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
+import type { Strategy, StrategyName } from '../strategies/index.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
@@ -16,7 +17,7 @@ const LARGE = 1024;
 /** How to cut: the part of a rewrite that decides the resulting graph. */
 export interface Cut {
   readonly layers: readonly number[];
-  readonly strategy: 'attention' | 'external';
+  readonly strategy: StrategyName | Strategy;
   /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
   readonly doubles?: boolean;
 }
