@@ -4,7 +4,7 @@ import type { Metric } from './metrics/metric.js';
 /** A score, or a bound or difference of scores, in its metric's unit: percent without the sign, or points. */
 export function scoreText(score: number, unit: Metric['unit']): string {
   if (Number.isNaN(score)) return '—';
-  return (unit === 'percent' ? 100 * score : score).toFixed(1);
+  return (unit === 'points' ? score : 100 * score).toFixed(1);
 }
 
 /** Samples below which a table should warn that its intervals say little. */

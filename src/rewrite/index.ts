@@ -17,6 +17,6 @@ export type {
   TokenRow,
 } from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';
-export { flipSigns, recentre, type Recentred } from './recentre.js';
+export { flipSigns, recentre, type Recentred } from '../quantize/recentre.js';
 export { linearLayers, type LinearLayer } from '../decoder/linear.js';
-export { weightAdvice, type FormatShare, type WeightFormat } from './weight-advice.js';
+export { weightAdvice, type FormatShare, type WeightFormat } from '../quantize/weight-advice.js';

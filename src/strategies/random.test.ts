@@ -6,6 +6,7 @@ describe('randomScores', () => {
     expect(randomScores(50, 3, 0)).toEqual(randomScores(50, 3, 0));
     expect(randomScores(50, 3, 0)).not.toEqual(randomScores(50, 4, 0));
     expect(randomScores(50, 3, 0)).not.toEqual(randomScores(50, 3, 1));
+    expect(randomScores(50, 2 ** 40, 0)).not.toEqual(randomScores(50, 0, 0));
   });
   it('is spread over [0, 1) without ties', () => {
     const scores = randomScores(2000, 1, 0);

@@ -16,7 +16,9 @@ export const random = {
  */
 export function randomScores(n: number, seed: number, row: number): Float32Array {
   // splitmix32: small, and enough for drawing tokens
-  let state = (Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b)) >>> 0;
+  const high = Math.trunc(seed / 2 ** 32);
+  let state =
+    (Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) ^ Math.imul(high, 0xc2b2ae35)) >>> 0;
   return Float32Array.from({ length: n }, () => {
     state = (state + 0x9e3779b9) >>> 0;
     let z = state;

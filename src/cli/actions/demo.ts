@@ -2,8 +2,8 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
+import { measure } from '../../bench/in-turns.js';
 import { median } from '../../statistics.js';
-import { measure } from '../compare.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { loadAtlas } from '../../scenes/atlas.js';

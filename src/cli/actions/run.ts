@@ -6,7 +6,7 @@ import { ask, type Answer } from '../../runtime/ask.js';
 import type { Conversation, Message } from '../../runtime/conversation.js';
 import type { PrefillReport } from '../../runtime/options.js';
 import { writeAtomically } from '../../files/atomic.js';
-import { measure, type Measured } from '../compare.js';
+import { measure, type Measured } from '../../bench/in-turns.js';
 import { comparison, timings } from '../format.js';
 import { loadOriginal, loadPruned, openConversation } from '../model.js';
 import { overlayOf } from '../overlay.js';

@@ -13,6 +13,7 @@ import { Emitter, MICROSOFT } from '../onnx/emit.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { concatChunks, encodeModel } from '../onnx/write.js';
+import { exactSession } from '../runtime/unsigned-file.js';
 import { flipSigns, recentre } from './recentre.js';
 
 const K = 16;
@@ -62,8 +63,9 @@ function tensorInfo(name: string, elemType: DataType, dims: number[]) {
 }
 
 async function run(model: OnnxModel): Promise<number[]> {
-  const session = await InferenceSession.create(concatChunks(encodeModel(model)), { logSeverityLevel: 3 });
-  // Activations stay small, so that no CPU saturates (see the head of recentre.ts).
+  const session = await exactSession(InferenceSession, concatChunks(encodeModel(model)), {
+    logSeverityLevel: 3,
+  });
   const x = Float32Array.from({ length: 2 * K }, (_, i) => Math.sin(i * 1.7));
   const result = await session.run({ x: new Tensor('float32', x, [2, K]) });
   const [name = ''] = session.outputNames;
@@ -157,7 +159,9 @@ describe('recentre', () => {
 });
 
 async function logits(model: OnnxModel): Promise<number[]> {
-  const session = await InferenceSession.create(concatChunks(encodeModel(model)), { logSeverityLevel: 3 });
+  const session = await exactSession(InferenceSession, concatChunks(encodeModel(model)), {
+    logSeverityLevel: 3,
+  });
   const feeds: Record<string, Tensor> = {
     inputs_embeds: new Tensor(
       'float32',

@@ -1,4 +1,4 @@
-// Recentre: uint8 weights become int8, exactly, because the CPU's signed kernels are faster.
+// Recentre: uint8 weights become int8, exactly, because signed kernels are several times as fast with VNNI or AMX.
 //
 // An integer product only ever sees the difference weight − zero point. Subtracting 128 from both changes no
 // difference, so results are the same to the last bit; uint8 128 becomes int8 0, and in bytes x − 128 is x ^ 0x80.
@@ -8,8 +8,8 @@
 // 2. DequantizeLinear of a uint8 weight that only linear layers use, likewise;
 // 3. a weight that something else uses as well (a tied embedding, a computed zero point) is left alone.
 //
-// Limit: x86 CPUs without VNNI (before 2019) add two uint8·int8 products in 16 bits, which saturates for large
-// activations times large weights, whoever wrote the weights as int8. There uint8 is safer; `fastv quantize` says so.
+// Only for processors whose int8 products are exact (src/runtime/processor.ts): elsewhere uint8 is as fast, and int8
+// saturates. unsigned.ts goes the other way.
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { TensorProto_DataLocation, type NodeProto, type TensorProto } from 'onnx-buf';
