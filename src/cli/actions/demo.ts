@@ -2,7 +2,8 @@
 import { arch, availableParallelism, cpus, platform } from 'node:os';
 import { basename, resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
-import { measure, median } from '../../bench/in-turns.js';
+import { measure } from '../../bench/in-turns.js';
+import { median } from '../../statistics.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { ask } from '../../scenes/ask.js';

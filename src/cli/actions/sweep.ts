@@ -8,6 +8,7 @@ import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { sayOf } from './eval.js';
 
 /** The flags of `fastv sweep`. */
 export interface SweepFlags extends EvalFlags {
@@ -40,6 +41,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   try {
     const { summary, points, front } = await runSweep(model, { ...options, about, grid });
     terminal.result({ summary, points, front }, () => pointsTable(points, front));
+    sayOf(summary, options.out, terminal);
     if (!summary.complete) throw endedEarly();
   } finally {
     await model.close?.();
