@@ -102,7 +102,7 @@ async function load(
   const tap: Swap = async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
     const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
-    ({ layers } = tapped);
+    ({ layers } = tapped.report);
     return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
   };
   const session_options = withSwap({}, exactSwap(Session, tap));

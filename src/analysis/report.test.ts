@@ -42,7 +42,7 @@ describe('findFailures', () => {
 function reportOf(results: readonly Result[]): ReportInput {
   const summary = {
     ...{ model: 'm', options: {}, versions: {}, hardware: {}, seed: 0, complete: true, conditions: [] },
-    ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, about: {} },
+    ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, notes: [], about: {} },
   };
   const some = { title: 't', summary, points: [], front: [], plots: [], failures: [], failuresOf: null };
   return { ...some, results: results.map((r) => ({ ...r, prompt: '', prediction: '', answers: [] })) };

@@ -1,4 +1,5 @@
 /** The original and the pruned model on the same input: what `run --compare` and `demo` measure. */
+import { median } from '../statistics.js';
 import { ask, type Answer, type GeneratingModel } from '../runtime/ask.js';
 import type { Conversation, ModelInputs } from '../runtime/conversation.js';
 
@@ -51,11 +52,4 @@ function medians(answers: readonly Answer[]): Measured {
     totalMs: median(answers.map(({ totalMs }) => totalMs)),
     tokensPerSecond: rates.length === 0 ? undefined : median(rates),
   };
-}
-
-/** The middle value, or the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length / 2;
-  return ((sorted[Math.ceil(half) - 1] ?? 0) + (sorted[Math.floor(half)] ?? 0)) / 2;
 }

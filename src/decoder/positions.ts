@@ -6,7 +6,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
-import { EMBEDS, POSITION_IDS } from './decoder.js';
+import { EMBEDS, POSITION_IDS } from './contract.js';
 import { dependents, looksUpFloats, prologueOf, prologueTensors, SHAPE_ONLY } from './dependence.js';
 
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];

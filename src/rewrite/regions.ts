@@ -12,11 +12,12 @@
 //    - a KV cache of an earlier region → the first one of this region, which has this region's length.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
-import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from '../decoder/decoder.js';
+import { DataType, intAttribute, label, renameInputs, type Emitter } from '../onnx/index.js';
+import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { type Decoder } from '../decoder/decoder.js';
 import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from '../decoder/dependence.js';
 import { positionRoots, valueSource } from '../decoder/positions.js';
-import { inOpPositions, rotateOutside } from './rotation.js';
 import { SequenceAxes, type SequenceAxis } from '../decoder/sequence-axis.js';
 
 type Purpose = 'rotation' | 'mask';
@@ -141,10 +142,11 @@ export class Regions {
     const region = this.regionOf(node);
     if (region === 0) return node;
     const rotates = node.opType === 'RotaryEmbedding';
-    const renamed = withInputs(node, (tensor) => this.resolve(tensor, region, rotates));
+    const renamed = renameInputs(node, (tensor) => this.resolve(tensor, region, rotates));
     const core = this.#decoder.layers.find(({ attention }) => attention?.node === node)?.attention;
-    if (core?.rotation !== 'in-op') return renamed;
-    return rotateOutside(this.#emit, this.#decoder.graph, core, renamed, this.inOpPositions(node, region));
+    if (core?.rotation !== 'in-op' || core.kind.rotateOutside === undefined) return renamed;
+    const positions = this.inOpPositions(core, region);
+    return core.kind.rotateOutside(this.#emit, this.#decoder.graph, core, renamed, positions);
   }
 
   /**
@@ -195,14 +197,10 @@ export class Regions {
   }
 
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
-  inOpPositions(node: NodeProto, region: number): string {
-    // Layers share their lengths, so that all give the same node unless a model has several.
-    const key = `${node.input[5] ?? ''} ${node.input[6] ?? ''}`;
-    return this.#once(`in-op positions ${region} ${key}`, () =>
-      region === 0
-        ? inOpPositions(this.#emit, node, EMBEDS)
-        : this.gather(this.inOpPositions(node, region - 1), region),
-    );
+  inOpPositions(core: AttentionCore, region: number): string {
+    if (region > 0) return this.gather(this.inOpPositions(core, region - 1), region);
+    if (core.kind.positions === undefined) throw new RangeError(`${core.kind.name} rotates nothing`);
+    return core.kind.positions(this.#emit, core);
   }
 
   /** The cache whose length is a region's past: that of its first layer with attention. */

@@ -3,26 +3,35 @@ import { createInterface } from 'node:readline/promises';
 import { DynamicCache, type Tensor } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask, type GeneratingModel } from '../../runtime/ask.js';
-import type { Conversation, Message } from '../../runtime/conversation.js';
+import { ask, type Answer, type GeneratingModel } from '../../runtime/ask.js';
+import type { Conversation, Message, ModelInputs } from '../../runtime/conversation.js';
+import { AnswerStream } from '../answer-stream.js';
+import { tokensLeft } from '../context-limit.js';
+import { describeFailure, failureOf } from '../failure.js';
 import { timings } from '../format.js';
 import { loadPruned, openConversation } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
+import { answerJson } from '../report-json.js';
 import { readShare } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv chat`. */
+export interface ChatFlags extends ModelFlags {
+  readonly keptIndices?: boolean;
+}
 
 /** One conversation: its messages, its cache, and the images that wait for a question. */
 class Chat {
   readonly #model: GeneratingModel;
   readonly #conversation: Conversation;
-  readonly #flags: ModelFlags;
+  readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
   #messages: Message[] = [];
   #sequences: Tensor | undefined;
   #cache = new DynamicCache();
   #waiting: Picture[] = [];
 
-  constructor(model: GeneratingModel, conversation: Conversation, flags: ModelFlags, terminal: Terminal) {
+  constructor(model: GeneratingModel, conversation: Conversation, flags: ChatFlags, terminal: Terminal) {
     this.#model = model;
     this.#conversation = conversation;
     this.#flags = flags;
@@ -44,32 +53,44 @@ class Chat {
   }
 
   async ask(text: string): Promise<void> {
-    const { maxNewTokens } = this.#flags;
     const next: Message = { role: 'user', text, images: this.#waiting };
     const inputs =
       this.#sequences === undefined
-        ? await this.#conversation.inputs([next])
+        ? await this.#conversation.inputs([...this.#messages, next])
         : await this.#conversation.continued(this.#messages, this.#sequences, next);
-    const result = await ask(this.#model, this.#conversation, inputs, {
-      maxNewTokens,
-      cache: this.#cache,
-      onText: (piece) => {
-        this.#terminal.stream(piece);
-      },
+    const left = tokensLeft(this.#model, this.#conversation, inputs, this.#flags.maxNewTokens);
+    const printed = new AnswerStream((piece) => {
+      this.#terminal.stream(piece);
     });
+    const result = await this.#generate(inputs, left, printed);
     this.#waiting = [];
     this.#messages.push(next, { role: 'assistant', text: result.text });
     this.#sequences = result.sequences;
-    const { tokens, ttftMs, tokensPerSecond, report } = result;
-    this.#terminal.result(
-      { question: text, answer: result.text, tokens, ttftMs, tokensPerSecond, fastv: report },
-      () => `\n[${timings(result).join(' · ')}]`,
-    );
+    this.#terminal.stream('\n');
+    this.#terminal.answered({ question: text, ...answerJson(result, this.#flags) }, () => timings(result));
+  }
+
+  async #generate(inputs: ModelInputs, maxNewTokens: number, printed: AnswerStream): Promise<Answer> {
+    try {
+      return await ask(this.#model, this.#conversation, inputs, {
+        maxNewTokens,
+        cache: this.#cache,
+        onText: (piece) => {
+          printed.add(piece);
+        },
+      });
+    } catch (error) {
+      // nobody knows what the cache holds now: the next question begins with the whole conversation
+      await this.#cache.dispose();
+      this.#cache = new DynamicCache();
+      this.#sequences = undefined;
+      throw error;
+    }
   }
 }
 
 /** Reads questions until the input ends. */
-export async function chat(images: readonly string[], flags: ModelFlags, terminal: Terminal): Promise<void> {
+export async function chat(images: readonly string[], flags: ChatFlags, terminal: Terminal): Promise<void> {
   if (images.includes('-')) {
     throw new FastvError('invalid-option', 'the questions come from standard input, so no image can', {
       where: '-',
@@ -87,16 +108,15 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
     prompt: '> ',
   });
   if (interactive) {
-    process.stderr.write(`${name}; /quit ends, /image FILE adds an image\n`);
+    terminal.note(`${name}; /quit ends, /image FILE adds an image`);
     lines.prompt();
   }
   for await (const line of lines) {
     try {
-      if (await command(line.trim(), talk, model)) break;
+      if (await command(line.trim(), talk, model, terminal)) break;
     } catch (error) {
-      // a mistake in one line does not end the chat
-      if (!(error instanceof FastvError)) throw error;
-      process.stderr.write(`error: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}\n`);
+      // what goes wrong with one line does not end the chat
+      process.stderr.write(`${describeFailure(failureOf(error))}\n`);
     }
     if (interactive) lines.prompt();
   }
@@ -107,7 +127,12 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
 }
 
 /** Does what a line says. @returns whether the chat ends */
-async function command(line: string, talk: Chat, model: GeneratingModel): Promise<boolean> {
+async function command(
+  line: string,
+  talk: Chat,
+  model: GeneratingModel,
+  terminal: Terminal,
+): Promise<boolean> {
   if (line === '') return false;
   const [word = '', ...rest] = line.split(' ');
   const value = rest.join(' ').trim();
@@ -119,7 +144,7 @@ async function command(line: string, talk: Chat, model: GeneratingModel): Promis
       return false;
     case '/image': {
       const count = await talk.addImage(value);
-      process.stderr.write(`${count} image${count === 1 ? '' : 's'} for the next question\n`);
+      terminal.note(`${count} image${count === 1 ? '' : 's'} for the next question`);
       return false;
     }
     case '/ratio':

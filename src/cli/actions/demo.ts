@@ -1,9 +1,9 @@
 /** What `fastv demo` does. */
-import { access, constants } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform } from 'node:os';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
-import { measure, median } from '../../bench/in-turns.js';
+import { measure } from '../../bench/in-turns.js';
+import { median } from '../../statistics.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { ask } from '../../scenes/ask.js';
@@ -19,9 +19,11 @@ import { answersTable, isRight, type DemoResult, type DemoSummary } from '../dem
 import { ms, percent, times } from '../format.js';
 import { loadOriginal, loadPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
+import { checkOutputFile } from '../output-path.js';
 import { overlaysOf } from '../overlay.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { prepareTransformers } from '../transformers-env.js';
 
 /** The flags of `fastv demo`. */
 export interface DemoFlags {
@@ -56,7 +58,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
   const name = embeddedModel();
   const out = resolve(flags.output);
   // before the minute, not after it
-  await access(dirname(out), constants.W_OK);
+  await checkOutputFile(out, { option: '--output' });
   const modelFlags: ModelFlags = {
     layer: LAYER,
     strategy: 'attention',
@@ -64,6 +66,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     frames: 8,
     ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
   };
+  prepareTransformers({});
   const conversation = await Conversation.load(name);
   const items = questions();
 

@@ -1,5 +1,4 @@
 /** What `fastv quantize` does. */
-import { FastvError } from '../../errors.js';
 import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
 import type { Terminal } from '../terminal.js';
@@ -23,7 +22,6 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
   };
   const options: QuantizeOptions = { type, block, exclude, onProgress };
   if (evaluate === undefined) {
-    refuseIdleFlags(flags);
     const result = quantizeFile(decoder, output, options);
     terminal.result({ type, ...result, evaluation: null }, () => `${summary(type, result)}\n${HOW_TO}`);
     return;
@@ -44,18 +42,6 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
 
 const HOW_TO =
   'accuracy was not measured: --evaluate scores the model before and after, where the decoder lies in its folder';
-
-/** Options of the evaluation say something only with it. */
-function refuseIdleFlags(flags: QuantizeFlags): void {
-  const idle = (['taskFile', 'limit', 'dtype', 'data', 'images', 'allowNetwork'] as const).find(
-    (name) => flags[name] !== undefined,
-  );
-  if (idle === undefined) return;
-  throw new FastvError('invalid-option', 'this option belongs to an evaluation, and there is none', {
-    where: `--${idle.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`,
-    hint: 'add --evaluate',
-  });
-}
 
 function summary(type: QuantizedType, { layers, recentred, bytes, files }: QuantizedFile): string {
   const mebi = (n: number): string => `${(n / 2 ** 20).toFixed(1)} MiB`;

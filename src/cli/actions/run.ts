@@ -1,16 +1,20 @@
 /** What `fastv run` does. */
 import { existsSync } from 'node:fs';
 import { FastvError } from '../../errors.js';
+import { measure, type Measured } from '../../bench/in-turns.js';
+import { writeAtomically } from '../../files/atomic.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask, type Answer } from '../../runtime/ask.js';
+import { ask } from '../../runtime/ask.js';
 import type { Conversation, Message } from '../../runtime/conversation.js';
 import type { PrefillReport } from '../../runtime/options.js';
-import { writeAtomically } from '../../files/atomic.js';
-import { measure, type Measured } from '../../bench/in-turns.js';
+import { AnswerStream } from '../answer-stream.js';
+import { tokensLeft } from '../context-limit.js';
 import { comparison, timings } from '../format.js';
 import { loadOriginal, loadPruned, openConversation } from '../model.js';
-import { overlayOf } from '../overlay.js';
 import type { ModelFlags } from '../options/model.js';
+import { checkOutputFile } from '../output-path.js';
+import { overlayOf } from '../overlay.js';
+import { answerJson } from '../report-json.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv run`. */
@@ -18,17 +22,29 @@ export interface RunFlags extends ModelFlags {
   readonly compare?: boolean;
   readonly repeat: number;
   readonly overlay?: string;
+  readonly keptIndices?: boolean;
+}
+
+/** What is asked, of which model. */
+interface Call {
+  readonly name: string;
+  readonly conversation: Conversation;
+  readonly question: string;
+  readonly pictures: readonly Picture[];
+  readonly flags: RunFlags;
 }
 
 /** Answers one question. */
 export async function run(inputs: readonly string[], flags: RunFlags, terminal: Terminal): Promise<void> {
   const { sources, question } = imagesAndQuestion(inputs);
+  if (flags.overlay !== undefined)
+    await checkOutputFile(flags.overlay, { option: '--overlay', inputs: sources });
   const { name, conversation } = await openConversation(flags);
   const pictures: Picture[] = [];
   for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
-  const messages: Message[] = [{ role: 'user', text: question, images: pictures }];
-  if (flags.compare === true) await compare(name, conversation, messages, pictures, flags, terminal);
-  else await answer(name, conversation, messages, pictures, flags, terminal);
+  const call: Call = { name, conversation, question, pictures, flags };
+  if (flags.compare === true) await compare(call, terminal);
+  else await answer(call, terminal);
 }
 
 /** The last argument is the question, all others are images. */
@@ -57,88 +73,70 @@ export function imagesAndQuestion(inputs: readonly string[]): {
   return { sources, question };
 }
 
-async function answer(
-  name: string,
-  conversation: Conversation,
-  messages: readonly Message[],
-  pictures: readonly Picture[],
-  flags: RunFlags,
-  terminal: Terminal,
-): Promise<void> {
+async function answer(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
   const model = await loadPruned(name, flags);
-  const inputs = await conversation.inputs(messages);
+  const inputs = await conversation.inputs(messagesOf(call));
+  const printed = new AnswerStream((text) => {
+    terminal.stream(text);
+  });
   const result = await ask(model, conversation, inputs, {
-    maxNewTokens: flags.maxNewTokens,
+    maxNewTokens: tokensLeft(model, conversation, inputs, flags.maxNewTokens),
     onText: (text) => {
-      terminal.stream(text);
+      printed.add(text);
     },
   });
-  const overlay = await writeOverlay(flags.overlay, conversation, pictures, result.report);
   terminal.stream('\n');
-  terminal.result(
-    { model: name, question: messages[0]?.text, answer: result.text, ...jsonOf(result), overlay },
-    () => `[${[...timings(result), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join(' · ')}]`,
-  );
+  const overlay = await writeOverlay(call, result.report);
+  terminal.answered({ model: name, question, ...answerJson(result, flags), overlay }, () => [
+    ...timings(result),
+    ...(overlay === undefined ? [] : [`overlay: ${overlay}`]),
+  ]);
   await model.dispose();
 }
 
-async function compare(
-  name: string,
-  conversation: Conversation,
-  messages: readonly Message[],
-  pictures: readonly Picture[],
-  flags: RunFlags,
-  terminal: Terminal,
-): Promise<void> {
-  const inputs = await conversation.inputs(messages);
+async function compare(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
+  const inputs = await conversation.inputs(messagesOf(call));
   const results: Measured[] = [];
-  if (flags.model === undefined) {
-    const models = [await loadOriginal(name, flags), await loadPruned(name, flags)];
+  const time = async (...models: Awaited<ReturnType<typeof loadPruned>>[]): Promise<void> => {
+    const [first] = models;
+    const maxNewTokens =
+      first === undefined ? flags.maxNewTokens : tokensLeft(first, conversation, inputs, flags.maxNewTokens);
+    const contenders = models.map((model) => ({ model }));
     results.push(
-      ...(await measure(
-        models.map((model) => ({ model })),
-        conversation,
-        inputs,
-        flags,
-      )),
+      ...(await measure(contenders, conversation, inputs, { maxNewTokens, repeat: flags.repeat })),
     );
     for (const model of models) await model.dispose();
-  } else {
+  };
+  if (flags.model === undefined) await time(await loadOriginal(name, flags), await loadPruned(name, flags));
+  else {
     // a model of unknown size: one after the other, never two decoders at once
-    for (const load of [loadOriginal, loadPruned]) {
-      const model = await load(name, flags);
-      results.push(...(await measure([{ model }], conversation, inputs, flags)));
-      await model.dispose();
-    }
+    await time(await loadOriginal(name, flags));
+    await time(await loadPruned(name, flags));
   }
   const [original, pruned] = results;
   if (original === undefined || pruned === undefined) return;
-  const overlay = await writeOverlay(flags.overlay, conversation, pictures, pruned.report);
-  const prefillSpeedup = original.prefillMs / pruned.prefillMs;
-  const both = {
-    original: { answer: original.text, ...jsonOf(original) },
-    pruned: { answer: pruned.text, ...jsonOf(pruned) },
+  const overlay = await writeOverlay(call, pruned.report);
+  const document = {
+    model: name,
+    question,
+    original: answerJson(original, flags),
+    pruned: answerJson(pruned, flags),
+    prefillSpeedup: original.prefillMs / pruned.prefillMs,
+    overlay,
   };
-  terminal.result({ model: name, question: messages[0]?.text, ...both, prefillSpeedup, overlay }, () =>
+  terminal.result(document, () =>
     [comparison(original, pruned), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join('\n'),
   );
 }
 
-function jsonOf({
-  tokens,
-  ttftMs,
-  prefillMs,
-  totalMs,
-  tokensPerSecond,
-  report,
-}: Omit<Answer, 'sequences'>): object {
-  return { tokens, ttftMs, prefillMs, totalMs, tokensPerSecond, fastv: report };
+function messagesOf({ question, pictures }: Call): readonly Message[] {
+  return [{ role: 'user', text: question, images: pictures }];
 }
 
 async function writeOverlay(
-  file: string | undefined,
-  conversation: Conversation,
-  pictures: readonly Picture[],
+  { flags: { overlay: file }, conversation, pictures }: Call,
   report: PrefillReport | undefined,
 ): Promise<string | undefined> {
   if (file === undefined || report === undefined) return undefined;

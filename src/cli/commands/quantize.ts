@@ -10,9 +10,13 @@ import {
   networkOption,
   taskFileOption,
 } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { names } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
+
+/** Options that say something only with --evaluate. */
+const EVALUATION = ['--task-file', '--limit', '--dtype', '--data', '--images', '--allow-network'];
 
 /** The command, to be added to the program. */
 export function quantizeCommand(terminal: Terminal): Command {
@@ -42,6 +46,16 @@ export function quantizeCommand(terminal: Terminal): Command {
     about: 'the decoder to write; one file if the other is, else its weights go to <file>_data',
   });
   return addOutputOptions(command).action(async (decoder: string, flags: QuantizeFlags) => {
+    if (flags.type !== 'int4')
+      refuseIdle(command, '--block', 'a scale of int8 belongs to a whole channel', 'add --type int4');
+    for (const option of flags.evaluate === undefined ? EVALUATION : []) {
+      refuseIdle(
+        command,
+        option,
+        'this option belongs to an evaluation, and there is none',
+        'add --evaluate',
+      );
+    }
     const { quantize } = await import('../actions/quantize.js');
     await quantize(decoder, flags, terminal);
   });
