@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, extname, join, relative, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
-import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
+import { bodyOf, localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
 import { READERS } from './read.js';
 
 export interface ResolveOptions extends RemoteOptions {
@@ -145,6 +145,17 @@ async function listFolder(folder: string): Promise<Listed[]> {
   }
 }
 
+/** A page of a list of files has some hundred kilobytes. */
+const MAX_LIST_BYTES = 2 ** 25;
+
+function parsedList(body: Uint8Array, repository: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch (cause) {
+    throw new FastvError('io', 'the hub sent no list of files', { where: repository, cause });
+  }
+}
+
 async function listHub(repository: string, options: ResolveOptions): Promise<Listed[]> {
   const {
     endpoint = 'https://huggingface.co',
@@ -168,7 +179,8 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
         ...(response.status === 401 ? { hint: 'check the name; for a gated dataset set HF_TOKEN' } : {}),
       });
     }
-    const listed: unknown = await orIo(repository, response.json());
+    const body = await orIo(repository, bodyOf(response, MAX_LIST_BYTES, repository));
+    const listed = parsedList(body, repository);
     if (!Array.isArray(listed))
       throw new FastvError('io', 'the hub sent no list of files', { where: repository });
     for (const entry of listed as unknown[]) {
