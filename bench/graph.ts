@@ -4,7 +4,7 @@ import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema, type TensorProto
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import type { DataType } from '../src/onnx/tensor.js';
 import { concatChunks, encodeModel } from '../src/onnx/write.js';
-import { valueInfo } from '../src/rewrite/contract.js';
+import { valueInfo } from '../src/onnx/value-info.js';
 
 /** An input or the output. */
 export interface Value {

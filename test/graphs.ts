@@ -17,7 +17,7 @@ import {
 } from 'onnx-buf';
 import { InferenceSession } from 'onnxruntime-node';
 import { concatChunks, decodeModel, encodeModel, MICROSOFT, type OnnxModel } from '../src/onnx/index.js';
-import { valueInfo } from '../src/rewrite/contract.js';
+import { valueInfo } from '../src/onnx/value-info.js';
 
 /** A node; its name is its first output's. */
 export function node(

@@ -5,7 +5,7 @@ import { GraphProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { allNames, concatChunks, Emitter, encodeModel, type OnnxModel } from '../src/onnx/index.js';
 import { topologicalOrder } from '../src/onnx/graph.js';
-import { recogniseDecoder, type Decoder } from '../src/rewrite/decoder.js';
+import { recogniseDecoder, type Decoder } from '../src/decoder/decoder.js';
 import { numbers } from './graphs.js';
 import type { ToyConfig } from './toy/config.js';
 import { toyRow } from './toy/rows.js';

@@ -13,7 +13,8 @@ import { Conversation } from '../runtime/conversation.js';
 import { inMemory } from '../runtime/decoder-file.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
-import { installSwap, withSwap } from '../runtime/session-swap.js';
+import { exactSwap } from '../runtime/unsigned-file.js';
+import { installSwap, withSwap, type Swap } from '../runtime/session-swap.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import { AllocationSum, partsOfPrompt, type Allocation } from './allocation.js';
 import { rowName, withAttentionRows } from './attention-rows.js';
@@ -94,13 +95,15 @@ async function load(
   rows: Float32Array[][],
 ): Promise<{ model: HfModel; conversation: Conversation }> {
   let layers = 0;
-  installSwap(await nodeSessionClass());
-  const session_options = withSwap({}, async (source) => {
+  const Session = await nodeSessionClass();
+  installSwap(Session);
+  const tap: Swap = async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
     const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
     ({ layers } = tapped);
     return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
-  });
+  };
+  const session_options = withSwap({}, exactSwap(Session, tap));
   let model: unknown;
   let conversation: Conversation;
   try {

@@ -14,8 +14,8 @@ import {
   topologicalOrder,
   type OnnxModel,
 } from '../onnx/index.js';
-import { valueInfo } from '../rewrite/contract.js';
-import { ATTENTION_MASK, attentionOf, EMBEDS, recogniseDecoder } from '../rewrite/decoder.js';
+import { valueInfo } from '../onnx/value-info.js';
+import { ATTENTION_MASK, attentionOf, EMBEDS, recogniseDecoder } from '../decoder/decoder.js';
 import { inOpPositions } from '../rewrite/rotation.js';
 import { lastRowAttention } from '../rewrite/tap.js';
 

@@ -1,7 +1,7 @@
 // What ONNX Runtime leaves on the processor of a decoder that runs on a GPU, and what crosses between the two.
 import type { GraphView } from '../onnx/index.js';
-import { EMBEDS } from '../rewrite/decoder.js';
-import { dependents } from '../rewrite/dependence.js';
+import { EMBEDS } from '../decoder/decoder.js';
+import { dependents } from '../decoder/dependence.js';
 import { isAdded, PROCESSOR, type ProfiledNode } from './profile.js';
 import { markdownTable } from './table.js';
 

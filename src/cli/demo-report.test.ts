@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { demoReport, escapeHtml } from './demo-report.js';
 import { isRight, type DemoResult } from './demo-results.js';
-import type { Measured } from './compare.js';
+import type { Measured } from '../bench/in-turns.js';
 
 it('escapes everything that comes from a model or a question', async () => {
   const hostile = `"><script>alert('&')</script>`;

@@ -1,7 +1,7 @@
 /** What the demo found. */
 import type { Picture } from '../media/index.js';
 import type { PrefillReport } from '../runtime/options.js';
-import type { Measured } from './compare.js';
+import type { Measured } from '../bench/in-turns.js';
 
 /** A question, the original's answer, and what each R made of it. */
 export interface DemoResult {

@@ -5,8 +5,11 @@ import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { fastv } from '../runtime/index.js';
+import { nodeSessionClass } from '../runtime/node-session.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
-import type { ModelFlags } from './options.js';
+import type { ModelFlags } from './options/model.js';
+import { exactSwap } from '../runtime/unsigned-file.js';
+import { installSwap, withSwap } from '../runtime/session-swap.js';
 
 /** The plug's options as the flags say. */
 export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unknown> {
@@ -95,15 +98,16 @@ function progress(event: { status?: string; file?: string; progress?: number }):
 
 /** Loads the model as it is. */
 export function loadOriginal(name: string, flags: ModelFlags): Promise<GeneratingModel> {
-  return loading(
-    name,
-    flags,
-    async () =>
-      (await AutoModelForImageTextToText.from_pretrained(
-        name,
-        loadingOptions(flags),
-      )) as unknown as GeneratingModel,
-  );
+  return loading(name, flags, async () => {
+    const Session = await nodeSessionClass();
+    installSwap(Session);
+    // int8 weights are as exact as in the pruned model
+    const session_options = withSwap({}, exactSwap(Session));
+    return (await AutoModelForImageTextToText.from_pretrained(name, {
+      ...loadingOptions(flags),
+      session_options,
+    } as never)) as unknown as GeneratingModel;
+  });
 }
 
 /** Loads the model with FastV. */

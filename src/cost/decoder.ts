@@ -13,7 +13,7 @@ import { intAttribute } from '../onnx/attributes.js';
 import { GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
-import { linearLayers, type LinearLayer } from '../rewrite/linear.js';
+import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 import type { DecoderShape } from './shape.js';
 
 /**

@@ -5,11 +5,12 @@
  * Samples are the outer loop, conditions the inner one, so that a model can keep the vision features of
  * the few images at hand for all conditions.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import type { Answer, Answerer, Ask, Condition } from './answerer.js';
-import { openLines, writeWhole } from './files.js';
+import { writeAtomically } from '../files/atomic.js';
+import { makeFolder } from '../files/make-folder.js';
+import { openLines } from './files.js';
 import type { Progress } from './progress.js';
 import { keyPrefix, resultKey, type AnsweringOptions, type Result } from './result.js';
 import { scoreReply } from './score.js';
@@ -61,7 +62,7 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
   check(options);
   const { tasks, conditions, limit, batch = 1, signal, progress } = options;
   const answering: AnsweringOptions = { choices: options.choices ?? 'letter' };
-  await mkdir(options.out, { recursive: true });
+  await makeFolder(options.out);
   const lines = await openLines(join(options.out, 'results.jsonl'));
   try {
     const known = new Map((lines.before as Result[]).map((r) => [r.key, r]));
@@ -155,7 +156,7 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
       limit: limit ?? null,
       about: options.about ?? {},
     });
-    await writeWhole(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
     return summary;
   } finally {
     await lines.close();

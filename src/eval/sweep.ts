@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answerer } from './answerer.js';
-import { parseLines, writeWhole } from './files.js';
+import { writeAtomically } from '../files/atomic.js';
+import { parseLines } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import type { Result } from './result.js';
@@ -30,7 +31,7 @@ export async function runSweep(answerer: Answerer, { grid, ...options }: SweepOp
   const results = await readResults(options.out, summary);
   const points = sweepPoints(conditions, results, { seed: options.seed ?? 0 });
   const front = frontOf(points).map((p) => p.name);
-  await writeWhole(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);
+  await writeAtomically(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);
   return { summary, points, front };
 }
 

@@ -15,7 +15,8 @@ import { loadWithDecoder, type Loader } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { fastv, type WarningListener } from '../runtime/index.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
-import { installSwap, withWatch } from '../runtime/session-swap.js';
+import { exactSwap } from '../runtime/unsigned-file.js';
+import { installSwap, withSwap, withWatch } from '../runtime/session-swap.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
 import type { Answer, Answerer, AnswererIdentity, Ask, Condition } from './answerer.js';
@@ -312,7 +313,8 @@ class TransformersAnswerer implements Answerer {
       ...(subfolder === undefined ? {} : { subfolder }),
     };
     let path = decoder;
-    installSwap(await nodeSessionClass());
+    const Session = await nodeSessionClass();
+    installSwap(Session);
     const watched: Loader = {
       from_pretrained: (model, options) =>
         AutoModelForImageTextToText.from_pretrained(model, {
@@ -334,7 +336,7 @@ class TransformersAnswerer implements Answerer {
         });
       }
       if (decoder !== undefined) return loadWithDecoder(watched, name, decoder, own);
-      return watched.from_pretrained(name, own);
+      return watched.from_pretrained(name, { ...own, session_options: withSwap({}, exactSwap(Session)) });
     };
     const model = await load();
     if (!isDecoderModel(model)) {

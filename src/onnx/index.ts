@@ -23,3 +23,4 @@ export {
   int64Tensor,
   readInts,
 } from './tensor.js';
+export { renameAxes, valueInfo } from './value-info.js';

@@ -2,12 +2,12 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import type { Emitter } from '../onnx/index.js';
-import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import { attentionOf, EMBEDS, type Decoder } from '../decoder/decoder.js';
 import { emitQueries, querySide, rowSource, type QuerySide } from './queries.js';
 import { Regions, type Kept } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from './contract.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
 import { ratioOf, stageContext } from './stage-context.js';
 import type { GraphStrategy } from '../strategies/index.js';
 

@@ -1,10 +1,10 @@
 // Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
 export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } from './rewrite.js';
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
-export { recogniseDecoder, type Decoder, type Layer } from './decoder.js';
-export type { AttentionCore, AttentionKind } from './attention/core.js';
+export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
+export type { AttentionCore, AttentionKind } from '../decoder/attention/core.js';
 export type { QuotaArithmetic } from './quota.js';
-export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
+export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
 export { findStrategy, strategies } from '../strategies/index.js';
 export type {
   CallerStrategy,
@@ -17,6 +17,6 @@ export type {
   TokenRow,
 } from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';
-export { flipSigns, recentre, type Recentred } from './recentre.js';
-export { linearLayers, type LinearLayer } from './linear.js';
-export { weightAdvice, type FormatShare, type WeightFormat } from './weight-advice.js';
+export { flipSigns, recentre, type Recentred } from '../quantize/recentre.js';
+export { linearLayers, type LinearLayer } from '../decoder/linear.js';
+export { weightAdvice, type FormatShare, type WeightFormat } from '../quantize/weight-advice.js';

@@ -8,8 +8,8 @@ import {
   type GraphView,
   type OnnxModel,
 } from '../onnx/index.js';
-import { recogniseDecoder, type Layer } from './decoder.js';
-import { linearLayers } from './linear.js';
+import { recogniseDecoder, type Layer } from '../decoder/decoder.js';
+import { linearLayers } from '../decoder/linear.js';
 import { rewriteDecoder } from './rewrite.js';
 
 export interface LayerInspection {

@@ -5,7 +5,7 @@ import { toyFamily } from '../../test/toy/families.js';
 import { toyRow } from '../../test/toy/rows.js';
 import { ToySession } from '../../test/toy/run.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
-import { recogniseDecoder } from './decoder.js';
+import { recogniseDecoder } from '../decoder/decoder.js';
 import { mask } from './mask.js';
 import { graphStrategy } from '../strategies/index.js';
 

@@ -10,8 +10,8 @@ import { fromHalfBits } from '../../test/toy/half.js';
 import { normals, seededRandom } from '../../test/toy/random.js';
 import { maxDifference, ToySession } from '../../test/toy/run.js';
 import { concatChunks, DataType, decodeModel, encodeModel } from '../onnx/index.js';
-import { valueInfo } from './contract.js';
-import { recogniseDecoder } from './decoder.js';
+import { valueInfo } from '../onnx/value-info.js';
+import { recogniseDecoder } from '../decoder/decoder.js';
 import { rewriteDecoder, type RewriteOptions } from './rewrite.js';
 
 const families = toyFamilies.filter(({ config }) => config.attention.kind !== 'gqa');

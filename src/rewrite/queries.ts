@@ -19,11 +19,17 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { label, rankOf, type Emitter } from '../onnx/index.js';
-import { cacheStaysInside, isCausal, keepsCache } from './attention/cache-outside.js';
-import type { AttentionCore } from './attention/core.js';
-import type { Decoder } from './decoder.js';
-import { dependents, prologueOf, SHAPE_ONLY } from './dependence.js';
-import { isAttention, isElementwise, queryAxes, type QueryAxis, type QueryPart } from './query-axis.js';
+import { cacheStaysInside, isCausal, keepsCache } from '../decoder/attention/cache-outside.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import type { Decoder } from '../decoder/decoder.js';
+import { dependents, prologueOf, SHAPE_ONLY } from '../decoder/dependence.js';
+import {
+  isAttention,
+  isElementwise,
+  queryAxes,
+  type QueryAxis,
+  type QueryPart,
+} from '../decoder/query-axis.js';
 import type { Regions } from './regions.js';
 
 /** The query side of one layer's attention, which can be computed for some of its tokens. */

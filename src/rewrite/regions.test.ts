@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
-import { recogniseDecoder, type Decoder } from './decoder.js';
+import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { Regions } from './regions.js';
 
 interface Cut {

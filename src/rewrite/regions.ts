@@ -13,11 +13,11 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
-import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from './decoder.js';
-import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from './dependence.js';
-import { positionRoots, valueSource } from './positions.js';
+import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from '../decoder/decoder.js';
+import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from '../decoder/dependence.js';
+import { positionRoots, valueSource } from '../decoder/positions.js';
 import { inOpPositions, rotateOutside } from './rotation.js';
-import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
+import { SequenceAxes, type SequenceAxis } from '../decoder/sequence-axis.js';
 
 type Purpose = 'rotation' | 'mask';
 

@@ -19,12 +19,13 @@ import {
   label,
   MICROSOFT,
   topologicalOrder,
+  valueInfo,
   withInputs,
   type OnnxModel,
 } from '../onnx/index.js';
-import { cacheOutside, cacheStaysInside, keepsCache } from './attention/cache-outside.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO, valueInfo } from './contract.js';
-import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
+import { cacheOutside, cacheStaysInside, keepsCache } from '../decoder/attention/cache-outside.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
+import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { drop, type Rewritten } from './drop.js';
 import { mask } from './mask.js';
 import type { QuotaArithmetic } from './quota.js';
@@ -290,21 +291,23 @@ function onlyNeeded(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] 
   );
 }
 
-/** Gives the axes of a pruned layer's cache, and of the logits, names of their own. */
+/** Gives the lengths of a pruned layer's cache, and of the logits, names of their own; other axes keep theirs. */
 function renameAxes(
   info: ValueInfoProto,
   decoder: Decoder,
   suffix: (layer: number) => string,
 ): ValueInfoProto {
-  const layer = decoder.layers.find(
-    ({ pastStates, presentStates }) => pastStates.includes(info.name) || presentStates.includes(info.name),
+  const layer = decoder.layers.find(({ attention: core }) =>
+    [core?.pastKey, core?.pastValue, core?.presentKey, core?.presentValue].includes(info.name),
   );
   const last = decoder.layers.length - 1;
   const added = layer !== undefined ? suffix(layer.index) : info.name === 'logits' ? suffix(last) : '';
+  // [batch, KV heads, length, head size], [batch, length, vocabulary]
+  const lengthAxis = layer !== undefined ? 2 : 1;
   const type = info.type?.value;
   if (added === '' || type?.case !== 'tensorType') return info;
   const dim = (type.value.shape?.dim ?? []).map((d, axis) =>
-    d.value.case === 'dimParam' && axis > 0
+    d.value.case === 'dimParam' && axis === lengthAxis
       ? { value: { case: 'dimParam' as const, value: `${d.value.value}${added}` } }
       : { value: d.value },
   );

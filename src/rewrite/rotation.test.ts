@@ -4,7 +4,7 @@ import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { maxDifference } from '../../test/session.js';
 import { decodeModel, intAttribute } from '../onnx/index.js';
-import { attentionOf, EMBEDS } from './decoder.js';
+import { attentionOf, EMBEDS } from '../decoder/decoder.js';
 import { inOpPositions, rotateOutside } from './rotation.js';
 
 describe('rotateOutside', () => {

@@ -7,8 +7,8 @@ import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, intAttribute, label, MICROSOFT, type Emitter, type GraphView } from '../onnx/index.js';
-import type { AttentionCore } from './attention/core.js';
-import { headCounts, splitPacked } from './attention/heads.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { headCounts, splitPacked } from '../decoder/attention/heads.js';
 
 /** Input positions of GroupQueryAttention. */
 const GQA = {

@@ -1,9 +1,9 @@
 // What a strategy may look at, at one stage. Dropping and masking differ only in how things are called there.
 import type { NodeProto } from 'onnx-buf';
 import type { Emitter } from '../onnx/index.js';
-import type { AttentionCore } from './attention/core.js';
-import { PRUNE_RATIO } from './contract.js';
-import { attentionOf, EMBEDS, type Decoder } from './decoder.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { PRUNE_RATIO } from '../decoder/contract.js';
+import { attentionOf, EMBEDS, type Decoder } from '../decoder/decoder.js';
 import type { StageContext } from '../strategies/index.js';
 import { lastRowAttention } from './tap.js';
 

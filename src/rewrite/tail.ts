@@ -11,9 +11,9 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ValueInfoProtoSchema, type NodeProto, type ValueInfoProto } from 'onnx-buf';
 import { allNames, Emitter, GraphView, topologicalOrder, withInputs, type OnnxModel } from '../onnx/index.js';
-import { EMBEDS, recogniseDecoder, type Decoder } from './decoder.js';
-import { dependents } from './dependence.js';
-import { SequenceAxes } from './sequence-axis.js';
+import { EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
+import { dependents } from '../decoder/dependence.js';
+import { SequenceAxes } from '../decoder/sequence-axis.js';
 
 export const NUM_LOGITS_TO_KEEP = 'num_logits_to_keep';
 

@@ -5,7 +5,7 @@ import { toyConfig, type ToyConfig } from '../../test/toy/config.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { decodeModel } from '../onnx/index.js';
-import { attentionOf, ATTENTION_MASK, EMBEDS } from './decoder.js';
+import { attentionOf, ATTENTION_MASK, EMBEDS } from '../decoder/decoder.js';
 import { inOpPositions } from './rotation.js';
 import { lastRowAttention } from './tap.js';
 

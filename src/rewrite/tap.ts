@@ -12,8 +12,8 @@ import {
   type Emitter,
   type GraphView,
 } from '../onnx/index.js';
-import type { AttentionCore } from './attention/core.js';
-import { headCounts, splitPacked } from './attention/heads.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { headCounts, splitPacked } from '../decoder/attention/heads.js';
 import { rotate } from './rotation.js';
 
 /** What a row needs to know besides the operator itself. */

@@ -1,6 +1,6 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
 import { FastvError } from '../errors.js';
-import { rewriteInMemory } from './in-memory.js';
+import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
 import {
   plug,
   type Loaded,
@@ -35,6 +35,7 @@ const browser: Platform = {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
+  unsigned: (source) => Promise.resolve(unsignedInMemory(source)),
   bytes: ({ model }) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(model);

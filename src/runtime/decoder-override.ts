@@ -2,7 +2,8 @@
 // copying or linking its files. In Node only.
 import { FastvError } from '../errors.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
-import { installSwap, withSwap } from './session-swap.js';
+import { exactSwap } from './unsigned-file.js';
+import { installSwap, withSwap, type Swap } from './session-swap.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
 
 /** A class that loads models with options of Transformers.js's. */
@@ -22,13 +23,15 @@ export async function loadWithDecoder(
   file: string,
   options: Record<string, unknown>,
 ): Promise<HfModel> {
-  installSwap(await nodeSessionClass());
+  const Session = await nodeSessionClass();
+  installSwap(Session);
   const seen = { decoder: false };
-  const session_options = withSwap({}, (source) => {
+  const swap: Swap = (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return Promise.resolve(source);
     seen.decoder = true;
     return Promise.resolve({ ...source, model: file });
-  });
+  };
+  const session_options = withSwap({}, exactSwap(Session, swap));
   const model = await modelClass.from_pretrained(name, { ...options, session_options });
   if (isDecoderModel(model) && seen.decoder) {
     const inputNames = model.sessions['decoder_model_merged']?.inputNames ?? [];

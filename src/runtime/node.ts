@@ -13,6 +13,7 @@ import {
   type WithFastv,
 } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
+import { unsignedSource } from './unsigned-file.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
@@ -23,6 +24,7 @@ const node: Platform = {
     typeof model === 'string'
       ? rewriteFile(pathOf(model), options, request)
       : rewriteInMemory(model, options, request),
+  unsigned: unsignedSource,
   bytes: async ({ model }) => (typeof model === 'string' ? readFile(pathOf(model)) : model),
 };
 

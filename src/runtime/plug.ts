@@ -18,6 +18,7 @@ import {
   type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
+import { exactInt8 } from './processor.js';
 import {
   installSwap,
   withSwap,
@@ -64,6 +65,8 @@ export interface Platform {
   isDecoder(source: SessionSource): boolean;
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
+  /** A model with uint8 weights in the place of int8, for processors whose int8 products saturate. */
+  unsigned(this: void, source: SessionSource): Promise<SessionSource>;
   /** The bytes of a decoder's file. */
   bytes(source: SessionSource): Promise<Uint8Array>;
   /** Where the copies of ONNX Runtime that this process has loaded lie, as far as that can be told. */
@@ -146,11 +149,8 @@ export async function plug<C extends ModelClass>(
   };
   const own = isRecord(loading['session_options']) ? (loading['session_options'] as SessionOptions) : {};
   const from_pretrained = modelClass.from_pretrained.bind(modelClass) as unknown as Loader;
-  const model = await abortable(
-    from_pretrained(name, { ...loading, session_options: withSwap(own, swap) }),
-    signal,
-    dispose,
-  );
+  const session_options = withSwap(own, exactInt8(Session, platform.unsigned, swap));
+  const model = await abortable(from_pretrained(name, { ...loading, session_options }), signal, dispose);
   refused ??= refusal(model, rewritten, Session, platform, name);
   if (refused !== undefined && options.onUnsupported !== 'warn') {
     await dispose(model);

@@ -1,0 +1,136 @@
+/** What `fastv chat` does. */
+import { createInterface } from 'node:readline/promises';
+import { DynamicCache, type Tensor } from '@huggingface/transformers';
+import { FastvError } from '../../errors.js';
+import { loadMedia, type Picture } from '../../media/index.js';
+import { ask, type GeneratingModel } from '../../runtime/ask.js';
+import type { Conversation, Message } from '../../runtime/conversation.js';
+import { timings } from '../format.js';
+import { loadPruned, openConversation } from '../model.js';
+import type { ModelFlags } from '../options/model.js';
+import { readShare } from '../parse/share.js';
+import type { Terminal } from '../terminal.js';
+
+/** One conversation: its messages, its cache, and the images that wait for a question. */
+class Chat {
+  readonly #model: GeneratingModel;
+  readonly #conversation: Conversation;
+  readonly #flags: ModelFlags;
+  readonly #terminal: Terminal;
+  #messages: Message[] = [];
+  #sequences: Tensor | undefined;
+  #cache = new DynamicCache();
+  #waiting: Picture[] = [];
+
+  constructor(model: GeneratingModel, conversation: Conversation, flags: ModelFlags, terminal: Terminal) {
+    this.#model = model;
+    this.#conversation = conversation;
+    this.#flags = flags;
+    this.#terminal = terminal;
+  }
+
+  async addImage(source: string): Promise<number> {
+    const { pictures } = await loadMedia(source, this.#flags);
+    this.#waiting.push(...pictures);
+    return pictures.length;
+  }
+
+  async forget(): Promise<void> {
+    await this.#cache.dispose();
+    this.#cache = new DynamicCache();
+    this.#messages = [];
+    this.#sequences = undefined;
+    this.#waiting = [];
+  }
+
+  async ask(text: string): Promise<void> {
+    const { maxNewTokens } = this.#flags;
+    const next: Message = { role: 'user', text, images: this.#waiting };
+    const inputs =
+      this.#sequences === undefined
+        ? await this.#conversation.inputs([next])
+        : await this.#conversation.continued(this.#messages, this.#sequences, next);
+    const result = await ask(this.#model, this.#conversation, inputs, {
+      maxNewTokens,
+      cache: this.#cache,
+      onText: (piece) => {
+        this.#terminal.stream(piece);
+      },
+    });
+    this.#waiting = [];
+    this.#messages.push(next, { role: 'assistant', text: result.text });
+    this.#sequences = result.sequences;
+    const { tokens, ttftMs, tokensPerSecond, report } = result;
+    this.#terminal.result(
+      { question: text, answer: result.text, tokens, ttftMs, tokensPerSecond, fastv: report },
+      () => `\n[${timings(result).join(' · ')}]`,
+    );
+  }
+}
+
+/** Reads questions until the input ends. */
+export async function chat(images: readonly string[], flags: ModelFlags, terminal: Terminal): Promise<void> {
+  if (images.includes('-')) {
+    throw new FastvError('invalid-option', 'the questions come from standard input, so no image can', {
+      where: '-',
+    });
+  }
+  const { name, conversation } = await openConversation(flags);
+  const model = await loadPruned(name, flags);
+  const talk = new Chat(model, conversation, flags, terminal);
+  for (const image of images) await talk.addImage(image);
+  const interactive = process.stdin.isTTY && !terminal.json;
+  const lines = createInterface({
+    input: process.stdin,
+    terminal: interactive,
+    output: process.stderr,
+    prompt: '> ',
+  });
+  if (interactive) {
+    process.stderr.write(`${name}; /quit ends, /image FILE adds an image\n`);
+    lines.prompt();
+  }
+  for await (const line of lines) {
+    try {
+      if (await command(line.trim(), talk, model)) break;
+    } catch (error) {
+      // a mistake in one line does not end the chat
+      if (!(error instanceof FastvError)) throw error;
+      process.stderr.write(`error: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}\n`);
+    }
+    if (interactive) lines.prompt();
+  }
+  lines.close();
+  // a pipe that somebody still holds open would keep the program from ending
+  process.stdin.destroy();
+  await model.dispose();
+}
+
+/** Does what a line says. @returns whether the chat ends */
+async function command(line: string, talk: Chat, model: GeneratingModel): Promise<boolean> {
+  if (line === '') return false;
+  const [word = '', ...rest] = line.split(' ');
+  const value = rest.join(' ').trim();
+  switch (word) {
+    case '/quit':
+      return true;
+    case '/new':
+      await talk.forget();
+      return false;
+    case '/image': {
+      const count = await talk.addImage(value);
+      process.stderr.write(`${count} image${count === 1 ? '' : 's'} for the next question\n`);
+      return false;
+    }
+    case '/ratio':
+      if (model.fastv !== undefined) model.fastv.ratio = readShare(value) ?? Number.NaN;
+      return false;
+    default:
+      if (word.startsWith('/'))
+        throw new FastvError('invalid-option', `${word} is no command`, {
+          hint: '/image, /ratio, /new, /quit',
+        });
+      await talk.ask(line);
+      return false;
+  }
+}

@@ -1,0 +1,159 @@
+import type { GraphProto } from 'onnx-buf';
+import { describe, expect, it } from 'vitest';
+import { intAttr, node } from '../../../test/graphs.js';
+import { toyDecoder } from '../../../test/toy/decoder.js';
+import { toyFamily } from '../../../test/toy/families.js';
+import { DataType, decodeModel, GraphView } from '../../onnx/index.js';
+import type { AttentionCore } from './core.js';
+import { findAttention } from './find.js';
+
+/** The attention of a toy's layer 1. */
+function found(family: string, damage: (graph: GraphProto) => void = () => undefined): AttentionCore {
+  const { graph } = decodeModel(toyDecoder(toyFamily(family).config).bytes);
+  damage(graph);
+  return findAttention(new GraphView(graph), {
+    layer: 1,
+    pastKey: 'past_key_values.1.key',
+    pastValue: 'past_key_values.1.value',
+    presentKey: 'present.1.key',
+    presentValue: 'present.1.value',
+  });
+}
+
+describe('findAttention', () => {
+  it.each([
+    ['gqa', 'GroupQueryAttention', 'in-op', false],
+    ['gqa rotary outside', 'GroupQueryAttention', 'outside', false],
+    ['mha', 'MultiHeadAttention', 'outside', false],
+    ['mha past outside 4d', 'MultiHeadAttention', 'outside', false],
+    ['attention23', 'Attention', 'outside', true],
+    ['attention23 3d', 'Attention', 'outside', false],
+    ['attention23 past outside', 'Attention', 'outside', true],
+    ['eager', 'decomposed', 'outside', true],
+    ['eager 5d', 'decomposed', 'outside', true],
+    ['eager sink', 'decomposed', 'outside', true],
+    ['sdpa nan guard', 'decomposed', 'outside', true],
+  ])('%s: %s, rotation %s', (family, kind, rotation, fourAxes) => {
+    const { config } = toyFamily(family);
+    expect(found(family)).toMatchObject({
+      kind,
+      rotation,
+      fourAxes,
+      layer: 1,
+      heads: config.heads,
+      kvHeads: config.kvHeads,
+      headSize: config.headDim,
+      elementType: DataType.FLOAT,
+      keys: 'present.1.key',
+    });
+  });
+
+  it('knows the softmax of decomposed attention, and the columns of real keys where there is a sink', () => {
+    expect(found('eager').decomposed?.scoresUser.opType).toBe('Softmax');
+    expect(found('eager').decomposed?.probabilities).toContain('Softmax');
+    expect(found('eager sink').decomposed?.scoresUser.opType).toBe('Concat');
+    expect(found('eager sink').decomposed?.probabilities).toContain('Slice');
+  });
+
+  it('looks behind other names of the cache', () => {
+    const core = found('gqa', (graph) => {
+      for (const user of graph.node) {
+        user.input = user.input.map((name) => (name === 'past_key_values.1.key' ? 'other' : name));
+      }
+      graph.node.push(
+        node('Identity', ['past_key_values.1.key'], ['one']),
+        node('Concat', ['one'], ['other']),
+      );
+    });
+    expect(core.kind).toBe('GroupQueryAttention');
+  });
+
+  it.each(['eager', 'mha past outside 4d', 'attention23 past outside'])(
+    '%s: looks behind a cast of the cache that has another name',
+    (family) => {
+      const core = found(family, (graph) => {
+        for (const user of graph.node) {
+          user.input = user.input.map((name) => (name === 'past_key_values.1.key' ? 'other' : name));
+        }
+        graph.node.push(
+          node('Cast', ['past_key_values.1.key'], ['half'], intAttr('to', DataType.FLOAT)),
+          node('Identity', ['half'], ['one']),
+          node('Concat', ['one'], ['other']),
+        );
+      });
+      expect(core).toMatchObject({ kind: found(family).kind, keys: 'present.1.key' });
+    },
+  );
+
+  it.each<[string, string, (graph: GraphProto) => void, RegExp]>([
+    [
+      'a cache that nothing uses',
+      'gqa',
+      (graph) => {
+        graph.node = graph.node.filter((n) => !n.input.includes('past_key_values.1.key'));
+        graph.node.push(node('Identity', ['inputs_embeds'], ['present.1.key']));
+        graph.node.push(node('Identity', ['inputs_embeds'], ['present.1.value']));
+        for (const user of graph.node) {
+          user.input = user.input.map((name) =>
+            name.includes('layers.1/attn/GroupQuery') ? 'inputs_embeds' : name,
+          );
+        }
+      },
+      /nothing attend/,
+    ],
+    [
+      'a cache that two nodes use',
+      'gqa',
+      (graph) => {
+        graph.node.push(node('Neg', ['past_key_values.1.key'], ['second']));
+      },
+      /2 nodes \(GroupQueryAttention ".*", Neg "second"\) attend/,
+    ],
+    [
+      'an operator that is not known',
+      'gqa',
+      (graph) => {
+        for (const n of graph.node) if (n.opType === 'GroupQueryAttention') n.opType = 'PagedAttention';
+      },
+      /PagedAttention ".*" is no attention operator that is known/,
+    ],
+    [
+      'scores without a softmax',
+      'eager',
+      (graph) => {
+        for (const n of graph.node) if (n.opType === 'Softmax') n.opType = 'Sigmoid';
+      },
+      /the scores of MatMul ".*" meet no Softmax/,
+    ],
+    [
+      'a softmax over queries',
+      'eager',
+      (graph) => {
+        for (const n of graph.node) {
+          if (n.opType === 'Softmax') for (const a of n.attribute) if (a.name === 'axis') a.i = 2n;
+        }
+      },
+      /does not normalise over the keys/,
+    ],
+    [
+      'a result that is not brought back to [batch, sequence, …]',
+      'attention23',
+      (graph) => {
+        for (const n of graph.node) {
+          if (n.opType !== 'Transpose') continue;
+          for (const a of n.attribute) if (a.name === 'perm') a.ints = [0n, 1n, 2n, 3n];
+        }
+      },
+      /not brought into \[batch, sequence, …\]/,
+    ],
+  ])('refuses %s', (_, family, damage, message) => {
+    expect(() => found(family, damage)).toThrow(
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        where: 'layer 1',
+        message: expect.stringMatching(message) as string,
+        hint: expect.stringContaining('GroupQueryAttention') as string,
+      }),
+    );
+  });
+});

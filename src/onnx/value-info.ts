@@ -1,0 +1,40 @@
+// Declarations of graph inputs and outputs.
+import { create } from '@bufbuild/protobuf';
+import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
+import type { DataType } from './tensor.js';
+
+/** The declaration of a graph input or output; a string is a symbolic axis. */
+export function valueInfo(
+  name: string,
+  elemType: DataType,
+  axes: readonly (string | number)[],
+): ValueInfoProto {
+  const dim = axes.map((axis) =>
+    typeof axis === 'string'
+      ? { value: { case: 'dimParam' as const, value: axis } }
+      : { value: { case: 'dimValue' as const, value: BigInt(axis) } },
+  );
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } },
+  });
+}
+
+/** A declaration with other names for its symbolic axes; what is not symbolic stays. */
+export function renameAxes(
+  info: ValueInfoProto,
+  rename: (symbol: string, axis: number) => string,
+): ValueInfoProto {
+  const type = info.type?.value;
+  if (type?.case !== 'tensorType') return info;
+  const dim = (type.value.shape?.dim ?? []).map(({ value }, axis) =>
+    value.case === 'dimParam'
+      ? { value: { case: 'dimParam' as const, value: rename(value.value, axis) } }
+      : { value },
+  );
+  return create(ValueInfoProtoSchema, {
+    name: info.name,
+    docString: info.docString,
+    type: { value: { case: 'tensorType', value: { elemType: type.value.elemType, shape: { dim } } } },
+  });
+}
