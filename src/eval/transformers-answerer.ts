@@ -9,11 +9,10 @@
 import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
 import { FastvError } from '../errors.js';
-import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import { loadWithDecoder, type Loader } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
-import { fastv, type WarningListener } from '../runtime/index.js';
+import { fastv, type FastvHandle, type WarningListener } from '../runtime/index.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
 import { exactSwap } from '../runtime/unsigned-file.js';
 import { installSwap, withSwap, withWatch } from '../runtime/session-swap.js';
@@ -52,7 +51,7 @@ export interface TransformersOptions {
   readonly onWarning?: WarningListener;
 }
 
-type Loaded = GeneratingModel & HfModel;
+type Loaded = HfModel & { readonly fastv?: FastvHandle; dispose(): Promise<unknown> };
 type Variant = 'original' | StrategyName;
 
 /** Opens a model. Its decoders are loaded when the first condition needs them. */

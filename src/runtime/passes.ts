@@ -2,6 +2,7 @@
 // the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
 import { FastvError } from '../errors.js';
 import type { ImageTokens } from '../strategies/index.js';
+import { checkCaches } from './cache-lengths.js';
 import { Call } from './call.js';
 import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';
 import { callOptions, type CallOptions, type PrefillReport, type Settings } from './options.js';
@@ -164,7 +165,14 @@ export class Passes implements PassLookup {
 
   /** The decoder's run, whose failure is the pass's. */
   caughtDecoder(run: Run): Run {
-    return this.#caught((feeds) => this.#pass(feeds), run);
+    const stages = this.#context.settings?.layers ?? [];
+    return this.#caught(
+      (feeds) => this.#pass(feeds),
+      async (feeds, ...rest) => {
+        checkCaches(feeds, stages);
+        return run(feeds, ...rest);
+      },
+    );
   }
 
   /** The vision encoder's run, timed for its call; its failure is the pass's. */

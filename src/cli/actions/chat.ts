@@ -1,30 +1,24 @@
 /** What `fastv chat` does. */
 import { createInterface } from 'node:readline/promises';
-import { DynamicCache, type Tensor } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask, type GeneratingModel } from '../../runtime/ask.js';
-import type { Conversation, Message } from '../../runtime/conversation.js';
+import type { Chat } from '../../runtime/chat.js';
+import type { OpenedModel } from '../../runtime/model.js';
 import { timings } from '../format.js';
-import { loadPruned, openConversation } from '../model.js';
+import { openConversation, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { readShare } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
 
-/** One conversation: its messages, its cache, and the images that wait for a question. */
-class Chat {
-  readonly #model: GeneratingModel;
-  readonly #conversation: Conversation;
+/** A conversation, and the images that wait for a question. */
+class Talk {
+  readonly #chat: Chat;
   readonly #flags: ModelFlags;
   readonly #terminal: Terminal;
-  #messages: Message[] = [];
-  #sequences: Tensor | undefined;
-  #cache = new DynamicCache();
   #waiting: Picture[] = [];
 
-  constructor(model: GeneratingModel, conversation: Conversation, flags: ModelFlags, terminal: Terminal) {
-    this.#model = model;
-    this.#conversation = conversation;
+  constructor(chat: Chat, flags: ModelFlags, terminal: Terminal) {
+    this.#chat = chat;
     this.#flags = flags;
     this.#terminal = terminal;
   }
@@ -36,30 +30,18 @@ class Chat {
   }
 
   async forget(): Promise<void> {
-    await this.#cache.dispose();
-    this.#cache = new DynamicCache();
-    this.#messages = [];
-    this.#sequences = undefined;
+    await this.#chat.forget();
     this.#waiting = [];
   }
 
   async ask(text: string): Promise<void> {
-    const { maxNewTokens } = this.#flags;
-    const next: Message = { role: 'user', text, images: this.#waiting };
-    const inputs =
-      this.#sequences === undefined
-        ? await this.#conversation.inputs([next])
-        : await this.#conversation.continued(this.#messages, this.#sequences, next);
-    const result = await ask(this.#model, this.#conversation, inputs, {
-      maxNewTokens,
-      cache: this.#cache,
+    const result = await this.#chat.ask(text, this.#waiting, {
+      maxNewTokens: this.#flags.maxNewTokens,
       onText: (piece) => {
         this.#terminal.stream(piece);
       },
     });
     this.#waiting = [];
-    this.#messages.push(next, { role: 'assistant', text: result.text });
-    this.#sequences = result.sequences;
     const { tokens, ttftMs, tokensPerSecond, report } = result;
     this.#terminal.result(
       { question: text, answer: result.text, tokens, ttftMs, tokensPerSecond, fastv: report },
@@ -76,8 +58,8 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
     });
   }
   const { name, conversation } = await openConversation(flags);
-  const model = await loadPruned(name, flags);
-  const talk = new Chat(model, conversation, flags, terminal);
+  const model = await openPruned(name, flags, conversation);
+  const talk = new Talk(model.chat(), flags, terminal);
   for (const image of images) await talk.addImage(image);
   const interactive = process.stdin.isTTY && !terminal.json;
   const lines = createInterface({
@@ -103,11 +85,11 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
   lines.close();
   // a pipe that somebody still holds open would keep the program from ending
   process.stdin.destroy();
-  await model.dispose();
+  await model.close();
 }
 
 /** Does what a line says. @returns whether the chat ends */
-async function command(line: string, talk: Chat, model: GeneratingModel): Promise<boolean> {
+async function command(line: string, talk: Talk, model: OpenedModel): Promise<boolean> {
   if (line === '') return false;
   const [word = '', ...rest] = line.split(' ');
   const value = rest.join(' ').trim();

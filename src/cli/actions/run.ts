@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { FastvError } from '../../errors.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask, type Answer } from '../../runtime/ask.js';
+import type { Answer } from '../../runtime/ask.js';
 import type { Conversation, Message } from '../../runtime/conversation.js';
 import type { PrefillReport } from '../../runtime/options.js';
 import { writeAtomically } from '../../files/atomic.js';
 import { measure, type Measured } from '../../bench/in-turns.js';
 import { comparison, timings } from '../format.js';
-import { loadOriginal, loadPruned, openConversation } from '../model.js';
+import { openConversation, openOriginal, openPruned } from '../model.js';
 import { overlayOf } from '../overlay.js';
 import type { ModelFlags } from '../options/model.js';
 import type { Terminal } from '../terminal.js';
@@ -65,9 +65,8 @@ async function answer(
   flags: RunFlags,
   terminal: Terminal,
 ): Promise<void> {
-  const model = await loadPruned(name, flags);
-  const inputs = await conversation.inputs(messages);
-  const result = await ask(model, conversation, inputs, {
+  const model = await openPruned(name, flags, conversation);
+  const result = await model.ask(messages, {
     maxNewTokens: flags.maxNewTokens,
     onText: (text) => {
       terminal.stream(text);
@@ -79,7 +78,7 @@ async function answer(
     { model: name, question: messages[0]?.text, answer: result.text, ...jsonOf(result), overlay },
     () => `[${[...timings(result), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join(' · ')}]`,
   );
-  await model.dispose();
+  await model.close();
 }
 
 async function compare(
@@ -93,22 +92,19 @@ async function compare(
   const inputs = await conversation.inputs(messages);
   const results: Measured[] = [];
   if (flags.model === undefined) {
-    const models = [await loadOriginal(name, flags), await loadPruned(name, flags)];
-    results.push(
-      ...(await measure(
-        models.map((model) => ({ model })),
-        conversation,
-        inputs,
-        flags,
-      )),
-    );
-    for (const model of models) await model.dispose();
+    const models = [
+      await openOriginal(name, flags, conversation),
+      await openPruned(name, flags, conversation),
+    ];
+    const contenders = models.map((model) => ({ model }));
+    results.push(...(await measure(contenders, inputs, flags)));
+    for (const model of models) await model.close();
   } else {
     // a model of unknown size: one after the other, never two decoders at once
-    for (const load of [loadOriginal, loadPruned]) {
-      const model = await load(name, flags);
-      results.push(...(await measure([{ model }], conversation, inputs, flags)));
-      await model.dispose();
+    for (const open of [openOriginal, openPruned]) {
+      const model = await open(name, flags, conversation);
+      results.push(...(await measure([{ model }], inputs, flags)));
+      await model.close();
     }
   }
   const [original, pruned] = results;
