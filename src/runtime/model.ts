@@ -3,12 +3,15 @@
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
 import { ask, type Answer, type Asked, type AskOptions } from './ask.js';
+import type { FastvCall } from './call.js';
 import { Chat } from './chat.js';
 import { Conversation, type Message, type ModelInputs } from './conversation.js';
 import { loadWithDecoder, type Loader } from './decoder-override.js';
 import { fastv } from './node.js';
-import type { PlugOptions } from './options.js';
+import type { CallOptions, PlugOptions } from './options.js';
+import { passesOf } from './hook.js';
 import { hookOriginal, loadOriginal } from './original.js';
+import type { VisionAround } from './passes.js';
 import type { FastvHandle } from './plug.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
 
@@ -22,6 +25,8 @@ export interface OpenOptions {
   readonly conversation?: Conversation;
   /** A decoder file to run in the place of the model's own. */
   readonly decoder?: string;
+  /** Something around the vision encoder's runs, by their call. */
+  readonly vision?: VisionAround;
   /** The class that loads it; default `AutoModelForImageTextToText`. */
   readonly modelClass?: Loader;
 }
@@ -34,6 +39,8 @@ export interface OpenedModel {
   readonly model: HfModel;
   /** The plug's handle, where it is in. */
   readonly fastv: FastvHandle | undefined;
+  /** A call of its own, to be given to the model's `generate` or `forward` as `fastv`. @throws as {@link ask} */
+  call(options?: CallOptions): FastvCall;
   /**
    * Answers a question. Calls may overlap: times and report are those of this call.
    * @param question messages, or the inputs that {@link conversation} made of some
@@ -84,14 +91,16 @@ export async function openModel(name: string, options: OpenOptions = {}): Promis
     });
   }
   const handle = (model as HfModel & { readonly fastv?: FastvHandle }).fastv;
-  const call: Asked['call'] = handle === undefined ? hookOriginal(model) : (given) => handle.call(given);
-  const asked: Asked = { conversation, model, call };
+  const passes = passesOf(model) ?? hookOriginal(model);
+  if (options.vision !== undefined) passes.aroundVision(options.vision);
+  const asked: Asked = { conversation, model, call: (given) => passes.call(given) };
   let closed: Promise<unknown> | undefined;
   return {
     name,
     conversation,
     model,
     fastv: handle,
+    call: (given = {}) => asked.call(given),
     ask: async (question, how) =>
       ask(asked, isMessages(question) ? await conversation.inputs(question) : question, how),
     chat: () => new Chat(asked),

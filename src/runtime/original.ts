@@ -1,10 +1,8 @@
 // The original model, as exact as a pruned one on every processor, and hooked as it is, so that its calls have times, limits and signals of their own.
-import type { Call } from './call.js';
 import { hook } from './hook.js';
 import { configuredPositions } from './limits.js';
 import type { Loader } from './decoder-override.js';
 import { nodeSessionClass } from './node-session.js';
-import type { CallOptions } from './options.js';
 import { Passes } from './passes.js';
 import { installSwap, withSwap, type SessionOptions } from './session-swap.js';
 import { isRecord, type HfModel } from './transformers.js';
@@ -25,8 +23,8 @@ export async function loadOriginal(
   });
 }
 
-/** Hooks a model that was loaded without the plug. @returns what makes its calls */
-export function hookOriginal(model: HfModel): (options: CallOptions) => Call {
+/** Hooks a model that was loaded without the plug. */
+export function hookOriginal(model: HfModel): Passes {
   const positions = configuredPositions(model.config);
   const passes = new Passes({
     config: model.config,
@@ -40,5 +38,5 @@ export function hookOriginal(model: HfModel): (options: CallOptions) => Call {
     onLeftPadding: () => undefined,
   });
   hook(model, passes, [], positions);
-  return (options) => passes.call(options);
+  return passes;
 }

@@ -3,7 +3,7 @@
 import { FastvError } from '../errors.js';
 import type { ImageTokens } from '../strategies/index.js';
 import { checkCaches } from './cache-lengths.js';
-import { Call } from './call.js';
+import { Call, type FastvCall } from './call.js';
 import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';
 import { callOptions, type CallOptions, type PrefillReport, type Settings } from './options.js';
 import { pruningInputs } from './pruning-inputs.js';
@@ -41,6 +41,9 @@ export interface BegunPass {
   readonly failure: () => unknown;
 }
 
+/** Puts something around a run of the vision encoder for a call (undefined: for none that is known). */
+export type VisionAround = (run: Run, call: FastvCall | undefined) => Run;
+
 /** What passes need to know of the model. */
 export interface PassContext {
   readonly config: Readonly<Record<string, unknown>>;
@@ -65,6 +68,7 @@ export class Passes implements PassLookup {
   readonly #byPixels = new WeakMap<OrtTensor, Pass>();
   /** The unpruned length of the sequence whose layer-0 keys these are. */
   readonly #lengths = new WeakMap<OrtTensor, number>();
+  #around: VisionAround = (run) => run;
 
   constructor(context: PassContext) {
     this.#context = context;
@@ -175,15 +179,22 @@ export class Passes implements PassLookup {
     );
   }
 
+  /** Puts something around every later run of the vision encoder. */
+  aroundVision(around: VisionAround): void {
+    this.#around = around;
+  }
+
   /** The vision encoder's run, timed for its call; its failure is the pass's. */
   visionRun(run: Run): Run {
     const passOf = ({ pixel_values: pixels }: Tensors): Pass | undefined =>
       pixels === undefined ? undefined : this.#byPixels.get(pixels);
-    const timedRun = timed(run, (ms, feeds) => {
+    return this.#caught(passOf, (feeds, ...rest) => {
       const pass = passOf(feeds);
-      if (pass !== undefined) pass.call.ms.vision += ms;
+      const own = timed(run, (ms) => {
+        if (pass !== undefined) pass.call.ms.vision += ms;
+      });
+      return this.#around(own, pass?.call)(feeds, ...rest);
     });
-    return this.#caught(passOf, timedRun);
   }
 
   /**

@@ -66,7 +66,7 @@ export interface Platform {
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
   /** A model with uint8 weights in the place of int8, for processors whose int8 products saturate. */
-  unsigned(this: void, source: SessionSource): Promise<SessionSource>;
+  readonly unsigned: (source: SessionSource) => Promise<SessionSource>;
   /** The bytes of a decoder's file. */
   bytes(source: SessionSource): Promise<Uint8Array>;
   /** Where the copies of ONNX Runtime that this process has loaded lie, as far as that can be told. */
