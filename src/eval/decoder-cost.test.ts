@@ -39,3 +39,17 @@ describe('knownShape', () => {
     expect(exactCost(undefined, 1, 2, null)).toEqual({});
   });
 });
+
+describe('exactCost', () => {
+  it('is of the tokens that each layer saw, where they are known', async () => {
+    const known = await knownShape(decoder, config);
+    const pruning = { layer: 2, ratio: 0.5, strategy: 'attention', seed: 0 } as const;
+    const asked = exactCost(known, 20, 144, pruning);
+    const seen = Array.from({ length: 10 }, (_, layer) => (layer < 2 ? 164 : 92));
+    expect(exactCost(known, 20, 144, pruning, seen)).toEqual(asked);
+    const fewer = exactCost(known, 20, 144, pruning, [...seen.slice(0, 2), ...Array<number>(8).fill(30)]);
+    expect(fewer.flops).toBeLessThan(asked.flops ?? 0);
+    expect(fewer.kvBytes).toBeLessThan(asked.kvBytes ?? 0);
+    expect(fewer.flopsUnpruned).toBe(asked.flopsUnpruned);
+  });
+});

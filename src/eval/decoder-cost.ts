@@ -8,10 +8,9 @@ import {
   flops,
   kvCacheBytes,
   kvCacheLengths,
-  prefillMacs,
+  macsOfLayers,
   shapeOfDecoder,
   type DecoderShape,
-  type Stage,
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
@@ -49,23 +48,29 @@ export async function knownShape(
   return shape === undefined ? undefined : { shape, from: 'configuration' };
 }
 
-/** The cost of a prompt of `text` and `image` tokens; empty where the shape is not known. */
+/**
+ * The cost of a prompt of `text` and `image` tokens; empty where the shape is not known.
+ * @param layerTokens the tokens that each layer really saw; where that is not known, what K and R ask for
+ */
 export function exactCost(
   known: KnownShape | undefined,
   text: number,
   image: number,
   pruning: Pruning | null,
+  layerTokens?: readonly number[],
 ): ExactCost {
   if (known === undefined) return {};
   const { shape, from } = known;
-  const stages: Stage[] = pruning === null ? [] : [{ layer: pruning.layer, ratio: pruning.ratio }];
   const tokens = { text, image };
-  const kv = (cut: readonly Stage[]): number => kvCacheBytes(shape, kvCacheLengths(shape, tokens, cut)).total;
+  const stages = pruning === null ? [] : [{ layer: pruning.layer, ratio: pruning.ratio }];
+  const all = kvCacheLengths(shape, tokens);
+  const seen = layerTokens ?? kvCacheLengths(shape, tokens, stages);
+  const cuts = stages.map(({ layer }) => layer);
   return {
-    flops: flops(prefillMacs(shape, tokens, stages).total),
-    flopsUnpruned: flops(prefillMacs(shape, tokens).total),
-    kvBytes: kv(stages),
-    kvBytesUnpruned: kv([]),
+    flops: flops(macsOfLayers(shape, seen, cuts).total),
+    flopsUnpruned: flops(macsOfLayers(shape, all).total),
+    kvBytes: kvCacheBytes(shape, seen).total,
+    kvBytesUnpruned: kvCacheBytes(shape, all).total,
     shapeFrom: from,
   };
 }
