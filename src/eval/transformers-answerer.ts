@@ -26,7 +26,9 @@ import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
 import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
 import { greedyReplies, type Reply } from './greedy.js';
 import { choiceLogLikelihoods } from './likelihood.js';
+import { modelFingerprint } from './model-fingerprint.js';
 import { RunClock } from './run-clock.js';
+import { sampleSeed } from './sample-seed.js';
 import { VisionCache } from './vision-cache.js';
 
 export interface TransformersOptions {
@@ -59,7 +61,8 @@ type Variant = 'original' | StrategyName;
 export async function openTransformersAnswerer(
   options: TransformersOptions,
 ): Promise<Answerer & { readonly vision: VisionCache }> {
-  return new TransformersAnswerer(options, await Conversation.load(options.model));
+  const conversation = await Conversation.load(options.model);
+  return new TransformersAnswerer(options, conversation, await modelFingerprint(options.model));
 }
 
 class TransformersAnswerer implements Answerer {
@@ -76,7 +79,7 @@ class TransformersAnswerer implements Answerer {
   /** Side of the feature grid to pool to, while a scaled-down question is asked. */
   #poolTo: number | null = null;
 
-  constructor(options: TransformersOptions, conversation: Conversation) {
+  constructor(options: TransformersOptions, conversation: Conversation, files: string | undefined) {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
@@ -87,6 +90,7 @@ class TransformersAnswerer implements Answerer {
         dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
         device,
         ...(decoder === undefined ? {} : { decoder }),
+        ...(files === undefined ? {} : { files }),
       },
       versions: {
         '@huggingface/transformers': versionOf('@huggingface/transformers'),
@@ -205,8 +209,8 @@ class TransformersAnswerer implements Answerer {
         : {
             fastv: {
               ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
-              // each row is drawn as if it were alone
-              seed: asks.map(() => pruning.seed),
+              // each row is drawn as if it were alone, and each sample anew
+              seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
             },
           };
     const tokens = first.inputs.input_ids.dims[1] ?? 0;
@@ -229,7 +233,11 @@ class TransformersAnswerer implements Answerer {
       const { first: prefill, others: decode } = this.#clock.read();
       const report = pruning === null ? undefined : model.fastv?.last;
       const share = 1 / asks.length;
-      const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruning);
+      const pruned =
+        pruning === null || report === undefined
+          ? null
+          : { layer: pruning.layer, layerTokens: report.layerTokens };
+      const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruned);
       return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
         text,
         ...(logLikelihoods === undefined ? {} : { logLikelihoods }),
