@@ -103,10 +103,10 @@ export function loadOriginal(name: string, flags: ModelFlags): Promise<Generatin
     installSwap(Session);
     // int8 weights are as exact as in the pruned model
     const session_options = withSwap({}, exactSwap(Session));
-    return (await AutoModelForImageTextToText.from_pretrained(name, {
+    return await AutoModelForImageTextToText.from_pretrained(name, {
       ...loadingOptions(flags),
       session_options,
-    } as never)) as unknown as GeneratingModel;
+    });
   });
 }
 
