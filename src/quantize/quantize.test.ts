@@ -22,7 +22,7 @@ import { decodeModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { concatChunks, encodeModel } from '../onnx/write.js';
 import { exactSession } from '../runtime/unsigned-file.js';
-import { quantizeFile } from './files.js';
+import { quantizeFile } from '../files/quantize-file.js';
 import { toHalfBits } from './matrix.js';
 
 const shape: DecoderShape = {

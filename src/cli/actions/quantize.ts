@@ -1,5 +1,5 @@
 /** What `fastv quantize` does. */
-import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
+import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
 import { int8Products } from '../../runtime/processor.js';
