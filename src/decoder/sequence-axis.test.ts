@@ -19,7 +19,7 @@ function axisOf(...nodes: NodeProto[]): SequenceAxis {
     list('flat', -1, 8),
   ];
   const graph = new GraphView(graphOf({ inputs: ['x'], initializers, nodes }));
-  return new SequenceAxes(graph, dependents(graph, ['x']).tensors, ['x']).of('y');
+  return new SequenceAxes(graph, dependents(graph, ['x']).tensors, [['x']]).of('y');
 }
 
 const dim = (axis: string): NodeProto[] => [

@@ -5,7 +5,8 @@ import { info, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamilies, toyFamily } from '../../test/toy/families.js';
 import { allNames, DataType, decodeModel, GraphView, type OnnxModel } from '../onnx/index.js';
-import { rewriteDecoder, type RewriteOptions } from './rewrite.js';
+import type { RewriteOptions } from './options.js';
+import { rewriteDecoder } from './rewrite.js';
 
 const toy = (family: string): OnnxModel => decodeModel(toyDecoder(toyFamily(family).config).bytes);
 const stages = (...layers: number[]): RewriteOptions['stages'] => layers.map((layer) => ({ layer }));
