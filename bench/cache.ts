@@ -1,17 +1,9 @@
 // Decoders with random weights, generated on the fly into a folder that git ignores, and kept there.
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { knownModel } from '../src/cost/models.js';
 import type { DecoderShape } from '../src/cost/shape.js';
+import { pendingFile } from '../src/files/atomic.js';
 import { decodeModel, type OnnxModel } from '../src/onnx/read.js';
 import { concatChunks, encodeModel } from '../src/onnx/write.js';
 import { inMemory, randomDecoder, toFile, type WeightType } from './decoder.js';
@@ -89,13 +81,13 @@ type AnyModel = Parameters<typeof encodeModel>[0];
 
 /** Writes a model file, whole or not at all. */
 export function writeModel(model: AnyModel, file: string): void {
-  const part = `${file}.part`;
-  const fd = openSync(part, 'w');
-  for (const chunk of encodeModel(model)) {
-    for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+  const part = pendingFile(file);
+  try {
+    for (const chunk of encodeModel(model)) part.write(chunk);
+    part.keep();
+  } finally {
+    part.discard();
   }
-  closeSync(fd);
-  renameSync(part, file);
 }
 
 /** A model as the rewrite takes it. */

@@ -1,11 +1,12 @@
 // The bundled model end to end, through Transformers.js with the plug: vision encoder, prefill, decoding.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { gunzipSync } from 'node:zlib';
-import { measure, type Contender } from '../src/cli/compare.js';
-import { loadOriginal, loadPruned } from '../src/cli/model.js';
-import type { ModelFlags } from '../src/cli/options.js';
+import { measure, type Contender } from '../src/bench/in-turns.js';
+import type { GeneratingModel } from '../src/runtime/ask.js';
 import { Conversation } from '../src/runtime/conversation.js';
+import { fastv } from '../src/runtime/index.js';
 import { makeAtlas, type AtlasIndex } from '../src/scenes/atlas.js';
 import { makeItem } from '../src/scenes/dataset.js';
 import type { Family } from '../src/scenes/question.js';
@@ -39,9 +40,17 @@ export async function benchEmbedded(options: EmbeddedOptions): Promise<void> {
   const conversation = await Conversation.load(name);
   const contenders: (Contender & { readonly dtype: string; readonly ratio?: number })[] = [];
   for (const dtype of dtypes) {
-    const flags: ModelFlags = { layer, dtype, strategy: 'attention', maxNewTokens: newTokens, frames: 8 };
-    const pruned = await loadPruned(name, flags);
-    contenders.push({ dtype, model: await loadOriginal(name, flags) });
+    const original: unknown = await AutoModelForImageTextToText.from_pretrained(name, {
+      dtype: dtype as never,
+    });
+    const plugged: unknown = await fastv(AutoModelForImageTextToText as never, name, {
+      layer,
+      dtype,
+      cache: false,
+      onWarning: () => undefined,
+    });
+    const pruned = plugged as GeneratingModel;
+    contenders.push({ dtype, model: original as GeneratingModel });
     for (const ratio of ratios) contenders.push({ dtype, ratio, model: pruned, fastv: { ratio } });
   }
   const folder = resolve('assets/scenes');

@@ -1,7 +1,6 @@
 /** `npm run bench`: every table, or the ones asked for. Start with `npm run bench -- --help`. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { availableParallelism, cpus } from 'node:os';
-import { share, wholeNumber } from '../src/cli/stage-option.js';
 import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
 import { WEIGHT_TYPES, type WeightType } from './decoder.js';
 import { benchEmbedded, type EmbeddedOptions } from './embedded.js';
@@ -29,7 +28,15 @@ interface Flags extends ShapeFlags {
   readonly decodeRounds: number;
 }
 
-const number = (option: string) => (value: string) => wholeNumber(option, value);
+const number = (value: string): number => {
+  if (/^\d{1,15}$/u.test(value)) return Number(value);
+  throw new InvalidArgumentError('A whole number is needed.');
+};
+const share = (value: string): number => {
+  const n = value.trim() === '' ? Number.NaN : Number(value);
+  if (n >= 0 && n <= 1) return n;
+  throw new InvalidArgumentError('A share from 0 to 1 is needed.');
+};
 const list =
   <T>(read: (value: string) => T) =>
   (value: string): T[] =>
@@ -42,30 +49,20 @@ function withShape(command: Command): Command {
         .choices(KNOWN_MODELS.map(({ name }) => name))
         .default('llava-1.5-7b'),
     )
-    .option('--layers <n>', 'layers (default: the shape’s own)', number('--layers'))
-    .option('--text-tokens <n>', 'all other tokens', number('--text-tokens'), 64)
-    .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number('--rounds'), 5);
+    .option('--layers <n>', 'layers (default: the shape’s own)', number)
+    .option('--text-tokens <n>', 'all other tokens', number, 64)
+    .option('--rounds <n>', 'rounds of prefill; the variants take turns in each', number, 5);
 }
 
 function withDecoder(command: Command): Command {
   return withShape(command)
     .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), ['int8'])
-    .option(
-      '-k, --layer <list>',
-      'values of K: layers 0 to K-1 see every token',
-      list(number('--layer')),
-      [2],
-    )
-    .option(
-      '--ratios <list>',
-      'values of R',
-      list((r) => share('--ratios', r)),
-      [0, 0.5, 0.75],
-    )
-    .option('--image-tokens <list>', 'numbers of image tokens', list(number('--image-tokens')), [576])
+    .option('-k, --layer <list>', 'values of K: layers 0 to K-1 see every token', list(number), [2])
+    .option('--ratios <list>', 'values of R', list(share), [0, 0.5, 0.75])
+    .option('--image-tokens <list>', 'numbers of image tokens', list(number), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
     .option('--tail', 'only the last token goes on after the last attention')
-    .option('--decode-rounds <n>', 'rounds of a decoding step', number('--decode-rounds'), 0);
+    .option('--decode-rounds <n>', 'rounds of a decoding step', number, 0);
 }
 
 function weightType(value: string): WeightType {
@@ -112,9 +109,9 @@ withDecoder(program.command('memory').description('peak memory of prefill')).act
 withShape(
   program.command('ttft').description('time to the first token: 4-bit exports against int8 and pruning'),
 )
-  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
-  .option('--ratio <R>', 'share of the image tokens dropped', (r) => share('--ratio', r), 0.5)
-  .option('--image-tokens <n>', 'number of image tokens', number('--image-tokens'), 576)
+  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number, 2)
+  .option('--ratio <R>', 'share of the image tokens dropped', share, 0.5)
+  .option('--image-tokens <n>', 'number of image tokens', number, 576)
   .action((flags: ShapeFlags & TtftOptions & { readonly imageTokens: number }) =>
     benchTtft({
       ...flags,
@@ -124,10 +121,10 @@ withShape(
   );
 withShape(program.command('roofline').description('how near decoders come to what the machine can do'))
   .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), [...WEIGHT_TYPES])
-  .option('--image-tokens <n>', 'number of image tokens', number('--image-tokens'), 576)
+  .option('--image-tokens <n>', 'number of image tokens', number, 576)
   .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
-  .option('--size <n>', 'rows and columns of the square matrices', number('--size'), 4096)
-  .option('--mebibytes <n>', 'size of the tensors that are read and added', number('--mebibytes'), 512)
+  .option('--size <n>', 'rows and columns of the square matrices', number, 4096)
+  .option('--mebibytes <n>', 'size of the tensors that are read and added', number, 512)
   .action((flags: ShapeFlags & RooflineOptions & { readonly imageTokens: number }) =>
     benchRoofline({
       ...flags,
@@ -140,23 +137,18 @@ program
   .description('the bundled model end to end: first token and tokens a second')
   .option('--model <folder>', 'the model', 'models/scenes-llava')
   .option('--dtypes <list>', 'fp32, q8, …', list(String), ['fp32', 'q8'])
-  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number('--layer'), 2)
-  .option(
-    '--ratios <list>',
-    'values of R',
-    list((r) => share('--ratios', r)),
-    [0.5, 0.75, 0.9],
-  )
-  .option('--rounds <n>', 'rounds; the variants take turns in each', number('--rounds'), 9)
-  .option('--new-tokens <n>', 'tokens of every answer', number('--new-tokens'), 32)
+  .option('-k, --layer <K>', 'layers 0 to K-1 see every token', number, 2)
+  .option('--ratios <list>', 'values of R', list(share), [0.5, 0.75, 0.9])
+  .option('--rounds <n>', 'rounds; the variants take turns in each', number, 9)
+  .option('--new-tokens <n>', 'tokens of every answer', number, 32)
   .action((flags: EmbeddedOptions) => benchEmbedded(flags));
 program
   .command('formats')
   .description('one linear layer in every weight format')
-  .option('--tokens <n>', 'rows of the activation', number('--tokens'), 640)
-  .option('--inputs <n>', 'input channels', number('--inputs'), 4096)
-  .option('--outputs <n>', 'output channels', number('--outputs'), 4096)
-  .option('--rounds <n>', 'rounds', number('--rounds'), 7)
+  .option('--tokens <n>', 'rows of the activation', number, 640)
+  .option('--inputs <n>', 'input channels', number, 4096)
+  .option('--outputs <n>', 'output channels', number, 4096)
+  .option('--rounds <n>', 'rounds', number, 7)
   .action(benchFormats);
 
 console.log(

@@ -169,8 +169,10 @@ async function ownWork(): Promise<{ prefill: number; decode: number }> {
     imageIds: new Set([IMAGE_TOKEN]),
     settings: settingsOf({ layer: 2, ratio: RATIO }),
     leftPadding: decoder.inputNames.includes('position_ids'),
+    positions: undefined,
     defaults: () => ({ ratio: RATIO }),
     onPrefill: () => undefined,
+    onLeftPadding: () => undefined,
   });
   const { inputNames, outputNames, inputMetadata, outputMetadata } = decoder;
   const { kept_indices: kept, ...others } = prefillOutputs;
@@ -192,7 +194,7 @@ async function ownWork(): Promise<{ prefill: number; decode: number }> {
     const runs: number[] = [];
     for (let i = 0; i < 300; i++) {
       const start = performance.now();
-      const { attention_mask: attention } = passes.begin(call());
+      const { attention_mask: attention } = passes.begin(call()).inputs;
       if (attention) await wrapper.run({ inputs_embeds: embeddings, attention_mask: attention.ort_tensor });
       runs.push(1000 * (performance.now() - start));
     }

@@ -1,6 +1,7 @@
 // `fastv` in a browser: the plug, the rewrite and the costs; nothing of Node.
 export { FastvError, type FastvErrorCode } from './errors.js';
 export { fastv } from './runtime/browser.js';
+export type { CallerStrategy, GraphStrategy, Strategy, StrategyName } from './strategies/index.js';
 export type { FastvHandle, ModelClass, WithFastv } from './runtime/plug.js';
 export type {
   CallOptions,
@@ -8,7 +9,6 @@ export type {
   PlugOptions,
   PrefillReport,
   RowReport,
-  Strategy,
   WarningKind,
   WarningListener,
 } from './runtime/options.js';

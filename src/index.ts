@@ -1,6 +1,7 @@
 // `fastv` in Node. In a browser, bundlers take browser.ts instead.
 export { FastvError, type FastvErrorCode } from './errors.js';
 export { fastv } from './runtime/index.js';
+export type { CallerStrategy, GraphStrategy, Strategy, StrategyName } from './strategies/index.js';
 export type {
   CallOptions,
   FastvHandle,
@@ -9,7 +10,6 @@ export type {
   PlugOptions,
   PrefillReport,
   RowReport,
-  Strategy,
   WarningKind,
   WarningListener,
   WithFastv,

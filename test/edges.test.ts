@@ -58,6 +58,32 @@ describe.each(names.map(toyFamily))('$name', ({ config }) => {
     }
   });
 
+  it('a call that ends with its image, or is nothing else: the last token stays', async () => {
+    for (const ratio of [0.5, 0.9, 1]) {
+      await checkParity(decoder, { cuts }, prefillAndDecode(config, [[5, 8]], [ratio], 2));
+      await checkParity(decoder, { cuts }, prefillAndDecode(config, [[0, 8]], [ratio], 1));
+    }
+    await checkParity(decoder, { cuts: [1, 2, 3] }, prefillAndDecode(config, [[0, 9]], [0.5, 0, 1], 1));
+    await checkParity(decoder, { cuts, mode: 'mask' }, prefillAndDecode(config, [[3, 8]], [1], 1));
+  });
+
+  it('a prefill in chunks, the image in one of its own', async () => {
+    const text = prefillAndDecode(config, [[6]], [1], 0);
+    const image = nextTurn(config, text, [[0, 7]], [1], 0);
+    const question = nextTurn(config, image, [[4]], [1], 1);
+    await checkParity(decoder, { cuts }, [...text, ...image, ...question]);
+  });
+
+  it('a batch in which one row ends with its image', async () => {
+    const spans = [
+      [5, 8],
+      [3, 8, 2],
+    ];
+    for (const ratio of [0.5, 1]) {
+      await checkParity(decoder, { cuts }, prefillAndDecode(config, spans, [ratio], 1));
+    }
+  });
+
   it('quotas of a half round to even', async () => {
     for (const images of [1, 3, 5, 7, 9, 11]) {
       await checkParity(decoder, { cuts }, prefillAndDecode(config, [[3, images, 2]], [0.5], 0));

@@ -1,4 +1,4 @@
-/** Data in HTML: whatever a dataset or a model says, it is shown and never obeyed. */
+/** Data in HTML and SVG: whatever a dataset or a model says, it is shown and never obeyed. */
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -8,12 +8,14 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
+/** Text without the control characters that neither HTML nor SVG allows at all. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffe\uffff]/gu, '\ufffd');
+}
+
 /** Text as HTML text or as an attribute's value in quotes. */
 export function escapeHtml(text: string): string {
-  // control characters are not allowed in HTML or SVG at all
-
-  const clean = text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffe\uffff]/gu, '\ufffd');
-  return clean.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
+  return printable(text).replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
 }
 
 /** A value as JSON that may stand inside a script element. */

@@ -1,150 +1,213 @@
-/** Quality against cost: a curve for each strategy and K over R, its 95% band, and the Pareto front. */
+/** Quality against cost: a curve for each strategy and K over R, its 95% intervals, and the Pareto front. */
 import * as Plot from '@observablehq/plot';
+import { named } from './named.js';
 import { frontOf, type Point } from '../eval/points.js';
-import { COLORS, plotSvg, spreadLabels } from './plot.js';
+import { curveMarks, type Curve, type CurvePoint } from './curves.js';
+import { endLabels } from './end-labels.js';
+import { plotSvg } from './plot.js';
+import { curveOrder, curveStyle, darker, MUTED, shapeAt, WIDTH, type Shape } from './theme.js';
 
-interface Dot {
-  readonly series: string;
-  readonly x: number;
-  readonly y: number;
-  readonly low: number;
-  readonly high: number;
+const FRONT = '#c9c9c9';
+/** Margins: the axis, and the names of curves. */
+const [LEFT, RIGHT] = [50, 170];
+/** Between strategies, in pixels: at one K and R they cost the same. */
+const APART = 4;
+
+interface Series extends Curve {
   readonly name: string;
+  readonly kind: string;
+  readonly layer: number | null;
 }
 
-const BLUES: readonly string[] = ['#7fb8de', '#4f9bcf', '#2b7bba', '#155a9a', '#0b3d73', '#06244a'];
-const WIDTH = 760;
-const HEIGHT = 440;
-
-/** The plot of a sweep's points; those without known FLOPs are left out. @returns SVG */
-export function paretoPlot(points: readonly Point[], title = 'score'): string {
+/**
+ * The plot of a sweep's points; those without known FLOPs are left out.
+ * @param metric what the score is, for the axis
+ * @returns SVG
+ */
+export function paretoPlot(points: readonly Point[], metric = 'score'): string {
   const known = points.filter((p) => p.flopsRatio !== null);
   const dots = known.map(dotOf);
   const base = known.find((p) => p.kind === 'unpruned');
   const front = frontOf(known).map(dotOf);
-  const curves = new Map<string, Dot[]>();
-  for (const dot of dots) {
-    if (dot.series === 'unpruned') continue;
-    curves.set(dot.series, [...(curves.get(dot.series) ?? []), dot]);
-  }
-  const names = [...curves.keys()];
-  const color = (series: string): string => colorOf(series, names);
-  const sorted = names.flatMap((name) => [...(curves.get(name) ?? [])].sort((a, b) => a.x - b.x));
-  const low = Math.min(100, ...dots.map((d) => d.low));
-  const high = Math.max(0, ...dots.map((d) => d.high));
-  const domain: [number, number] = [Math.max(0, low - 3), Math.min(100, high + 3)];
-
-  // names at the right ends of the curves, moved apart
-  const ends = names.flatMap((name) => {
-    const last = [...(curves.get(name) ?? [])].sort((a, b) => b.x - a.x)[0];
-    return last === undefined ? [] : [last];
-  });
-  const perLabel = (15 / (HEIGHT - 100)) * (domain[1] - domain[0]);
-  const places = spreadLabels(
-    ends.map((e) => e.y),
-    perLabel,
-  );
+  const curves = seriesOf(known);
+  // only what has a K can be at one place
+  const kinds = [...new Set(curves.flatMap(({ kind, layer }) => (layer === null ? [] : [kind])))];
+  const apart = (kind: string): number => APART * Math.max(0, kinds.indexOf(kind));
+  const domain = scoreDomain(dots, known.filter((p) => p.kind !== 'unpruned').length);
   const right = Math.max(100, ...dots.map((d) => d.x));
-  const labels = ends.map((end, i) => ({ ...end, place: places[i] ?? end.y }));
-
+  // a row of text a curve, whatever their number
+  const frame = Math.max(360, 16 * curves.length);
+  const unit = (right + 2) / (WIDTH - LEFT - RIGHT);
+  const label = frontLabel(
+    front,
+    { dots, base: base === undefined ? null : 100 * base.score.estimate },
+    domain,
+    right,
+    frame,
+  );
   return plotSvg({
-    width: WIDTH,
-    height: HEIGHT,
-    marginLeft: 50,
-    marginRight: 150,
-    marginTop: 40,
-    marginBottom: 45,
+    title: 'Score against what the prefill costs',
+    note:
+      'Each curve is a strategy at one K, from its largest R at the left to its smallest. Up and left is better: nothing ' +
+      'beats the Pareto front in both.' +
+      (kinds.length > 1
+        ? ` ${list(kinds.slice(1))} moved a little to the right, so that no interval hides another.`
+        : ''),
+    key: [
+      { text: 'Pareto front', color: FRONT, sample: 'broad' },
+      { text: '95% interval over samples', color: MUTED, sample: 'upright' },
+      ...(base === undefined ? [] : [{ text: 'unpruned', ...curveStyle('unpruned') }]),
+    ],
+    height: frame + 58,
+    marginLeft: LEFT,
+    marginRight: RIGHT,
+    marginTop: 12,
+    marginBottom: 46,
     x: { label: 'prefill FLOPs, % of the unpruned model →', domain: [0, right + 2], labelAnchor: 'center' },
-    y: { label: `↑ ${title}, %`, domain, grid: true },
+    yLabel: `↑ ${metric}, %`,
+    y: { label: null, domain, grid: true },
     marks: [
-      ...(base === undefined
-        ? []
-        : [Plot.ruleY([100 * base.score.estimate], { stroke: COLORS.unpruned, strokeDasharray: '2,3' })]),
-      Plot.areaY(sorted, {
-        x: 'x',
-        y1: 'low',
-        y2: 'high',
-        z: 'series',
-        fill: (d: Dot) => color(d.series),
-        fillOpacity: 0.13,
-      }),
+      ...(base === undefined ? [] : [unprunedRule(base)]),
       Plot.line(front, {
-        x: 'x',
-        y: 'y',
-        stroke: '#999999',
-        strokeWidth: 7,
-        strokeOpacity: 0.35,
-        strokeLinecap: 'round',
+        ...{ x: 'x', y: 'y', stroke: FRONT, strokeWidth: 8, strokeLinecap: 'round' },
+        ...named('Pareto front'),
       }),
-      Plot.line(sorted, {
-        x: 'x',
-        y: 'y',
-        z: 'series',
-        stroke: (d: Dot) => color(d.series),
-        strokeWidth: 1.7,
-      }),
-      Plot.dot(dots, {
-        x: 'x',
-        y: 'y',
-        fill: (d: Dot) => color(d.series),
-        r: 3.5,
-        stroke: '#ffffff',
-        strokeWidth: 0.8,
-      }),
-      Plot.link(labels, {
-        x1: 'x',
-        y1: 'y',
-        x2: right + 3,
-        y2: 'place',
-        stroke: (d: Dot) => color(d.series),
-        strokeOpacity: 0.4,
-      }),
-      Plot.text(labels, {
-        x: right + 3,
-        y: 'place',
-        text: 'series',
-        fill: (d: Dot) => color(d.series),
-        textAnchor: 'start',
-        dx: 4,
-        clip: false,
-      }),
-      ...(base === undefined
+      ...curves.flatMap((curve) => curveMarks({ ...curve, dx: apart(curve.kind) })),
+      ...(label === null
         ? []
         : [
-            Plot.text([base], {
-              x: 0,
-              y: 100 * base.score.estimate,
-              text: ['unpruned'],
-              textAnchor: 'start',
-              dx: 4,
-              dy: -8,
-              fill: COLORS.unpruned,
+            Plot.text([label], {
+              ...{ x: 'x', y: 'y', text: ['Pareto front'], fill: MUTED, textAnchor: 'end', dx: -6 },
+              ...named('front label'),
             }),
           ]),
+      ...(base === undefined
+        ? []
+        : curveMarks({
+            ...curveStyle('unpruned'),
+            points: [dotOf(base)],
+            shape: { symbol: 'circle', hollow: true },
+          })),
+      ...endLabels(
+        curves.flatMap(({ name, kind, points: all, color, shape }) => {
+          const [end] = [...all].sort((a, b) => b.x - a.x);
+          return end === undefined
+            ? []
+            : [{ text: name, x: end.x + apart(kind) * unit, y: end.y, color, shape }];
+        }),
+        right + 3,
+        (16 / frame) * (domain[1] - domain[0]),
+      ),
     ],
   });
 }
 
-function dotOf(point: Point): Dot {
-  const { kind, layer, score, name } = point;
-  const series = layer === null ? kind : `${kind}, K=${layer}`;
+/** Capitalised, since it begins a sentence. */
+function list(names: readonly string[]): string {
+  const [last = '', ...others] = [...names].reverse();
+  const text = others.length === 0 ? `${last} is` : `${others.reverse().join(', ')} and ${last} are`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function unprunedRule(base: Point): Plot.Markish {
+  const { color, dash } = curveStyle('unpruned');
+  return Plot.ruleY([100 * base.score.estimate], { stroke: color, strokeDasharray: dash });
+}
+
+/** Curves in the order of the strategies. Colour and dash tell the strategy, shape (and a shade) tells K. */
+function seriesOf(points: readonly Point[]): readonly Series[] {
+  const pruned = points.filter((p) => p.kind !== 'unpruned');
+  const layers = [...new Set(pruned.map((p) => p.layer))].sort((a, b) => (a ?? -1) - (b ?? -1));
+  const numbers = layers.filter((layer) => layer !== null);
+  const groups = new Map<string, Point[]>();
+  for (const point of pruned) groups.set(nameOf(point), [...(groups.get(nameOf(point)) ?? []), point]);
+  return [...groups]
+    .flatMap(([name, members]) => {
+      const [first] = members;
+      return first === undefined ? [] : [{ name, members, kind: first.kind, layer: first.layer }];
+    })
+    .sort((a, b) => curveOrder(a.kind) - curveOrder(b.kind) || (a.layer ?? -1) - (b.layer ?? -1))
+    .map(({ name, members, kind, layer }) => {
+      const style = curveStyle(kind);
+      const rank = layer === null ? 0 : numbers.indexOf(layer) / Math.max(1, numbers.length - 1);
+      return {
+        name,
+        kind,
+        layer,
+        ...style,
+        color: darker(style.color, 0.55 * rank),
+        points: members.map(dotOf),
+        shape: layer === null ? NO_LAYER : shapeAt(numbers.indexOf(layer)),
+      };
+    });
+}
+
+/** Of what has no K: less image tokens from the start. */
+const NO_LAYER: Shape = { symbol: 'wye', hollow: false };
+
+function nameOf({ kind, layer }: Point): string {
+  return layer === null ? kind : `${kind}, K = ${layer}`;
+}
+
+/**
+ * The score axis. One setting alone is shown on the whole axis, since nothing else tells how large its
+ * difference is; several are shown as closely as they lie, but never fewer than 20 points of score.
+ */
+function scoreDomain(dots: readonly CurvePoint[], settings: number): [number, number] {
+  const most = Math.max(100, ...dots.map((d) => d.high ?? d.y));
+  if (settings <= 1) return [0, most];
+  const low = Math.max(0, 5 * Math.floor((Math.min(...dots.map((d) => d.low ?? d.y)) - 2) / 5));
+  const high = Math.min(most, 5 * Math.ceil((Math.max(...dots.map((d) => d.high ?? d.y)) + 2) / 5));
+  const missing = Math.max(0, 20 - (high - low));
+  const lower = Math.max(0, low - missing);
+  return [lower, Math.min(most, Math.max(high, lower + 20))];
+}
+
+/** The front's name: its width as a share of the x axis, how far above the front it stands and half its height, in pixels. */
+const NAME = { width: 0.17, above: 14, half: 9 };
+
+/**
+ * Where the front's name stands: left above the middle of one of its steps, the longest where there is a choice,
+ * since no point can lie there without being on the front itself. Null where an interval or the unpruned model's line
+ * is in the way, and the key alone must do.
+ */
+function frontLabel(
+  front: readonly CurvePoint[],
+  others: { readonly dots: readonly CurvePoint[]; readonly base: number | null },
+  [low, high]: readonly [number, number],
+  right: number,
+  frame: number,
+): { readonly x: number; readonly y: number } | null {
+  const pixel = (high - low) / frame;
+  const room = NAME.half * pixel;
+  const steps = front.slice(1).map((to, i) => {
+    const from = front[i] ?? to;
+    return {
+      x: (from.x + to.x) / 2,
+      y: (from.y + to.y) / 2 + NAME.above * pixel,
+      length: Math.hypot((to.x - from.x) / right, (to.y - from.y) / (high - low)),
+    };
+  });
+  const isFree = ({ x, y }: { readonly x: number; readonly y: number }): boolean =>
+    x > NAME.width * right &&
+    y + room < high &&
+    (others.base === null || Math.abs(others.base - y) > room) &&
+    others.dots.every(
+      (dot) =>
+        dot.x > x ||
+        dot.x < x - NAME.width * right ||
+        (dot.high ?? dot.y) < y - room ||
+        (dot.low ?? dot.y) > y + room,
+    );
+  return steps.filter(isFree).sort((a, b) => b.length - a.length)[0] ?? null;
+}
+
+function dotOf(point: Point): CurvePoint {
+  const { score } = point;
   return {
-    series,
-    name,
     x: 100 * (point.flopsRatio ?? 0),
     y: 100 * score.estimate,
     low: 100 * score.low,
     high: 100 * score.high,
   };
-}
-
-/** The colour of its strategy; attention's curves go from light to dark blue as K grows. */
-function colorOf(series: string, all: readonly string[]): string {
-  const kind = series.split(',')[0] ?? '';
-  const own = Object.entries(COLORS).find(([name]) => name === kind)?.[1] ?? '#222222';
-  const same = all.filter((s) => s.split(',')[0] === kind);
-  if (kind !== 'attention' || same.length <= 1) return own;
-  const k = (s: string): number => Number(/\d+/.exec(s)?.[0] ?? 0);
-  const rank = [...same].sort((a, b) => k(a) - k(b)).indexOf(series);
-  return BLUES[Math.round((rank * (BLUES.length - 1)) / (same.length - 1))] ?? own;
 }

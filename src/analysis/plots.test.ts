@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Point, PointKind } from '../eval/points.js';
+import { point, POINTS as points } from '../../test/analysis/points.js';
 import { allocationPlot, efficiencyPlot, type LayerAllocation } from './allocation-plot.js';
 import { heatMap } from './heat-map.js';
 import { paretoPlot } from './pareto-plot.js';
@@ -17,48 +17,6 @@ async function show(name: string, svg: string): Promise<void> {
   if (look !== undefined) writeFileSync(join(look, `${name}.png`), png);
 }
 
-const TASKS = [
-  'scenes-existence',
-  'scenes-count-all',
-  'scenes-text-small',
-  'scenes-color',
-  'scenes-position',
-  'scenes-size',
-];
-function point(kind: PointKind, layer: number | null, ratio: number): Point {
-  const harm =
-    kind === 'unpruned'
-      ? 0
-      : { attention: 0.25, grid: 0.4, random: 0.5, downsample: 0.6 }[kind] *
-        ratio ** 2 *
-        (layer === null ? 1 : 2 / (layer + 1));
-  const estimate = 0.85 - harm;
-  const flopsRatio = kind === 'unpruned' ? 1 : ((layer ?? 0) + (10 - (layer ?? 0)) * (1 - 0.85 * ratio)) / 10;
-  return {
-    name: `${kind}-${layer}-${ratio}`,
-    kind,
-    layer,
-    ratio,
-    score: { estimate, low: estimate - 0.03, high: estimate + 0.03 },
-    difference:
-      kind === 'unpruned' ? null : { estimate: -harm, low: -harm - 0.02, high: -harm + 0.02, pValue: 0.01 },
-    loyalty: kind === 'unpruned' ? null : 0.95 - harm,
-    samples: 500,
-    seeds: kind === 'random' ? 3 : 1,
-    bySeed: [estimate],
-    flopsRatio,
-    kvRatio: flopsRatio,
-    prefillMs: 20 * flopsRatio,
-    keptImageTokens: Math.round(144 * (1 - ratio)),
-    byTask: Object.fromEntries(TASKS.map((t, i) => [t, Math.max(0, estimate - 0.12 * i * ratio)])),
-  };
-}
-const RATIOS = [0.5, 0.75, 0.9];
-const points: Point[] = [
-  point('unpruned', null, 0),
-  ...[1, 2, 3, 5].flatMap((k) => RATIOS.map((r) => point('attention', k, r))),
-  ...RATIOS.flatMap((r) => [point('random', 2, r), point('grid', 2, r), point('downsample', null, r)]),
-];
 const LAYERS: LayerAllocation[] = Array.from({ length: 10 }, (_, i) => {
   const image = 0.05 + 0.5 * Math.exp(-i / 1.5);
   const rest = 1 - image;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { EVIL } from '../../test/analysis/points.js';
 import { fakeAnswerer } from '../../test/eval/fake-answerer.js';
 import { loadAtlas } from '../scenes/atlas.js';
 import { makeItem } from '../scenes/dataset.js';
@@ -11,9 +12,8 @@ import { findTasks } from '../eval/tasks/index.js';
 import { escapeHtml, jsonForScript } from './escape.js';
 import { findFailures } from './failures.js';
 import type { Result } from '../eval/result.js';
+import { reportHtml, type ReportInput } from './report.js';
 import { writeReport } from './write-report.js';
-
-const EVIL = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&\u0000';
 
 describe('escaping', () => {
   it('leaves no way out of text, attributes or scripts', () => {
@@ -37,6 +37,16 @@ describe('findFailures', () => {
     expect(findFailures(results, 'absent')).toEqual([]);
   });
 });
+
+/** What a report says of results without any sweep around them. */
+function reportOf(results: readonly Result[]): ReportInput {
+  const summary = {
+    ...{ model: 'm', options: {}, versions: {}, hardware: {}, seed: 0, complete: true, conditions: [] },
+    ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, notes: [], about: {} },
+  };
+  const some = { title: 't', summary, points: [], front: [], plots: [], failures: [], failuresOf: null };
+  return { ...some, results: results.map((r) => ({ ...r, prompt: '', prediction: '', answers: [] })) };
+}
 
 describe('writeReport', () => {
   const out = mkdtempSync(join(tmpdir(), 'fastv-report-'));
@@ -120,6 +130,60 @@ describe('writeReport', () => {
     expect(document.querySelector('.failures img')?.getAttribute('src')).toMatch(
       /^data:image\/png;base64,iVBOR/,
     );
+  });
+
+  it('has the settings as a table, with nothing of JSON in it', () => {
+    const heading = [...document.querySelectorAll('h2')].find((h) => h.textContent === 'Setup');
+    const rows = [...(heading?.nextElementSibling?.querySelectorAll('tr') ?? [])];
+    const settings = new Map(
+      rows.map((row) => [row.querySelector('th')?.textContent, row.querySelector('td')?.textContent ?? '']),
+    );
+    expect(settings.get('options › limit')).toBe('12');
+    expect(settings.get('hardware › cores')).toMatch(/^\d+$/);
+    // but for the two that were given names like that
+    for (const name of ['question', 'model']) expect(settings.delete(name)).toBe(true);
+    for (const value of settings.values()) expect(value).not.toMatch(/[{}[\]"]/);
+  });
+
+  it('has a mean row for every condition', () => {
+    const heading = [...document.querySelectorAll('h2')].find((h) => h.textContent === 'Tasks');
+    const table = heading?.nextElementSibling?.querySelector('table');
+    const cells = (row: Element): string[] => [...row.querySelectorAll('td')].map((c) => c.textContent);
+    const rows = [...(table?.querySelectorAll('tbody tr') ?? [])].map(cells);
+    const means = [...(table?.querySelectorAll('tfoot tr') ?? [])].map(cells);
+    expect(new Set(means.map((row) => row[1]))).toEqual(new Set(rows.map((row) => row[1])));
+    for (const [name, condition, , score, , , , , samples] of means) {
+      expect(name).toBe('mean of 3 tasks');
+      const own = rows.filter((row) => row[1] === condition).map((row) => Number(row[3]));
+      // of numbers that are rounded to a tenth
+      expect(Math.abs(Number(score) - own.reduce((a, b) => a + b, 0) / 3)).toBeLessThan(0.11);
+      expect(samples).toBe('36');
+    }
+  });
+
+  it('has no empty heading, and pictures that say what they are', () => {
+    for (const heading of document.querySelectorAll('h1, h2, h3, th, summary, caption'))
+      expect(heading.textContent.trim()).not.toBe('');
+    for (const image of document.querySelectorAll('img'))
+      expect(image.getAttribute('alt')).toMatch(/^picture 1 of 1 of /);
+    for (const svg of document.querySelectorAll('svg')) {
+      expect(svg.querySelector('title')?.textContent).not.toBe('');
+      expect(svg.querySelector('desc')?.textContent).not.toBe('');
+    }
+    expect(html).toContain('↑ accuracy, mean of 3 tasks, %');
+  });
+
+  it('says that there are no failures, or nothing to compare', async () => {
+    const base = { condition: 'unpruned', task: 't', sample: '1', score: 1 } as unknown as Result;
+    const input = { ...reportOf([base]), failuresOf: 'K2-R50-attention' };
+    expect(reportHtml(input)).toContain(
+      'None: no sample went from fully right (score 1) to wrong (score 0) under K2-R50-attention',
+    );
+    expect(reportHtml({ ...input, failuresOf: null })).toContain('There is nothing to compare');
+    await expect(writeReport(out, { failuresOf: 'K9' })).rejects.toMatchObject({
+      code: 'invalid-option',
+      hint: expect.stringContaining('K2-R50-attention') as string,
+    });
   });
 
   it('refuses a folder without a run', async () => {

@@ -1,9 +1,10 @@
 /** Reads a run's folder and writes its report into it: report.html, and each plot as SVG and PNG. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
-import { writeWhole } from '../eval/files.js';
+import { writeAtomically } from '../files/atomic.js';
 import { frontOf, sweepPoints, type Point } from '../eval/points.js';
+import type { Result } from '../eval/result.js';
 import { readResults } from '../eval/sweep.js';
 import type { Summary } from '../eval/summary.js';
 import type { OpenOptions } from '../eval/tasks/open-task.js';
@@ -16,6 +17,7 @@ import { paretoPlot } from './pareto-plot.js';
 import { svgToPng } from './plot.js';
 import { positionBiasPlot } from './position-bias-plot.js';
 import { reportHtml } from './report.js';
+import { meanMetric, sampleMetric } from './sample-metric.js';
 import { tasksPlot } from './tasks-plot.js';
 
 export interface WriteReportOptions {
@@ -29,7 +31,7 @@ export interface WriteReportOptions {
 /**
  * Writes the report of a run.
  * @returns the paths of what was written
- * @throws FastvError `io` if there is no run in the folder
+ * @throws FastvError `io` if there is no run in the folder; `invalid-option` for failures of a condition that it has not
  */
 export async function writeReport(
   folder: string,
@@ -37,17 +39,17 @@ export async function writeReport(
 ): Promise<readonly string[]> {
   const summary = await readSummary(folder);
   const results = await readResults(folder, summary);
-  const points = sweepPoints(summary.conditions, results, { seed: summary.seed });
+  const points = sweepPoints(summary.tasks, summary.conditions, results, { seed: summary.seed });
   const front = frontOf(points).map((p) => p.name);
   const analysis = await readAnalysis(folder, summary);
-  const plots = [...plotsOf(points), ...(analysis === null ? [] : analysisPlots(analysis))];
-  const condition = options.failuresOf ?? failingCondition(points);
+  const plots = [...plotsOf(points, summary, results), ...(analysis === null ? [] : analysisPlots(analysis))];
+  const condition = failingCondition(points, summary, options.failuresOf);
   const found = condition === null ? [] : findFailures(results, condition);
   const failures = await withImages(found, summary.tasks, options.data);
   const written: string[] = [];
   for (const { name, svg } of plots) {
-    await writeWhole(join(folder, `${name}.svg`), svg);
-    await writeFile(join(folder, `${name}.png`), await svgToPng(svg));
+    await writeAtomically(join(folder, `${name}.svg`), svg);
+    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg));
     written.push(join(folder, `${name}.svg`), join(folder, `${name}.png`));
   }
   const question = summary.about['question'];
@@ -55,10 +57,10 @@ export async function writeReport(
     options.title ??
     (typeof question === 'string' ? `FastV: ${question}` : 'FastV: what pruning costs and what it saves');
   const html = reportHtml({
-    ...{ title, summary, results, points, front, plots, failures },
+    ...{ title, summary, results, points, front, plots, failures, failuresOf: condition },
     ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
   });
-  await writeWhole(join(folder, 'report.html'), html);
+  await writeAtomically(join(folder, 'report.html'), html);
   return [join(folder, 'report.html'), ...written];
 }
 
@@ -88,72 +90,89 @@ async function readAnalysis(folder: string, { model }: Summary): Promise<Analysi
   return analysis.model === model ? analysis : null;
 }
 
-function analysisPlots(analysis: Analysis): NamedPlot[] {
-  const { layers, tokens, imageMaps, positionBias } = analysis;
-  const maps = attentionMaps(imageMaps);
-  const bias = positionBiasPlot(positionBias);
-  return [
-    {
-      name: 'allocation',
-      caption: 'Whose tokens the attention of output tokens goes to.',
-      svg: allocationPlot(layers),
-    },
-    {
-      name: 'efficiency',
-      caption: 'Attention per token, against an even share.',
-      svg: efficiencyPlot(layers, tokens),
-    },
-    ...(maps === null
-      ? []
-      : [{ name: 'attention-maps', caption: 'Mean attention over the image, layer by layer.', svg: maps }]),
-    ...(bias === null
-      ? []
-      : [{ name: 'position-bias', caption: 'Share of image tokens that are dropped, by place.', svg: bias }]),
-  ];
-}
-
 interface NamedPlot {
   readonly name: string;
-  readonly caption: string;
   readonly svg: string;
 }
 
+/** Those of the plots that have something to show. */
+function drawn(plots: readonly { readonly name: string; readonly svg: string | null }[]): NamedPlot[] {
+  return plots.flatMap(({ name, svg }) => (svg === null ? [] : [{ name, svg }]));
+}
+
+function analysisPlots({ layers, tokens, imageMaps, positionBias }: Analysis): NamedPlot[] {
+  return drawn([
+    { name: 'allocation', svg: allocationPlot(layers) },
+    { name: 'efficiency', svg: efficiencyPlot(layers, tokens) },
+    { name: 'attention-maps', svg: attentionMaps(imageMaps) },
+    { name: 'position-bias', svg: positionBiasPlot(positionBias) },
+  ]);
+}
+
 /** The plots that the points have enough for. */
-function plotsOf(points: readonly Point[]): NamedPlot[] {
+function plotsOf(
+  points: readonly Point[],
+  { tasks, conditions, seed }: Summary,
+  results: readonly Result[],
+): NamedPlot[] {
   const layers = [
     ...new Set(points.flatMap((p) => (p.kind === 'attention' && p.layer !== null ? [p.layer] : []))),
   ];
   const ratios = new Set(points.map((p) => p.ratio));
-  const plots: { name: string; caption: string; svg: string | null }[] = [];
+  const names = [...new Set(points.flatMap((p) => Object.keys(p.byTask)))];
+  const layer = layers.includes(2) ? 2 : layers[0];
+  const plots: { name: string; svg: string | null }[] = [];
   if (points.length > 1) {
-    plots.push({
-      name: 'pareto',
-      caption:
-        'Score against exact prefill FLOPs, with 95% bands over samples; broad gray: the Pareto front.',
-      svg: paretoPlot(points),
-    });
+    plots.push({ name: 'pareto', svg: paretoPlot(points, meanMetric(tasks, names)) });
   }
   if (layers.length > 1 && ratios.size > 2) {
     plots.push(
-      { name: 'heat-map', caption: 'What is lost at each K and R.', svg: heatMap(points, 'difference') },
-      { name: 'heat-map-flops', caption: 'What it costs.', svg: heatMap(points, 'flops') },
+      { name: 'heat-map', svg: heatMap(points, 'difference') },
+      { name: 'heat-map-flops', svg: heatMap(points, 'flops') },
     );
   }
-  const layer = layers.includes(2) ? 2 : layers[0];
   if (layer !== undefined && ratios.size > 2) {
+    const pointsOf = (task: string): readonly Point[] =>
+      sweepPoints(
+        tasks,
+        conditions,
+        results.filter((result) => result.task === task),
+        { seed },
+      );
     plots.push({
       name: 'tasks',
-      caption: `The score of each task over R, at K=${layer}.`,
-      svg: tasksPlot(points, layer),
+      svg: tasksPlot(points, layer, { pointsOf, metricOf: (task) => sampleMetric(tasks, task) }),
     });
   }
-  return plots.flatMap((p) => (p.svg === null ? [] : [{ ...p, svg: p.svg }]));
+  return drawn(plots);
 }
 
-function failingCondition(points: readonly Point[]): string | null {
-  const attention = points.filter((p) => p.kind === 'attention' && p.layer !== null);
+/**
+ * The condition whose failures are shown: the wanted one, or attention's at the middle R of the smallest K from 2 on,
+ * or whatever else was pruned; of one with seeds, the first. Null where there is nothing to compare.
+ * @throws FastvError `invalid-option` if the wanted one has not run
+ */
+function failingCondition(
+  points: readonly Point[],
+  { conditions }: Summary,
+  wanted: string | undefined,
+): string | null {
+  const named = (name: string): string | undefined =>
+    conditions.find((c) => c.name === name || c.name.replace(/-s\d+$/, '') === name)?.name;
+  if (wanted !== undefined) {
+    const found = named(wanted);
+    if (found !== undefined) return found;
+    throw new FastvError('invalid-option', `no condition of this run is called ${JSON.stringify(wanted)}`, {
+      where: 'failures',
+      hint: `choose one of ${conditions.map((c) => c.name).join(', ')}`,
+    });
+  }
+  const pruned = points.filter((p) => p.kind !== 'unpruned');
+  if (pruned.length === points.length) return null;
+  const attention = pruned.filter((p) => p.kind === 'attention' && p.layer !== null);
   const layers = [...new Set(attention.map((p) => p.layer ?? 0))].sort((a, b) => a - b);
   const layer = layers.find((k) => k >= 2) ?? layers[0];
   const ofLayer = attention.filter((p) => p.layer === layer).sort((a, b) => a.ratio - b.ratio);
-  return ofLayer[ofLayer.length >> 1]?.name ?? null;
+  const shown = ofLayer[ofLayer.length >> 1] ?? pruned[0];
+  return shown === undefined ? null : (named(shown.name) ?? null);
 }

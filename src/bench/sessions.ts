@@ -7,7 +7,9 @@ import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
 import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
+import { inMemory } from '../runtime/decoder-file.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
+import { exactSession } from '../runtime/unsigned-file.js';
 import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
 import { decoderInputs, type DecoderInputs } from './inputs.js';
@@ -120,13 +122,9 @@ async function createSession(
   device: Device,
 ): Promise<InferenceSession> {
   try {
-    if (graph === undefined) return await InferenceSession.create(path, options);
-    const given = options.extra?.['session'];
-    const session = {
-      ...(typeof given === 'object' ? given : {}),
-      model_external_initializers_file_folder_path: dirname(resolve(path)),
-    };
-    return await InferenceSession.create(graph, { ...options, extra: { ...options.extra, session } });
+    const source =
+      graph === undefined ? { model: path, options } : inMemory(graph, dirname(resolve(path)), options);
+    return await exactSession(InferenceSession, source.model, source.options);
   } catch (cause) {
     if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {
       throw new FastvError('invalid-option', `there is no WebGPU device: ${reasonOf(cause)}`, {

@@ -1,6 +1,6 @@
 /** Times, shares and comparisons as text. */
 import type { Answer } from '../runtime/ask.js';
-import type { Measured } from './compare.js';
+import type { Measured } from '../bench/in-turns.js';
 
 /** The parts of the line after an answer. */
 export function timings({ ttftMs, tokens, tokensPerSecond, report }: Omit<Answer, 'sequences'>): string[] {

@@ -1,89 +1,70 @@
-// The program: one file a command beside this one; here they are only gathered, and errors become exit codes.
-import { Command, CommanderError } from 'commander';
-import { FastvError } from '../errors.js';
-import { version } from '../version.js';
-import { analyzeCommand } from './analyze.js';
-import { benchCommand } from './bench.js';
-import { chatCommand } from './chat.js';
-import { costCommand } from './cost.js';
-import { quantizeCommand } from './quantize.js';
-import { demoCommand } from './demo.js';
-import { evalCommand } from './eval.js';
-import { inspectCommand } from './inspect.js';
-import { reportCommand } from './report.js';
-import { rewriteCommand } from './rewrite.js';
-import { runCommand } from './run.js';
-import { scenesCommand } from './scenes.js';
-import { sweepCommand } from './sweep.js';
+// The boundary: a command line in, an exit code out. Whatever goes wrong becomes one failure, said once.
+import { CommanderError, type Command } from 'commander';
+import { describeFailure, EXIT, failureOf } from './failure.js';
+import { Interrupts } from './interrupt.js';
+import { COMMANDS, loadCommand, program } from './registry.js';
+import { Terminal } from './terminal.js';
 
-/** Exit codes: 0 ok, 1 refused input, 2 usage. */
-export const EXIT = { ok: 0, refused: 1, usage: 2 } as const;
-
-/** The whole program, for `main` and for tests. */
-export function program(): Command {
-  const root = new Command('fastv')
-    .description('FastV for ONNX: prune image tokens inside vision-language models')
-    .version(version)
-    .showHelpAfterError('(add --help for the options)');
-  for (const command of [
-    runCommand(),
-    chatCommand(),
-    demoCommand(),
-    rewriteCommand(),
-    inspectCommand(),
-    costCommand(),
-    benchCommand(),
-    quantizeCommand(),
-    scenesCommand(),
-    evalCommand(),
-    sweepCommand(),
-    reportCommand(),
-    analyzeCommand(),
-  ])
-    root.addCommand(command);
-  return root;
-}
+export { EXIT, program };
 
 /**
  * Runs one command line.
  * @param argv the arguments after the program's name
- * @returns the exit code; nothing is thrown for what a user can cause
+ * @returns the exit code; nothing is thrown
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const root = program();
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  const interrupts = new Interrupts((text) => process.stderr.write(`${text}\n`));
+  const quiet = has(argv, '--quiet') || has(argv, '-q');
+  const terminal = new Terminal({ json: has(argv, '--json'), quiet, interrupts });
+  interrupts.listen();
   try {
-    await root.parseAsync([...argv], { from: 'user' });
-    return EXIT.ok;
+    await Promise.race([parse(argv, terminal), interrupts.atOnce]);
+    return interrupts.exitCode ?? EXIT.ok;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (error instanceof FastvError) {
-      report(error, argv.includes('--json'));
-      return error.code === 'invalid-option' ? EXIT.usage : EXIT.refused;
-    }
-    const system = fileSystemError(error);
-    if (system !== undefined) {
-      report(system, argv.includes('--json'));
-      return EXIT.refused;
-    }
-    throw error;
+    if (error instanceof CommanderError && isHelp(error)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    report(error, terminal);
+    return interrupts.exitCode ?? failureOf(error).exitCode;
+  } finally {
+    interrupts.close();
   }
 }
 
-function report(error: FastvError, json: boolean): void {
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ error })}\n`);
-    return;
-  }
-  const lines = [`error: ${error.message}`];
-  if (error.where !== undefined) lines.push(`  where: ${error.where}`);
-  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
-  process.stderr.write(`${lines.join('\n')}\n`);
+/** Whether the words before `--` have a flag. */
+function has(argv: readonly string[], flag: string): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? undefined : end).includes(flag);
 }
 
-/** A full disk, a missing file or a forbidden folder is the user's to mend: no stack trace. */
-function fileSystemError(error: unknown): FastvError | undefined {
-  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
-  const path = 'path' in error && typeof error.path === 'string' ? { where: error.path } : {};
-  return new FastvError('io', error.message, { ...path, cause: error });
+/** Parses the words and does what they say. */
+async function parse(argv: readonly string[], terminal: Terminal): Promise<void> {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const name = words[0] === 'help' ? words[1] : words[0];
+  const entry = COMMANDS.find((command) => command.name === name);
+  const root = program(entry === undefined ? [] : [await loadCommand(entry, terminal)]);
+  for (const command of [root, ...root.commands]) withoutOutput(command);
+  // of an unknown command there is no help: the name alone is refused
+  const unknown = entry === undefined && name !== undefined && name !== 'help';
+  await root.parseAsync(unknown ? [name] : [...argv], { from: 'user' });
+}
+
+/** Errors are thrown, and said by {@link report}. */
+function withoutOutput(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => undefined });
+}
+
+/** Help and version are asked for; help is also shown where no command is given. */
+function isHelp({ code }: CommanderError): boolean {
+  return code === 'commander.help' || code === 'commander.helpDisplayed' || code === 'commander.version';
+}
+
+/** Says what went wrong: one document with `--json`, unless there is one already; lines on stderr else. */
+function report(error: unknown, terminal: Terminal): void {
+  if (process.env['FASTV_DEBUG'] !== undefined && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? error.message}\n`);
+  }
+  const failure = failureOf(error);
+  const { code, message, where, hint } = failure;
+  if (terminal.json && !terminal.printed)
+    terminal.result({ error: { code, message, where, hint } }, () => '');
+  else process.stderr.write(`${describeFailure(failure)}\n`);
 }

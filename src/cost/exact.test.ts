@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeMacs, flops, kvCacheBytes, kvCacheLengths, prefillMacs } from './exact.js';
+import { decodeMacs, flops, kvCacheBytes, kvCacheLengths, macsOfLayers, prefillMacs } from './exact.js';
 import { knownModel } from './models.js';
 import { paperLayerCost, paperMeanLayerCost } from './paper.js';
 import type { DecoderShape } from './shape.js';
@@ -87,6 +87,21 @@ describe('prefillMacs', () => {
 
   it('takes no tokens at all', () => {
     expect(prefillMacs(tiny, { text: 0, image: 0 }).total).toBe(0);
+  });
+});
+
+describe('macsOfLayers', () => {
+  it('is what stages cost where they decide the tokens', () => {
+    for (const cut of ['boundary', 'attention', 'queries'] as const) {
+      const entering = kvCacheLengths(llava, tokens, k2r50);
+      expect(macsOfLayers(llava, entering, [2], { cut })).toEqual(prefillMacs(llava, tokens, k2r50, { cut }));
+    }
+  });
+
+  it('counts what a strategy that decides the number itself has kept', () => {
+    const [all, some, few] = [5, 3, 1].map((n) => macsOfLayers(tiny, [5, 5, n], [2]).total);
+    expect(some).toBeLessThan(all ?? 0);
+    expect(few).toBeLessThan(some ?? 0);
   });
 });
 

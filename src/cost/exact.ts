@@ -65,15 +65,30 @@ export function prefillMacs(
   stages: readonly Stage[] = [],
   options: CostOptions = {},
 ): Macs {
+  const entering = tokensOfLayers(shape.layers, tokens, stages).map((layer) => layer.total);
+  const cuts = stages.map((stage) => stage.layer);
+  return macsOfLayers(shape, entering, cuts, options);
+}
+
+/**
+ * MACs of a prefill of one row whose layers saw so many tokens, whatever decided that.
+ * @param tokens the tokens that each layer started with
+ * @param cuts K of each pruning stage
+ */
+export function macsOfLayers(
+  shape: DecoderShape,
+  tokens: readonly number[],
+  cuts: readonly number[] = [],
+  options: CostOptions = {},
+): Macs {
   const { cut = 'attention', lmHead = 'all', tail = 'all', attention = 'dense', selection = true } = options;
   const weights = layerWeights(shape);
-  const entering = tokensOfLayers(shape.layers, tokens, stages);
   const sum = { projections: 0, attention: 0, mlp: 0, lmHead: 0, selection: 0 };
-  let leaving = tokens.text + tokens.image;
+  let leaving = tokens[0] ?? 0;
 
-  for (const [layer, { total: n }] of entering.entries()) {
-    const next = entering[layer + 1]?.total ?? n;
-    const cutHere = cut !== 'boundary' && stages.some((stage) => stage.layer === layer + 1);
+  for (const [layer, n] of tokens.entries()) {
+    const next = tokens[layer + 1] ?? n;
+    const cutHere = cut !== 'boundary' && cuts.includes(layer + 1);
     const last = layer === shape.layers - 1;
     // tokens whose attention result is needed, and tokens that go through the output projection and the MLP
     const queries = cutHere && cut === 'queries' ? next : n;
@@ -84,7 +99,7 @@ export function prefillMacs(
     sum.projections += queries * weights.query + n * weights.keyValue + leaving * weights.output;
     sum.attention += n === 0 ? 0 : 2 * shape.heads * shape.headDim * pairs * (queries / n);
     sum.mlp += leaving * weights.mlp;
-    if (selection && stages.some((stage) => stage.layer === layer + 1)) {
+    if (selection && cuts.includes(layer + 1)) {
       sum.selection += shape.heads * shape.headDim * n + (cut === 'queries' ? weights.query : 0);
     }
   }

@@ -6,6 +6,7 @@ export {
   flops,
   kvCacheBytes,
   kvCacheLengths,
+  macsOfLayers,
   prefillMacs,
   type CostOptions,
   type Cut,
@@ -14,6 +15,7 @@ export {
 export { KNOWN_MODELS, knownModel, type KnownModel } from './models.js';
 export {
   paperLayerCost,
+  paperMeanCostOfLayers,
   paperMeanLayerCost,
   paperMeanLayerCostOfStages,
   paperReduction,

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { paperLayerCost, paperMeanLayerCost, paperMeanLayerCostOfStages, paperReduction } from './paper.js';
+import {
+  paperLayerCost,
+  paperMeanCostOfLayers,
+  paperMeanLayerCost,
+  paperMeanLayerCostOfStages,
+  paperReduction,
+} from './paper.js';
 
 // Table 1 of arXiv 2403.06764 v3: 36 text and 576 image tokens, mean cost of a layer in 10⁹.
 const tokens = { text: 36, image: 576 };
@@ -97,5 +103,15 @@ describe('paperMeanLayerCostOfStages', () => {
     const c = (image: number): number => paperLayerCost(36 + image, shape7B);
     const mean = (2 * c(576) + 14 * c(288) + 16 * c(144)) / 32;
     expect(paperMeanLayerCostOfStages(shape7B, tokens, stages)).toBeCloseTo(mean, -2);
+  });
+});
+
+describe('paperMeanCostOfLayers', () => {
+  it('is the paper’s mean where a stage left so many', () => {
+    const layers = Array.from({ length: 32 }, (_, layer) => 36 + (layer < 2 ? 576 : 288));
+    expect(paperMeanCostOfLayers(shape7B, layers)).toBeCloseTo(
+      paperMeanLayerCost(shape7B, tokens, { layer: 2, ratio: 0.5 }),
+      -2,
+    );
   });
 });

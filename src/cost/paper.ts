@@ -70,6 +70,14 @@ export function paperMeanLayerCostOfStages(
   return (sum + (shape.layers - layer) * paperLayerCost(tokens.text + image, shape)) / shape.layers;
 }
 
+/**
+ * The mean cost of a layer where each saw so many tokens, whatever decided that: Σ C(n_l) / T.
+ * @param tokens the tokens of each layer
+ */
+export function paperMeanCostOfLayers(shape: PaperShape, tokens: readonly number[]): number {
+  return tokens.reduce((sum, n) => sum + paperLayerCost(n, shape), 0) / Math.max(1, tokens.length);
+}
+
 /** The theoretical reduction, 1 − [K·C(n) + (T−K)·C(n̂)] / (T·C(n)) (the paper's equation of section 4.2). */
 export function paperReduction(shape: PaperShape, tokens: Tokens, pruning: PaperPruning): number {
   return 1 - paperMeanLayerCost(shape, tokens, pruning) / paperLayerCost(tokens.text + tokens.image, shape);

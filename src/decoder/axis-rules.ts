@@ -26,13 +26,13 @@ export interface AxisQuestion {
   /** What is known already, whatever node gives it. */
   readonly given?: ReadonlyMap<string, Placed>;
   /** Where a tensor's tokens are that no node in question gives; undefined for what does not come from tokens. */
-  placed?(tensor: string): Placed | undefined;
+  readonly placed?: (tensor: string) => Placed | undefined;
   /** Whether a tensor is the keys or values of past and present, or made of them alone. */
-  isKeyOrValue(tensor: string): boolean;
+  readonly isKeyOrValue: (tensor: string) => boolean;
   /** Whether all tokens stay together, so that a scale may be taken over them. */
   readonly together: boolean;
   /** Nodes that treat every token alike for a reason of their own. */
-  passes?(node: NodeProto): boolean;
+  readonly passes?: (node: NodeProto) => boolean;
 }
 
 /** Why an axis is unclear: what is wrong with a node. */

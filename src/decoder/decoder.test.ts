@@ -59,6 +59,33 @@ describe('recogniseDecoder', () => {
   });
 
   it.each([
+    ['past_key_values.0.conv_state', 'present.0.conv_state'],
+    ['past_key_values.0.recurrent_state', 'present_key_values.0.recurrent_state'],
+    ['past_key_values.0.shift_state', 'present.0.shift_state'],
+    ['past_conv.0', 'present_conv.0'],
+    ['past_ssm2.0', 'present_ssm2.0'],
+    ['past_conv_values.0.left', 'present_conv_values.0.left'],
+  ])('a state is what comes in as past… and goes out as present…: %s', (past, present) => {
+    const model = toy('hybrid conv', (graph) => {
+      const renamed = new Map([
+        ['past_conv.0', past],
+        ['present_conv.0', present],
+      ]);
+      const rename = (name: string): string => renamed.get(name) ?? name;
+      for (const value of [...graph.input, ...graph.output]) value.name = rename(value.name);
+      for (const node of graph.node) {
+        node.input = node.input.map(rename);
+        node.output = node.output.map(rename);
+      }
+    });
+    expect(recogniseDecoder(model).layers[0]).toMatchObject({
+      attention: undefined,
+      pastStates: [past],
+      presentStates: [present],
+    });
+  });
+
+  it.each([
     ['gqa', undefined],
     ['mha', 2],
     ['eager mrope', 3],
@@ -170,6 +197,18 @@ describe('recogniseDecoder', () => {
       /"past_key_values.2.key" comes in, but no output "present.2.key"/,
       'past_key_values.2.key',
       /output/,
+    ],
+    [
+      'a state that grows and is no key or value cache',
+      toy('mha', (graph) => {
+        const length = 'past_sequence_length';
+        addInput('past_compressor.1.kv', ['batch_size', length, 8])(graph);
+        graph.output.push(info('present_compressor.1.kv', DataType.FLOAT, ['batch_size', 'total', 8]));
+        graph.node.push(node('Identity', ['past_compressor.1.kv'], ['present_compressor.1.kv']));
+      }),
+      /"past_compressor.1.kv" grows by "past_sequence_length" as a key\/value cache does/,
+      'layer 1',
+      /states of a fixed size/,
     ],
     [
       'an absurd layer',

@@ -40,8 +40,8 @@ export interface Decoder {
 /** The oldest operator set whose ops the rewrite uses. */
 export const MIN_OPSET = 13;
 
-const PAST = /^past_([a-z_]+?)(?:_values)?\.(\d+)(?:\.(key|value))?$/u;
-const PAST_KV = /^past_key_values\.(\d+)\.(?:decoder\.)?(key|value)$/u;
+/** A layer's state by its name: `past_key_values.3.key`, `past_conv.3`, `past_key_values.0.conv_state`, … */
+const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
 
 /**
  * Recognises a decoder.
@@ -149,9 +149,9 @@ function checkInputs(graph: GraphView): void {
 function findLayers(graph: GraphView): Layer[] {
   const states = new Map<number, string[]>();
   for (const name of graph.inputs.keys()) {
-    const match = PAST.exec(name) ?? PAST_KV.exec(name);
+    const match = PAST.exec(name);
     if (match === null) continue;
-    const index = Number(/\.(\d+)/u.exec(name)?.[1]);
+    const index = Number(match[1]);
     if (index > 4096)
       throw new FastvError('unsupported-decoder', `there is no layer ${index}`, {
         where: name,
@@ -171,9 +171,11 @@ function findLayers(graph: GraphView): Layer[] {
     const presentStates = pastStates.map((past) => presentName(graph, past));
     const pastKey = pastStates.find((name) => name.endsWith('.key'));
     const pastValue = pastStates.find((name) => name.endsWith('.value'));
-    if (pastKey === undefined || pastValue === undefined) {
-      return { index, attention: undefined, pastStates, presentStates };
+    const hasCache = pastKey !== undefined && pastValue !== undefined;
+    for (const state of pastStates) {
+      if (!hasCache || (state !== pastKey && state !== pastValue)) checkFixedSize(graph, state, index);
     }
+    if (!hasCache) return { index, attention: undefined, pastStates, presentStates };
     const cache = {
       layer: index,
       pastKey,
@@ -183,6 +185,28 @@ function findLayers(graph: GraphView): Layer[] {
     };
     return { index, attention: findAttention(graph, cache), pastStates, presentStates };
   });
+}
+
+/**
+ * A state that is no key or value cache must have the same size after every token, as those of convolutions and
+ * recurrences do: where one that grows has its tokens, and which of them see which, is not known.
+ */
+function checkFixedSize(graph: GraphView, state: string, layer: number): void {
+  const lengths = [...graph.inputs]
+    .filter(([name]) => PAST.test(name) && name.endsWith('.key'))
+    .map(([, info]) => symbols(info)[2]);
+  const grows = symbols(graph.inputs.get(state)).find(
+    (symbol) => symbol !== undefined && lengths.includes(symbol),
+  );
+  if (grows === undefined) return;
+  throw new FastvError(
+    'unsupported-decoder',
+    `the state "${state}" grows by "${grows}" as a key/value cache does, but is neither`,
+    {
+      where: `layer ${layer}`,
+      hint: 'Expected past_key_values.N.key and past_key_values.N.value, or states of a fixed size.',
+    },
+  );
 }
 
 /** `past_key_values.3.key` → `present.3.key`, `past_conv.3` → `present_conv.3`. */
@@ -225,7 +249,7 @@ function tokenInputs(graph: GraphView): string[] {
   const known = new Set([EMBEDS, ATTENTION_MASK, POSITION_IDS]);
   const found: string[] = [];
   for (const [name, info] of graph.inputs) {
-    if (known.has(name) || PAST.test(name) || PAST_KV.test(name) || (rank(info) ?? 9) < 2) continue;
+    if (known.has(name) || PAST.test(name) || (rank(info) ?? 9) < 2) continue;
     const own = symbols(info);
     if (own[0] !== undefined && own[0] === embeds[0] && own[1] !== undefined && own[1] === embeds[1]) {
       found.push(name);

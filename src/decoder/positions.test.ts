@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { graphOf, info, node } from '../../test/graphs.js';
+import type { NodeProto, TensorProto } from 'onnx-buf';
+import { graphOf, info, intAttr, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { DataType, decodeModel, GraphView } from '../onnx/index.js';
+import { DataType, decodeModel, GraphView, int64Tensor } from '../onnx/index.js';
 import { dependents } from './dependence.js';
 import { positionRoots, valueSource } from './positions.js';
 
@@ -48,12 +49,81 @@ describe('positionRoots', () => {
   });
 });
 
+describe('row numbers of a table that the call makes', () => {
+  /** A RotaryEmbedding over `table`, by Reshape(Range(start, limit, 1), Shape(x)[:2]). */
+  function rotation(limitOf: string, table: string, start = 0): ReturnType<typeof positionRoots> {
+    const contrib = (made: NodeProto): NodeProto => Object.assign(made, { domain: 'com.microsoft' });
+    const named = (name: string, ...values: number[]): TensorProto =>
+      Object.assign(int64Tensor(values), { name });
+    const scalar = (name: string, value: number): TensorProto =>
+      Object.assign(named(name, value), { dims: [] });
+    const graph = new GraphView(
+      graphOf({
+        inputs: [
+          info('inputs_embeds', DataType.FLOAT, ['b', 's', 8]),
+          info('attention_mask', DataType.INT64, ['b', 't']),
+          info('position_ids', DataType.INT64, [3, 'b', 's']),
+        ],
+        nodes: [
+          node('Relu', ['inputs_embeds'], ['x']),
+          node('Size', [limitOf], ['n']),
+          node('Div', ['n', 'eight'], ['rows']),
+          node('Range', ['start', 'rows', 'one'], ['range']),
+          node('Shape', ['x'], ['shape']),
+          node('Slice', ['shape', 'from', 'to'], ['axes']),
+          node('Reshape', ['range', 'axes'], ['index']),
+          node('Cast', ['position_ids'], ['by positions'], intAttr('to', DataType.FLOAT)),
+          node('Cos', ['by positions'], ['cos of positions']),
+          node('Cast', ['attention_mask'], ['by mask'], intAttr('to', DataType.FLOAT)),
+          contrib(node('RotaryEmbedding', ['x', 'index', table, table], ['y'])),
+        ],
+        initializers: [
+          scalar('start', start),
+          scalar('one', 1),
+          scalar('eight', 8),
+          named('from', 0),
+          named('to', 2),
+        ],
+      }),
+    );
+    return positionRoots(graph, new Set(['inputs_embeds', 'x', 'y']));
+  }
+
+  it('are no positions: they follow the tokens as the table does', () => {
+    expect(rotation('x', 'cos of positions')).toEqual(new Set());
+    expect(rotation('position_ids', 'cos of positions')).toEqual(new Set());
+  });
+
+  it('must count this call’s tokens, from 0', () => {
+    const refusal = expect.objectContaining({
+      message: expect.stringContaining('"index" are not known to be [batch, sequence]') as string,
+    }) as unknown;
+    expect(() => rotation('attention_mask', 'cos of positions')).toThrow(refusal);
+    expect(() => rotation('x', 'cos of positions', 1)).toThrow(refusal);
+  });
+
+  it('must be those of a table that is made from positions', () => {
+    expect(() => rotation('x', 'by mask')).toThrow(
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        where: 'RotaryEmbedding "y"',
+        message: expect.stringContaining('"by mask" has a row for each token, but is not made') as string,
+      }),
+    );
+  });
+});
+
 describe('valueSource', () => {
-  it('looks behind Identity and Concat of one', () => {
+  it('looks behind Identity, Cast and Concat of one', () => {
     const graph = new GraphView(
       graphOf({
         inputs: ['x'],
-        nodes: [node('Identity', ['x'], ['i']), node('Concat', ['i'], ['c']), node('Neg', ['c'], ['n'])],
+        nodes: [
+          node('Identity', ['x'], ['i']),
+          node('Cast', ['i'], ['h'], intAttr('to', DataType.FLOAT16)),
+          node('Concat', ['h'], ['c']),
+          node('Neg', ['c'], ['n']),
+        ],
       }),
     );
     expect(valueSource(graph, 'c')).toBe('x');

@@ -1,52 +1,86 @@
 // Positions that a graph computes itself. Exports without position_ids count them from the cache's length or from the
 // attention mask; after a cut both would count anew, so what they count is found here and gathered instead.
+//
+// Not every index into a rotary table is a position. Exports of mRoPE make cos and sin for every token of the call, and
+// number its rows: Range(0, batch · sequence). Such numbers follow the tokens by themselves, as their table does.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
-import { POSITION_IDS } from './contract.js';
-import { looksUpFloats, prologueOf, prologueTensors } from './dependence.js';
+import { EMBEDS, POSITION_IDS } from './contract.js';
+import { dependents, looksUpFloats, prologueOf, prologueTensors, SHAPE_ONLY } from './dependence.js';
 
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];
+
+/** Ops that pass integers on as they are. */
+const PASSING = new Set(['Identity', 'Cast', 'Reshape', 'Unsqueeze', 'Squeeze', 'Expand']);
+
+/** What a rotation is made from. */
+interface Root {
+  /** Integers: positions, or numbers of a table's rows. */
+  readonly index: string;
+  /** The tables that they are an index into; none where cos and sin are computed from them. */
+  readonly tables: readonly string[];
+}
 
 /**
  * The integer tensors [batch or 1, sequence] from which rotations are made and that do not come from position_ids: what
  * RotaryEmbedding takes, what rows of a cos/sin table are looked up by, and what is cast to float on its way to Cos.
+ * Not among them are the row numbers of a table that the call makes for its own tokens.
  * @throws {FastvError} `unsupported-decoder` if there is one that does not have these axes
  */
 export function positionRoots(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
   const roots = new Set<string>();
-  const fromPositionIds = prologueTensors(graph, activations, (node) => takes(graph, node, POSITION_IDS));
+  const fromPositionIds = dependents(graph, [POSITION_IDS]).tensors;
   // What is more than a constant.
   const fromCall = prologueTensors(graph, activations, (node) =>
     graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
   );
   const casts = castsToAngles(graph, activations);
+  const perCall: { readonly node: NodeProto; readonly table: string }[] = [];
   for (const node of graph.nodes) {
-    for (const root of rootsOf(graph, node, casts)) {
-      if (roots.has(root) || graph.initializers.has(root) || activations.has(root)) continue;
-      if (root === POSITION_IDS || fromPositionIds.has(root)) continue;
-      if (node.opType === 'Cast' && !graph.inputs.has(root) && !fromCall.has(root)) continue;
-      if (rankOf(graph, root) !== 2) {
+    for (const { index, tables } of rootsOf(graph, node, casts)) {
+      if (roots.has(index) || graph.initializers.has(index) || activations.has(index)) continue;
+      if (fromPositionIds.has(index)) continue;
+      if (node.opType === 'Cast' && !graph.inputs.has(index) && !fromCall.has(index)) continue;
+      const computed = tables.filter((table) => fromCall.has(table));
+      if (computed.length > 0 && numbersTokens(graph, index, activations)) {
+        perCall.push(...computed.map((table) => ({ node, table })));
+        continue;
+      }
+      if (rankOf(graph, index) !== 2) {
         throw new FastvError(
           'unsupported-decoder',
-          `the positions "${root}" are not known to be [batch, sequence]`,
+          `the positions "${index}" are not known to be [batch, sequence]`,
           {
             where: label(node),
             hint: 'Export the decoder with position_ids as an input.',
           },
         );
       }
-      roots.add(root);
+      roots.add(index);
     }
+  }
+  const known = dependents(graph, [POSITION_IDS, ...roots]).tensors;
+  for (const { node, table } of perCall) {
+    if (known.has(table)) continue;
+    throw new FastvError(
+      'unsupported-decoder',
+      `the rotary table "${table}" has a row for each token, but is not made from their positions`,
+      {
+        where: label(node),
+        hint: 'Expected a table that is computed from position_ids.',
+      },
+    );
   }
   return roots;
 }
 
-/** What a tensor is another name of: behind Identity and Concat of one input. */
+/** What a tensor is another name of, or a cast of: behind Identity, Cast and Concat of one input. */
 export function valueSource(graph: GraphView, tensor: string): string {
   let name = tensor;
   for (let node = graph.producer(name); node !== undefined; node = graph.producer(name)) {
-    if (node.opType !== 'Identity' && !(node.opType === 'Concat' && node.input.length === 1)) break;
+    const renames = ['Identity', 'Cast'].includes(node.opType) || node.opType === 'Concat';
+    if (!renames || node.input.length > 1) break;
     name = node.input[0] ?? '';
   }
   return name;
@@ -68,17 +102,43 @@ function castsToAngles(graph: GraphView, activations: ReadonlySet<string>): Read
   );
 }
 
-function rootsOf(graph: GraphView, node: NodeProto, casts: ReadonlySet<NodeProto>): string[] {
+function rootsOf(graph: GraphView, node: NodeProto, casts: ReadonlySet<NodeProto>): Root[] {
+  const input = (place: number): string => node.input[place] ?? '';
   switch (node.opType) {
-    case 'RotaryEmbedding':
-      return [node.input[node.domain === MICROSOFT ? 1 : 3] ?? ''].filter((name) => name !== '');
+    case 'RotaryEmbedding': {
+      const contrib = node.domain === MICROSOFT;
+      const index = input(contrib ? 1 : 3);
+      return index === '' ? [] : [{ index, tables: contrib ? [input(2), input(3)] : [input(1), input(2)] }];
+    }
     case 'Gather':
-      return looksUpFloats(graph, node) ? [node.input[1] ?? ''] : [];
+      return looksUpFloats(graph, node) ? [{ index: input(1), tables: [input(0)] }] : [];
     case 'Cast':
-      return casts.has(node) ? [beforeUnsqueeze(graph, node.input[0] ?? '')] : [];
+      return casts.has(node) ? [{ index: beforeUnsqueeze(graph, input(0)), tables: [] }] : [];
     default:
       return [];
   }
+}
+
+/**
+ * Whether a tensor numbers the tokens of the call, 0, 1, 2, …: a Range from 0, in whatever shape, up to what the shapes
+ * of tensors say that hold this call's tokens.
+ */
+function numbersTokens(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
+  let range = graph.producer(tensor);
+  while (range !== undefined && PASSING.has(range.opType)) range = graph.producer(range.input[0] ?? '');
+  if (range?.opType !== 'Range') return false;
+  const [start = '', limit = '', delta = ''] = range.input;
+  const is = (name: string, value: number): boolean => graph.constantInts(name)?.[0] === value;
+  if (!is(start, 0) || !is(delta, 1)) return false;
+  const perToken = dependents(graph, [EMBEDS, POSITION_IDS]).tensors;
+  const tokenShape = (node: NodeProto | undefined): boolean => {
+    const [of = ''] = node?.input ?? [];
+    return SHAPE_ONLY.has(node?.opType ?? '') && (activations.has(of) || perToken.has(of));
+  };
+  const nodes = [...prologueOf(graph, [limit], (name) => tokenShape(graph.producer(name)))];
+  // Whatever else the limit is made of is constant.
+  const othersConstant = nodes.every((node) => graph.inputsOf(node).every((name) => !graph.inputs.has(name)));
+  return othersConstant && [...graph.ancestors([limit])].some(tokenShape);
 }
 
 /** [batch, sequence] that was given axes to be multiplied with frequencies. */
@@ -92,8 +152,4 @@ function beforeUnsqueeze(graph: GraphView, tensor: string): string {
 
 function isInteger(graph: GraphView, tensor: string): boolean {
   return INTEGERS.includes(elementType(graph, tensor));
-}
-
-function takes(graph: GraphView, node: NodeProto, tensor: string): boolean {
-  return graph.inputsOf(node).includes(tensor);
 }

@@ -2,12 +2,8 @@
  * What an evaluation needs of a model: answers to questions about images, under a condition. The runtime
  * implements it; tests use a fake. Nothing here knows of ONNX or Transformers.js.
  */
+import { DEFAULT_STRATEGY, isSeeded, type StrategyName } from '../strategies/index.js';
 import type { Picture } from './datasets/picture.js';
-
-/** How image tokens are ranked; `attention` is the paper's. */
-export type Strategy = 'attention' | 'random' | 'grid';
-
-export const STRATEGIES: readonly Strategy[] = ['attention', 'random', 'grid'];
 
 /** Pruning inside the decoder. */
 export interface Pruning {
@@ -15,8 +11,8 @@ export interface Pruning {
   readonly layer: number;
   /** R in [0, 1]. */
   readonly ratio: number;
-  readonly strategy: Strategy;
-  /** Of `random`; 0 for the others. */
+  readonly strategy: StrategyName;
+  /** Of a strategy that draws; 0 for the others. */
   readonly seed: number;
 }
 
@@ -31,6 +27,8 @@ export interface Condition {
 
 /** A question to be answered. */
 export interface Ask {
+  /** The sample that it is of, unique in a run: what is drawn at random is drawn for it. */
+  readonly sample?: string;
   readonly images: readonly Picture[];
   readonly prompt: string;
   /** If given, the log-likelihood of each as the reply is wanted, no text. */
@@ -100,14 +98,15 @@ export const UNPRUNED: Condition = { name: 'unpruned', pruning: null, imageScale
 export function prunedCondition(
   layer: number,
   ratio: number,
-  strategy: Strategy = 'attention',
+  strategy: StrategyName = DEFAULT_STRATEGY,
   seed = 0,
 ): Condition {
   const percent = Number((100 * ratio).toFixed(4));
-  const suffix = strategy === 'random' ? `-s${seed}` : '';
+  const seeded = isSeeded(strategy);
+  const suffix = seeded ? `-s${seed}` : '';
   return {
     name: `K${layer}-R${percent}-${strategy}${suffix}`,
-    pruning: { layer, ratio, strategy, seed: strategy === 'random' ? seed : 0 },
+    pruning: { layer, ratio, strategy, seed: seeded ? seed : 0 },
     imageScale: 1,
   };
 }

@@ -1,8 +1,8 @@
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openLines, writeWhole } from './files.js';
+import { openLines } from './files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'fastv-files-'));
 
@@ -51,13 +51,4 @@ describe('openLines', () => {
     writeFileSync(`${path}.lock`, String(process.ppid));
     await expect(openLines(path)).rejects.toThrow(/is writing these results/);
   });
-});
-
-it('writeWhole leaves the file and nothing else', async () => {
-  const path = join(folder, 'w', '..', 'whole.json');
-  await writeWhole(path, 'one');
-  await writeWhole(path, 'two');
-  appendFileSync(path, '!');
-  expect(readFileSync(path, 'utf8')).toBe('two!');
-  expect(readdirSync(folder).filter((f) => f.endsWith('.tmp'))).toEqual([]);
 });

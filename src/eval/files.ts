@@ -1,22 +1,6 @@
-/**
- * Files that survive a kill at any moment: an append-only file of JSON lines, each on the disk before the
- * next is begun, and files that appear whole or not at all.
- */
-import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+/** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
+import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
-
-/** Writes a file under another name, puts it on the disk, and then gives it its name. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const handle = await open(temporary, 'w');
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, path);
-}
 
 /** A file of JSON lines that is only ever appended to. */
 export interface LineFile {

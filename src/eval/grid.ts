@@ -1,29 +1,26 @@
 /** The cells of a sweep: every K, R and strategy, and beside them always the baselines. */
 import { FastvError } from '../errors.js';
-import {
-  downsampledCondition,
-  prunedCondition,
-  UNPRUNED,
-  type Condition,
-  type Strategy,
-} from './answerer.js';
+import { isSeeded, needsLayer, strategies as listed, type StrategyName } from '../strategies/index.js';
+import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
 
 /** What a sweep goes over. */
 export interface Grid {
-  /** K. At 0 there is no attention to rank by, so only the baselines are run there. */
+  /** K. At 0 there is no layer to look at, so only strategies that need none are run there. */
   readonly layers: readonly number[];
   /** R. */
   readonly ratios: readonly number[];
-  readonly strategies: readonly Strategy[];
+  readonly strategies: readonly StrategyName[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
-  /** At which K random and grid are run beside attention; all of them, if it is not said. */
+  /** At which K the baselines are run besides; all of them, if it is not said. */
   readonly baselineLayers?: readonly number[];
   /** Whether images scaled down to the same number of tokens are run too (default true). */
   readonly downsample?: boolean;
 }
 
 const MIN_SEEDS = 3;
+
+const baselines = listed.flatMap(({ name, baseline }) => (baseline === true ? [name] : []));
 
 /**
  * The conditions of a sweep, the unpruned model first, each once.
@@ -55,12 +52,10 @@ export function gridConditions(grid: Grid): readonly Condition[] {
   };
   for (const layer of layers) {
     for (const ratio of ratios) {
-      const baselines: readonly Strategy[] =
-        layer === 0 || baselineLayers.has(layer) ? ['random', 'grid'] : [];
-      for (const strategy of new Set([...strategies, ...baselines])) {
-        if (strategy === 'attention' && layer === 0) continue;
-        if (strategy === 'random')
-          for (const seed of seeds) add(prunedCondition(layer, ratio, strategy, seed));
+      const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
+      for (const strategy of new Set([...strategies, ...beside])) {
+        if (layer === 0 && needsLayer(strategy)) continue;
+        if (isSeeded(strategy)) for (const seed of seeds) add(prunedCondition(layer, ratio, strategy, seed));
         else add(prunedCondition(layer, ratio, strategy));
       }
     }

@@ -14,6 +14,8 @@ export interface Result {
   readonly prediction: string;
   /** The choice taken, where there were choices. */
   readonly choice: number | null;
+  /** How many choices there were; null for an open question. */
+  readonly options: number | null;
   /** In [0, 1]; null where only a corpus can be scored. */
   readonly score: number | null;
   readonly answers: readonly string[];
@@ -22,6 +24,11 @@ export interface Result {
   /** File and row that the sample is from. */
   readonly where: string;
   readonly cost: AnswerCost;
+}
+
+/** What a result's question is called in a run: the same under every condition. */
+export function sampleName({ task, sample }: Pick<Result, 'task' | 'sample'>): string {
+  return `${task}\n${sample}`;
 }
 
 /** Options of a run that change answers, other than the condition. */

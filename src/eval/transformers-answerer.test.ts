@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED_MODEL } from '../runtime/embedded.js';
+import { strategies } from '../strategies/index.js';
 import {
   downsampledCondition,
   prunedCondition,
@@ -26,6 +27,8 @@ const conditions: Condition[] = [
   prunedCondition(3, 0.75),
   prunedCondition(2, 0.5, 'random', 1),
   prunedCondition(0, 0.5, 'grid'),
+  // every strategy of the list is asked for by its name, and by nothing else
+  ...strategies.map(({ name }) => prunedCondition(3, 0.5, name)),
   downsampledCondition(0.75),
 ];
 

@@ -11,14 +11,15 @@ import { createRequire } from 'node:module';
 import { FastvError } from '../errors.js';
 import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
-import { loadWithDecoder } from '../runtime/decoder-override.js';
+import { loadWithDecoder, type Loader } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { fastv, type WarningListener } from '../runtime/index.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
-import type { ModelClass } from '../runtime/plug.js';
-import { installSwap, withWatch } from '../runtime/session-swap.js';
+import { installSwap, withSwap, withWatch } from '../runtime/session-swap.js';
+import { exactSwap } from '../runtime/unsigned-file.js';
 import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
-import type { Answer, Answerer, AnswererIdentity, Ask, Condition, Strategy } from './answerer.js';
+import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
+import type { Answer, Answerer, AnswererIdentity, Ask, Condition } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
 import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
@@ -52,7 +53,7 @@ export interface TransformersOptions {
 }
 
 type Loaded = GeneratingModel & HfModel;
-type Variant = 'original' | Strategy;
+type Variant = 'original' | StrategyName;
 
 /** Opens a model. Its decoders are loaded when the first condition needs them. */
 export async function openTransformersAnswerer(
@@ -66,7 +67,7 @@ class TransformersAnswerer implements Answerer {
   readonly vision: VisionCache;
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
-  readonly #layers = new Map<Strategy, readonly number[]>();
+  readonly #layers = new Map<StrategyName, readonly number[]>();
   readonly #models = new Map<Variant, Promise<Loaded>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
@@ -95,7 +96,7 @@ class TransformersAnswerer implements Answerer {
   }
 
   async prepare(conditions: readonly Condition[]): Promise<void> {
-    const layers = new Map<Strategy, Set<number>>();
+    const layers = new Map<StrategyName, Set<number>>();
     for (const { name, pruning } of conditions) {
       if (pruning === null) continue;
       if (this.#options.decoder !== undefined) {
@@ -197,7 +198,7 @@ class TransformersAnswerer implements Answerer {
     const [{ candidates, maxTokens } = { maxTokens: 0 }] = asks;
     if (first === undefined) return [];
     const inputs = joinInputs(prepared.map((p) => p.inputs));
-    const stages = this.#layers.get(pruning?.strategy ?? 'attention') ?? [];
+    const stages = this.#layers.get(pruning?.strategy ?? DEFAULT_STRATEGY) ?? [];
     const call =
       pruning === null
         ? {}
@@ -312,8 +313,9 @@ class TransformersAnswerer implements Answerer {
       ...(subfolder === undefined ? {} : { subfolder }),
     };
     let path = decoder;
-    installSwap(nodeSessionClass());
-    const watched: ModelClass<unknown> = {
+    const Session = await nodeSessionClass();
+    installSwap(Session);
+    const watched: Loader = {
       from_pretrained: (model, options) =>
         AutoModelForImageTextToText.from_pretrained(model, {
           ...options,
@@ -334,7 +336,7 @@ class TransformersAnswerer implements Answerer {
         });
       }
       if (decoder !== undefined) return loadWithDecoder(watched, name, decoder, own);
-      return watched.from_pretrained(name, own);
+      return watched.from_pretrained(name, { ...own, session_options: withSwap({}, exactSwap(Session)) });
     };
     const model = await load();
     if (!isDecoderModel(model)) {

@@ -8,9 +8,11 @@ import {
   NodeProtoSchema,
   TensorProto_DataLocation,
   TensorProtoSchema,
+  ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeModel } from '../onnx/index.js';
+import { quantizeFile } from '../quantize/files.js';
 import { readModelFile, writeModelFile } from './model-file.js';
 
 const WEIGHTS = Uint8Array.from({ length: 64 }, (_, i) => i);
@@ -116,6 +118,88 @@ describe('readModelFile', () => {
     const hub = await readModelFile(at('snapshot', 'model.onnx'));
     await writeModelFile(hub.model, at('out', 'model.onnx'), hub);
     expect(new Uint8Array(await readFile(at('out', 'model.onnx_data')))).toEqual(WEIGHTS);
+  });
+});
+
+describe('a model whose weights are links', () => {
+  /** As a stranger's archive brings it: weights that are a link to a file of the user's. */
+  async function planted(): Promise<string> {
+    await mkdir(at('home'));
+    await mkdir(at('model', 'onnx'), { recursive: true });
+    await writeFile(at('home', 'id_rsa'), 's3cret'.repeat(20));
+    await writeExternal(at('model', 'onnx', 'in.onnx'), 'weights.bin');
+    await symlink('../../home/id_rsa', at('model', 'onnx', 'weights.bin'));
+    return at('model', 'onnx', 'in.onnx');
+  }
+
+  it('is refused where they lead out of its folder, and nothing is linked or copied', async () => {
+    const path = await planted();
+    await expect(readModelFile(path)).rejects.toEqual(refusal('external-data', /a link that leads outside/));
+    const from = await readModelFile(path, { checkData: false });
+    for (const copyData of [true, false]) {
+      await expect(writeModelFile(from.model, at('out', 'o.onnx'), from, { copyData })).rejects.toEqual(
+        refusal('external-data', /a link that leads outside/),
+      );
+    }
+    expect(await readdir(folder)).toEqual(['home', 'model']);
+  });
+
+  it('is not quantised either', async () => {
+    const path = await planted();
+    const { model } = await readModelFile(path, { checkData: false });
+    const [weight] = model.graph.initializer;
+    if (weight === undefined) throw new Error('the model has no weight');
+    Object.assign(weight, { dims: [16n, 16n], externalData: weight.externalData.slice(0, 1) });
+    model.graph.input = [create(ValueInfoProtoSchema, { name: 'x' })];
+    model.graph.node = [create(NodeProtoSchema, { opType: 'MatMul', input: ['x', 'w'], output: ['y'] })];
+    await writeFile(path, encodeModel(model));
+    await writeFile(at('home', 'id_rsa'), 's3cret'.repeat(200));
+    await mkdir(at('q'));
+    expect(() => quantizeFile(path, at('q', 'o.onnx'), { type: 'int8' })).toThrow(
+      /a link that leads outside/,
+    );
+    expect(await readdir(at('q'))).toEqual([]);
+  });
+
+  it('in a hub’s cache is not written beside, where ONNX Runtime would refuse it', async () => {
+    await mkdir(at('blobs'));
+    await mkdir(at('snapshot'));
+    await writeFile(at('blobs', 'b'), WEIGHTS);
+    await writeExternal(at('blobs', 'a'), 'model.onnx_data');
+    await symlink('../blobs/a', at('snapshot', 'model.onnx'));
+    await symlink('../blobs/b', at('snapshot', 'model.onnx_data'));
+    const hub = await readModelFile(at('snapshot', 'model.onnx'));
+    await expect(writeModelFile(hub.model, at('snapshot', 'o.onnx'), hub)).rejects.toEqual(
+      refusal('external-data', /a link out of .*follows for the original only/),
+    );
+    expect(await readdir(at('snapshot'))).toEqual(['model.onnx', 'model.onnx_data']);
+  });
+
+  it('is written through no linked folder of the output', async () => {
+    await mkdir(at('in', 'w'), { recursive: true });
+    await mkdir(at('out'));
+    await mkdir(at('elsewhere'));
+    await writeFile(at('in', 'w', 'data'), WEIGHTS);
+    await writeExternal(at('in', 'in.onnx'), 'w/data');
+    await symlink('../elsewhere', at('out', 'w'));
+    const from = await readModelFile(at('in', 'in.onnx'));
+    await expect(writeModelFile(from.model, at('out', 'o.onnx'), from)).rejects.toEqual(
+      refusal('io', /a link that leads out of the output's folder/),
+    );
+    expect(await readdir(at('elsewhere'))).toEqual([]);
+  });
+});
+
+describe('a pointer of Git LFS', () => {
+  const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 123456789\n';
+  const fetched: unknown = expect.objectContaining({ hint: expect.stringMatching(/git lfs pull/) as string });
+
+  it('in the place of the graph or of its weights is told', async () => {
+    await writeFile(at('in.onnx'), POINTER);
+    await expect(readModelFile(at('in.onnx'))).rejects.toEqual(fetched);
+    await writeExternal(at('in.onnx'), 'data', { length: '4096' });
+    await writeFile(at('data'), POINTER);
+    await expect(readModelFile(at('in.onnx'))).rejects.toEqual(fetched);
   });
 });
 

@@ -9,7 +9,7 @@ import {
   type TensorProto,
 } from 'onnx-buf';
 import { renameInputs } from './graph.js';
-import { type DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
+import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
 
 /** The contrib domain of ONNX Runtime. */
 export const MICROSOFT = 'com.microsoft';
@@ -137,6 +137,11 @@ export class Emitter {
 
   cast(x: string, to: DataType): string {
     return this.op('Cast', [x], { attributes: { to: BigInt(to) } });
+  }
+
+  /** A tensor in float32, in which scores are computed whatever the model's type is. */
+  castToFloat(x: string): string {
+    return this.cast(x, DataType.FLOAT);
   }
 
   /** One entry of a tensor's shape, as an int64 scalar. */

@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, type GraphProto, type ModelProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { isLfsPointer, LFS_HINT } from '../lfs-pointer.js';
 
 /** A model whose graph is present: what {@link decodeModel} returns. */
 export type OnnxModel = ModelProto & { graph: GraphProto };
@@ -15,6 +16,12 @@ export type OnnxModel = ModelProto & { graph: GraphProto };
 export function decodeModel(bytes: Uint8Array, where?: string): OnnxModel {
   const details = { ...(where === undefined ? {} : { where }), hint: 'Check that the file is complete.' };
   if (bytes.length === 0) throw new FastvError('malformed-model', 'the file is empty', details);
+  if (isLfsPointer(bytes)) {
+    throw new FastvError('malformed-model', 'this is a pointer of Git LFS, not the model', {
+      ...details,
+      hint: LFS_HINT,
+    });
+  }
   // A plain view: Node's Buffer overrides slice(), and its pool must not leak into tensors.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let model: ModelProto;

@@ -1,20 +1,13 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { pendingFile, type PendingFile } from '../files/atomic.js';
+import { readModelBytesSync } from '../files/model-file.js';
+import { modelRoots } from '../files/model-roots.js';
+import { openRegular } from '../files/read.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
@@ -43,7 +36,7 @@ export interface QuantizeFileOptions extends QuantizeOptions {
  *   missing
  */
 export function quantizeFile(input: string, output: string, options: QuantizeFileOptions): QuantizedFile {
-  const model = decodeModel(readFileSync(input), input);
+  const model = decodeModel(readModelBytesSync(input), input);
   const dataName = `${basename(output)}_data`;
   const sources = [input, ...externalFiles(model).map((name) => join(dirname(input), name))];
   for (const target of [output, join(dirname(output), dataName)]) {
@@ -53,38 +46,34 @@ export function quantizeFile(input: string, output: string, options: QuantizeFil
       hint: 'choose another file for -o',
     });
   }
-  const weights = new ExternalFiles(dirname(input));
+  const weights = new ExternalFiles(input);
   const folder = options.into ?? dirname(output);
   const [written, data] = [join(folder, basename(output)), join(folder, dataName)];
-  const [graphPart, dataPart] = [`${written}.part`, `${data}.part`];
+  const parts: PendingFile[] = [];
+  const begin = (path: string): PendingFile => {
+    const part = pendingFile(path);
+    parts.push(part);
+    return part;
+  };
   try {
-    const file = openSync(dataPart, 'w');
+    const dataPart = begin(data);
     const writer = new DataFile(dataName, (bytes) => {
-      writeAll(file, bytes);
+      dataPart.write(bytes);
     });
-    let result: Quantized;
-    try {
-      result = quantize(model, (tensor) => weights.source(tensor), writer, options);
-    } finally {
-      closeSync(file);
-    }
+    const result = quantize(model, (tensor) => weights.source(tensor), writer, options);
     const single = externalFiles(model).length === 0;
-    const final = single ? inlined(result.model, readFileSync(dataPart)) : result.model;
-    const graph = openSync(graphPart, 'w');
-    try {
-      for (const chunk of encodeModel(final)) writeAll(graph, chunk);
-    } finally {
-      closeSync(graph);
-    }
+    const final = single ? inlined(result.model, readFileSync(dataPart.temporary)) : result.model;
+    const graph = begin(written);
+    for (const chunk of encodeModel(final)) graph.write(chunk);
     const before = statSync(input).size + weights.bytes;
-    const after = statSync(graphPart).size + (single ? 0 : writer.length);
-    if (!single) renameSync(dataPart, data);
-    renameSync(graphPart, written);
+    const after = graph.size + (single ? 0 : writer.length);
+    if (!single) dataPart.keep();
+    graph.keep();
     const { layers, recentred } = result;
     return { layers, recentred, files: single ? [written] : [written, data], bytes: { before, after } };
   } finally {
     weights.close();
-    for (const part of [graphPart, dataPart]) rmSync(part, { force: true });
+    for (const part of parts) part.discard();
   }
 }
 
@@ -104,10 +93,12 @@ function inlined(model: OnnxModel, data: Uint8Array<ArrayBuffer>): OnnxModel {
 /** The data files of a model, open as long as they are needed. */
 class ExternalFiles {
   readonly #folder: string;
+  readonly #roots: readonly string[];
   readonly #open = new Map<string, { file: number; size: number }>();
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(model: string) {
+    this.#folder = dirname(model);
+    this.#roots = modelRoots(model);
   }
 
   /** Bytes of all files that were read from. */
@@ -170,8 +161,8 @@ class ExternalFiles {
         hint: 'It belongs beside the model.',
       });
     }
-    const file = openSync(path, 'r');
-    const opened = { file, size: fstatSync(file).size };
+    const { fd: file, size } = openRegular(path, { roots: this.#roots, code: 'external-data' });
+    const opened = { file, size };
     this.#open.set(location, opened);
     return opened;
   }
@@ -180,10 +171,6 @@ class ExternalFiles {
 /** Small tensors may keep their floats in a repeated field. */
 function bytesOfFloats({ floatData }: TensorProto): Uint8Array {
   return new Uint8Array(Float32Array.from(floatData).buffer);
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }
 
 /** Whether two paths mean one file; what is absent is no file. */

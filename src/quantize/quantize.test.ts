@@ -21,6 +21,7 @@ import { Emitter } from '../onnx/emit.js';
 import { decodeModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { concatChunks, encodeModel } from '../onnx/write.js';
+import { exactSession } from '../runtime/unsigned-file.js';
 import { quantizeFile } from './files.js';
 import { toHalfBits } from './matrix.js';
 
@@ -57,7 +58,7 @@ function writeDecoder(weights: WeightType, external: boolean): string {
 }
 
 async function logits(file: string): Promise<Float32Array> {
-  const session = await InferenceSession.create(file, { logSeverityLevel: 3 });
+  const session = await exactSession(InferenceSession, file, { logSeverityLevel: 3 });
   const length = 6;
   const embeds = Float32Array.from({ length: length * shape.hidden }, (_, i) => Math.sin(i * 0.7));
   const feeds: Record<string, Tensor> = {
@@ -177,7 +178,7 @@ describe('other layouts', () => {
 
   /** y = x W, with W kept as `build` wants it. */
   async function run(file: string): Promise<Float32Array> {
-    const session = await InferenceSession.create(file, { logSeverityLevel: 3 });
+    const session = await exactSession(InferenceSession, file, { logSeverityLevel: 3 });
     const x = Float32Array.from({ length: 3 * K }, (_, i) => noise(i + 7777));
     const result = await session.run({ x: new Tensor('float32', x, [3, K]) });
     return result[session.outputNames[0] ?? '']?.data as Float32Array;

@@ -4,7 +4,7 @@
 //   Runtime fuses them. Layers that read the same activation share its quantisation.
 // int4: MatMulNBits (com.microsoft), accuracy_level 4: on the CPU activations are quantised to int8 block by block.
 //
-// Weights that are uint8 already are recentred to int8 on the way (src/rewrite/recentre.ts), which loses nothing. All
+// Weights that are uint8 already are recentred to int8 on the way (recentre.ts), which loses nothing. All
 // other 8-bit and 4-bit weights stay as they are.
 import { create } from '@bufbuild/protobuf';
 import {
@@ -24,7 +24,7 @@ import { allNames, GraphView, label, topologicalOrder } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { linearLayers, type LinearLayer } from '../decoder/linear.js';
-import { flipSigns, recentre } from '../rewrite/recentre.js';
+import { flipSigns, recentre } from './recentre.js';
 import type { DataFile } from './data-file.js';
 import { quantizeInt4 } from './int4.js';
 import { int8Scales, quantizeInt8, type Loss } from './int8.js';

@@ -7,7 +7,7 @@ import { allTokens } from './drop.js';
 import { planCuts } from './plan.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import { findStrategy } from './strategies/index.js';
+import { graphStrategy } from '../strategies/index.js';
 import type { Finished } from './tokens.js';
 import type { NodeProto } from 'onnx-buf';
 
@@ -25,7 +25,7 @@ function dropped(family: string, cuts: number[], strategy = 'attention'): Droppe
   const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
   let tokens = allTokens(plan, emit, false);
   for (const stage of cuts.keys()) {
-    const scores = findStrategy(strategy).score(stageContext(plan, stage, tokens, emit, 'float64'));
+    const scores = graphStrategy(strategy).score(stageContext(plan, stage, tokens, emit, 'float64'));
     tokens = tokens.keep(
       select(emit, scores, tokens.imageTokenMask, ratioOf(emit, stage), 'float64').indices,
     );

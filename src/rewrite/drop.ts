@@ -8,7 +8,7 @@ import { Sequence } from './sequence.js';
 import type { Finished, Tokens } from './tokens.js';
 
 /** The tokens of a call before the first stage. */
-export function allTokens(plan: Plan, emit: Emitter, needsScores: boolean): Tokens {
+export function allTokens(plan: Plan, emit: Emitter, needsScores = false): Tokens {
   return new LeftTokens(plan, emit, needsScores, [Sequence.whole(plan.partition, emit)], {
     imageTokenMask: IMAGE_TOKEN_MASK,
     scores: IMAGE_TOKEN_SCORES,

@@ -1,4 +1,5 @@
 // What a rewrite is asked for, and what it says of itself.
+import type { Strategy, StrategyName } from '../strategies/index.js';
 import type { QuotaArithmetic } from './quota.js';
 
 /** One place where tokens are pruned. */
@@ -10,8 +11,11 @@ export interface Stage {
 export interface RewriteOptions {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];
-  /** What ranks the image tokens. */
-  readonly strategy?: 'attention' | 'external' | (string & {});
+  /**
+   * What ranks the image tokens: a strategy or its name. One that ranks outside the graph (`random`, `grid`) makes it
+   * take scores, as `external` does.
+   */
+  readonly strategy?: StrategyName | 'external' | (string & {}) | Strategy;
   /** `drop` (default) shortens the sequence; `mask` keeps it and hides the same tokens, to prove that both agree. */
   readonly mode?: 'drop' | 'mask';
   /** How quotas are counted: `integer` for runtimes without float64 kernels, such as ONNX Runtime Web. */

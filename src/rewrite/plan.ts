@@ -5,7 +5,7 @@ import { FastvError } from '../errors.js';
 import { cachesOutside } from './caches-outside.js';
 import { Partition } from './partition.js';
 import { QuerySide } from './queries.js';
-import type { Strategy } from './strategies/strategy.js';
+import type { GraphStrategy } from '../strategies/index.js';
 
 /** One cut. */
 export interface PlannedStage {
@@ -75,7 +75,7 @@ function queriesOf(partition: Partition, core: AttentionCore | undefined): Query
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */
-export function checkCuts(decoder: Decoder, cuts: readonly number[], strategy: Strategy): void {
+export function checkCuts(decoder: Decoder, cuts: readonly number[], strategy: GraphStrategy): void {
   const layers = decoder.layers.length;
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('invalid-option', message, { where: '--layer', hint });

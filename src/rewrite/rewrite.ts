@@ -1,32 +1,17 @@
 // The rewrite: a decoder in, a decoder that runs FastV out (arXiv 2403.06764, section 4). The model that is given is not
 // changed, and its weights are neither decoded nor copied.
 import type { ValueInfoProto } from 'onnx-buf';
-import {
-  EMBEDS,
-  IMAGE_TOKEN_MASK,
-  IMAGE_TOKEN_SCORES,
-  KEPT_INDICES,
-  PRUNE_RATIO,
-} from '../decoder/contract.js';
+import { EMBEDS, KEPT_INDICES } from '../decoder/contract.js';
 import { attentionOf, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
-import {
-  allNames,
-  DataType,
-  editModel,
-  Emitter,
-  renameAxes,
-  valueInfo,
-  type OnnxModel,
-  type Pass,
-} from '../onnx/index.js';
+import { allNames, editModel, Emitter, type OnnxModel, type Pass } from '../onnx/index.js';
+import { KEPT, newInputs, withSuffix } from './declarations.js';
 import { allTokens } from './drop.js';
 import { visibleTokens } from './mask.js';
 import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import { findStrategy } from './strategies/index.js';
-import type { Strategy } from './strategies/strategy.js';
+import { DEFAULT_STRATEGY, graphStrategy } from '../strategies/index.js';
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
@@ -35,7 +20,7 @@ import type { Strategy } from './strategies/strategy.js';
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64', earlyQueries = true } = options;
-  const strategy = findStrategy(options.strategy ?? 'attention');
+  const strategy = graphStrategy(options.strategy ?? DEFAULT_STRATEGY);
   const cuts = options.stages.map(({ layer }) => layer);
 
   // recognise: layers, their attention, their caches
@@ -74,33 +59,6 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   const stages = plan.stages.map((stage) => reportOf(stage, original));
   const report = { layers: decoder.layers.length, stages, strategy: strategy.name, mode, nodes };
   return { model: result, changed: true, report };
-}
-
-const KEPT = valueInfo(KEPT_INDICES, DataType.INT64, ['batch_size', 'kept_sequence_length']);
-
-function newInputs(strategy: Strategy, cuts: readonly number[]): ValueInfoProto[] {
-  const tokens = ['batch_size', 'sequence_length'];
-  return [
-    valueInfo(IMAGE_TOKEN_MASK, DataType.BOOL, tokens),
-    valueInfo(PRUNE_RATIO, DataType.FLOAT, [cuts.length]),
-    ...(strategy.needsScores ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
-  ];
-}
-
-/** Gives the axes of a pruned layer's cache, and of the logits, names of their own. */
-function withSuffix(
-  info: ValueInfoProto,
-  { layers }: Decoder,
-  suffix: (layer: number) => string,
-): ValueInfoProto {
-  const layer = layers.find(
-    ({ pastStates, presentStates }) => pastStates.includes(info.name) || presentStates.includes(info.name),
-  );
-  const index = info.name === 'logits' ? layers.length - 1 : layer?.index;
-  const added = index === undefined ? '' : suffix(index);
-  return added === ''
-    ? info
-    : renameAxes(info, (name, axis) => (axis > 0 && name !== '' ? `${name}${added}` : name));
 }
 
 function reportOf({ k, queries }: PlannedStage, original: Decoder): StageReport {

@@ -1,9 +1,13 @@
 // From scores to kept tokens: the one routine behind every strategy.
 //
 // 1. A row with n image tokens keeps round-half-even(n · (1 − R)) of them, the highest scores, ties to the lower index.
-// 2. Rows are cut to one common length by keeping more than a row's own quota, never fewer: every row drops as many
+// 2. The last token of the call always stays, for the next token is read from it: an image token there takes the first
+//    of the kept places, and stays alone at R = 1.
+// 3. NaN ranks with minus infinity, below every number. A row whose image tokens have no other score cannot be ranked
+//    and keeps them all: dropping by place is not FastV.
+// 4. Rows are cut to one common length by keeping more than a row's own quota, never fewer: every row drops as many
 //    image tokens as the row that may drop the fewest.
-// 3. Tokens that are no image tokens are never dropped.
+// 5. Tokens that are no image tokens are never dropped.
 import { DataType, type Emitter } from '../onnx/index.js';
 import { quota, type QuotaArithmetic } from './quota.js';
 
@@ -12,7 +16,7 @@ export interface Selection {
   readonly indices: string;
 }
 
-/** A float32 below every score that a strategy can give, and above minus infinity. */
+/** The lowest float32: what minus infinity and NaN rank as, and above what lost tokens rank as. */
 const LOWEST = -3.4028234663852886e38;
 
 /**
@@ -31,16 +35,25 @@ export function select(
   arithmetic: QuotaArithmetic,
   lost?: string,
 ): Selection {
-  const images = emit.reduce('ReduceSum', emit.cast(imageTokenMask, DataType.INT64), [1], false); // [batch]
-  const spare = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
+  const droppable = withoutLast(emit, imageTokenMask);
+  const known = emit.op('Not', [emit.op('IsNaN', [scores])]);
+  const ranks = emit.op('And', [droppable, known]);
+  // int64 [batch]: how many image tokens each row may drop.
+  const images = countOf(emit, imageTokenMask);
+  const beyondQuota = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
+  const spare = emit.op('Where', [
+    emit.op('Greater', [countOf(emit, ranks), emit.int(0)]),
+    emit.op('Min', [beyondQuota, countOf(emit, droppable)]),
+    emit.int(0),
+  ]);
   const dropped = emit.reduce('ReduceMin', spare, [0], true);
   const remaining = lost === undefined ? emit.dim1(imageTokenMask, 1) : remainingCount(emit, lost);
   const count = emit.op('Sub', [remaining, emit.op('Max', [dropped, emit.ints(0)])]);
 
   const lowest = emit.float(LOWEST);
-  const known = emit.op('Where', [emit.op('IsNaN', [scores]), lowest, scores]);
-  const bounded = emit.op('Min', [emit.op('Max', [known, lowest]), emit.float(-LOWEST)]);
-  let ranked = emit.op('Where', [imageTokenMask, bounded, emit.float(Number.POSITIVE_INFINITY)]);
+  const numbers = emit.op('Where', [known, scores, lowest]);
+  const bounded = emit.op('Min', [emit.op('Max', [numbers, lowest]), emit.float(-LOWEST)]);
+  let ranked = emit.op('Where', [droppable, bounded, emit.float(Number.POSITIVE_INFINITY)]);
   if (lost !== undefined) ranked = emit.op('Where', [lost, emit.float(Number.NEGATIVE_INFINITY), ranked]);
   // TopK takes the lower index first among equal values.
   const [, highest = ''] = emit.ops('TopK', [ranked, count], { outputs: 2, attributes: { axis: 1n } });
@@ -49,6 +62,18 @@ export function select(
     attributes: { axis: 1n, largest: 0n },
   });
   return { indices };
+}
+
+/** A mask [batch, sequence] without the sequence's last place. */
+function withoutLast(emit: Emitter, mask: string): string {
+  const length = emit.dim(mask, 1);
+  const before = emit.op('Less', [emit.range(length), emit.op('Sub', [length, emit.int(1)])]);
+  return emit.op('And', [mask, before]);
+}
+
+/** How many places of each row a mask holds: int64 [batch]. */
+function countOf(emit: Emitter, mask: string): string {
+  return emit.reduce('ReduceSum', emit.cast(mask, DataType.INT64), [1], false);
 }
 
 /** How many tokens of a row are not lost; the same for every row: int64 [1]. */

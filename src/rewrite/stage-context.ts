@@ -7,7 +7,7 @@ import { residualBefore } from '../decoder/residual.js';
 import { DataType, type Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import { quota, type QuotaArithmetic } from './quota.js';
-import type { StageContext } from './strategies/strategy.js';
+import type { StageContext } from '../strategies/index.js';
 import type { Tokens } from './tokens.js';
 
 /** The context of a stage. */

@@ -6,9 +6,9 @@ import { intAttribute, type Emitter, type GraphView } from '../onnx/index.js';
 /** What changes. */
 export interface Changes {
   /** What stands in a tensor's place: itself, to leave it as it is; undefined, to look at what it is made of. */
-  leaf(tensor: string): string | undefined;
+  readonly leaf: (tensor: string) => string | undefined;
   /** The same for what a Shape or Size node gives. */
-  shapeOf(node: NodeProto, source: string): string | undefined;
+  readonly shapeOf: (node: NodeProto, source: string) => string | undefined;
 }
 
 /** A function that gives tensors of a graph with some changes; each is made once. */

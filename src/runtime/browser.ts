@@ -1,32 +1,69 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
-import { rewriteInMemory } from './in-memory.js';
-import type { PlugOptions } from './options.js';
-import { plug, type ModelClass, type Platform, type WithFastv } from './plug.js';
+import { FastvError } from '../errors.js';
+import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
+import {
+  plug,
+  type Loaded,
+  type LoadOptions,
+  type ModelClass,
+  type Platform,
+  type WithFastv,
+} from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
 import type { SessionClass } from './session-swap.js';
+import { reasonOf } from './tell.js';
 
 const browser: Platform = {
   async sessionClass() {
-    // the same module that Transformers.js's web build imports
-    const runtime = (await import('onnxruntime-web/webgpu')) as unknown as { InferenceSession: SessionClass };
-    return runtime.InferenceSession;
+    try {
+      // the same module that Transformers.js's web build imports
+      const runtime = (await import('onnxruntime-web/webgpu')) as unknown as {
+        InferenceSession: SessionClass;
+      };
+      return runtime.InferenceSession;
+    } catch (cause) {
+      throw new FastvError('io', `ONNX Runtime Web cannot be loaded: ${reasonOf(cause)}`, {
+        where: 'onnxruntime-web/webgpu',
+        hint: 'Install onnxruntime-web in the version that @huggingface/transformers depends on.',
+        cause,
+      });
+    }
   },
+  runtimes: () => [],
   isDecoder: ({ model }) => model instanceof Uint8Array && looksLikeDecoder(model),
   rewrite: ({ model, options }, request) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
+  unsigned: (source) => Promise.resolve(unsignedInMemory(source)),
   bytes: ({ model }) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(model);
   },
 };
 
-/** Like `fastv` in Node; nothing is written. */
-export function fastv<M>(
-  modelClass: ModelClass<M>,
+/**
+ * Loads an image-text model that prunes image tokens inside its decoder (FastV, arXiv 2403.06764), in a page or a worker.
+ * The result is the model that `modelClass.from_pretrained` would give, with `model.fastv` besides. The decoder is
+ * rewritten in memory, at every load; nothing is written.
+ *
+ * @param modelClass a Transformers.js class, e.g. `AutoModelForImageTextToText`
+ * @param name a name on the Hugging Face hub
+ * @param options FastV's options; all others (`dtype`, `device`, `progress_callback`, …) go to `from_pretrained`
+ * @throws {FastvError} `invalid-option` for options that do not exist or make no sense; `unsupported-decoder` for a model
+ *   that cannot be pruned, unless `onUnsupported: 'warn'`; `inference` and `io` where it cannot be loaded
+ * @example
+ * import { AutoModelForImageTextToText } from '@huggingface/transformers';
+ * import { fastv } from 'fastv';
+ *
+ * const name = 'HuggingFaceTB/SmolVLM-256M-Instruct';
+ * const model = await fastv(AutoModelForImageTextToText, name, { ratio: 0.5, device: 'webgpu', dtype: 'q4f16' });
+ * const ids = await model.generate({ ...inputs, max_new_tokens: 64, fastv: { ratio: 0.75 } });
+ */
+export function fastv<C extends ModelClass>(
+  modelClass: C,
   name: string,
-  options: PlugOptions & Record<string, unknown> = {},
-): Promise<WithFastv<M>> {
+  options?: LoadOptions<C>,
+): Promise<WithFastv<Loaded<C>>> {
   return plug(browser, modelClass, name, options);
 }

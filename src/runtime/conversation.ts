@@ -30,9 +30,6 @@ export interface Message {
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
 export type ModelInputs = Record<string, unknown> & { input_ids: Tensor; attention_mask: Tensor };
 
-/** The position, among the answers' ids, that a later turn continues from. */
-const ANSWER = '\u0001fastv-answer\u0001';
-
 interface Templated {
   apply_chat_template(messages: unknown, options: Record<string, unknown>): unknown;
 }
@@ -41,7 +38,27 @@ function hasTemplate(value: unknown): value is Templated {
   return isRecord(value) && typeof value['chat_template'] === 'string';
 }
 
-/** A processor with what is needed of it. */
+/** Where processors and tokenizers of Transformers.js 4.3 keep the texts that they turn into images. */
+const PLACEHOLDERS = ['image_token', 'video_token', 'boi_token', 'eoi_token', 'fake_image_token'];
+
+/** How special tokens that stand for images are written, whatever keeps them. */
+const OF_IMAGES = /image|img|video|vision/iu;
+
+/** Several conversations that need no padding together. */
+export interface ConversationBatch {
+  /** Their places among those that were given. */
+  readonly rows: readonly number[];
+  readonly inputs: ModelInputs;
+}
+
+/**
+ * A processor with what is needed of it.
+ * @example
+ * const conversation = await Conversation.load(name);
+ * const inputs = await conversation.inputs([{ role: 'user', text: 'What is this?', images: [picture] }]);
+ * const sequences = await model.generate({ ...inputs, max_new_tokens: 64 });
+ * const [answer] = conversation.answers(inputs, sequences);
+ */
 export class Conversation {
   readonly processor: Processor;
   readonly tokenizer: PreTrainedTokenizer;
@@ -59,12 +76,17 @@ export class Conversation {
     return new Conversation(await AutoProcessor.from_pretrained(name, options));
   }
 
-  /** The prompt of a conversation, by the model's own template, or plain where it has none. */
+  /**
+   * The prompt of a conversation, by the model's own template, or plain where it has none.
+   * @throws {FastvError} `invalid-input` for a text with a token that stands for an image
+   */
   prompt(messages: readonly Message[]): string {
     const token = this.imageToken;
+    const reserved = this.#reserved();
     for (const { text } of messages) {
-      if (text.includes(token)) {
-        throw new FastvError('invalid-input', `the text contains ${token}, which stands for an image`, {
+      const typed = reserved.find((one) => text.includes(one));
+      if (typed !== undefined) {
+        throw new FastvError('invalid-input', `the text contains ${typed}, which stands for an image`, {
           where: 'question',
           hint: 'Leave it out: images are given on their own.',
         });
@@ -95,12 +117,32 @@ export class Conversation {
     );
   }
 
-  /** Inputs of several conversations at once, padded on the left. */
+  /**
+   * Inputs of several conversations at once, padded on the left. A decoder without `position_ids` cannot tell padding
+   * from text: see {@link batches}.
+   */
   async batch(conversations: readonly (readonly Message[])[]): Promise<ModelInputs> {
     return this.#encode(
       conversations.map((messages) => this.prompt(messages)),
       conversations.flatMap((messages) => messages.flatMap(({ images = [] }) => [...images])),
       { padding: true },
+    );
+  }
+
+  /** Inputs of several conversations in batches whose rows have one length, so that none is padded. */
+  async batches(conversations: readonly (readonly Message[])[]): Promise<ConversationBatch[]> {
+    const byLength = new Map<string, number[]>();
+    for (const [row, messages] of conversations.entries()) {
+      const { input_ids: ids } = await this.inputs(messages);
+      const images = messages.reduce((n, message) => n + (message.images?.length ?? 0), 0);
+      const key = `${ids.dims.join()} ${images}`;
+      byLength.set(key, [...(byLength.get(key) ?? []), row]);
+    }
+    return Promise.all(
+      [...byLength.values()].map(async (rows) => ({
+        rows,
+        inputs: await this.batch(rows.map((row) => conversations[row] ?? [])),
+      })),
     );
   }
 
@@ -111,8 +153,15 @@ export class Conversation {
    * @param next the new question
    */
   async continued(earlier: readonly Message[], sequences: Tensor, next: Message): Promise<ModelInputs> {
-    const rendered = this.prompt([...earlier.slice(0, -1), { role: 'assistant', text: ANSWER }, next]);
-    let rest = rendered.slice(rendered.indexOf(ANSWER) + ANSWER.length);
+    const marker = unusedMarker([...earlier, next]);
+    const rendered = this.prompt([...earlier.slice(0, -1), { role: 'assistant', text: marker }, next]);
+    const at = rendered.indexOf(marker);
+    if (at < 0)
+      throw new FastvError(
+        'invalid-input',
+        'the chat template leaves answers out, so that none can be continued',
+      );
+    let rest = rendered.slice(at + marker.length);
     const ids = Array.from(sequences.data as BigInt64Array);
     // the template closes the answer with the token that the model may have closed it with already
     const last = this.tokenizer.decode([Number(ids.at(-1))], { skip_special_tokens: false });
@@ -137,9 +186,24 @@ export class Conversation {
 
   /** How the template's placeholder for an image is written. */
   get imageToken(): string {
-    const config: unknown = this.processor.config;
-    const token = isRecord(config) ? config['image_token'] : undefined;
-    return typeof token === 'string' ? token : '<image>';
+    return this.#places().flatMap((place) => textsIn(place, ['image_token']))[0] ?? '<image>';
+  }
+
+  /**
+   * Texts that cannot be typed: the processor would take them for images, or the tokenizer makes an image token of them.
+   * What is none of this tokenizer's tokens, and nothing to this processor, is text as any other.
+   */
+  #reserved(): string[] {
+    const special = (this.tokenizer as { all_special_tokens?: unknown }).all_special_tokens;
+    const named = Array.isArray(special) ? special.filter((text) => OF_IMAGES.test(String(text))) : [];
+    const kept = this.#places().flatMap((place) => textsIn(place, PLACEHOLDERS));
+    return [...new Set([...kept, ...named.map(String)])];
+  }
+
+  /** The objects that may say how an image is written, the one that is asked first coming first. */
+  #places(): unknown[] {
+    const { processor, tokenizer } = this;
+    return [processor.config, processor.constructor, processor, tokenizer.config];
   }
 
   /** Whether the image processor cuts out the middle square of a picture. */
@@ -187,5 +251,21 @@ export class Conversation {
       options,
     );
     return { ...processed, ...(encoded as unknown as ModelInputs) };
+  }
+}
+
+/** The texts that an object has under some names. */
+function textsIn(place: unknown, names: readonly string[]): string[] {
+  if (!isRecord(place)) return [];
+  return names
+    .map((name) => place[name])
+    .filter((text) => typeof text === 'string' && text !== '') as string[];
+}
+
+/** Stands for an answer in a rendered prompt, to find what follows it: a text that no message has. */
+function unusedMarker(messages: readonly Message[]): string {
+  for (let i = 0; ; i++) {
+    const marker = `\u0001fastv-answer-${i}\u0001`;
+    if (!messages.some(({ text }) => text.includes(marker))) return marker;
   }
 }

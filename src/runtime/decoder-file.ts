@@ -1,65 +1,39 @@
-// Rewritten decoders on disk: beside the model's file, made once. The name's key stands for the original's bytes, the
-// cut and this program's version, so nothing stale can be picked up.
+// Rewritten decoders on disk, made once. The graph is loaded from memory; its weights stay where they are, in the
+// original's file and in its data files. The name's key stands for the original's bytes, the cut and this program's
+// version, so nothing stale can be picked up; rewrite-cache.ts sees to it that nothing strange is.
+import { closeSync } from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FastvError } from '../errors.js';
+import { isListed } from '../strategies/index.js';
+import { readModelBytes } from '../files/model-file.js';
+import { modelRoots } from '../files/model-roots.js';
+import { liesIn, openRegular, streamRegular } from '../files/read.js';
+import { ownCacheFolder } from '../files/user-cache.js';
 import { version } from '../version.js';
 import type { RewriteRequest } from './plug.js';
-import { rewrittenGraph } from './rewritten-graph.js';
+import { keepGraph, keptGraph, sha256Of } from './rewrite-cache.js';
+import { rewrittenGraph, withWeightsAt } from './rewritten-graph.js';
 import type { SessionOptions, SessionSource } from './session-swap.js';
 
-/** A file this large cannot be a protobuf message, let alone be read into one array. */
-const MAX_BYTES = 2 ** 31 - 1;
-
 /**
- * The rewritten decoder of a decoder file: from the cache beside it, else made now and written there; in memory if
- * that folder cannot be written to.
+ * The rewritten decoder of a decoder file: the one that was kept, if it is still what was written, else made now and
+ * kept; in memory alone if it cannot be kept.
+ * @throws {FastvError} `io`, `malformed-model`, `external-data` or `unsupported-decoder`, naming the file
  */
 export async function rewriteFile(
   path: string,
   options: SessionOptions,
   request: RewriteRequest,
 ): Promise<SessionSource> {
-  const { size } = await stat(path);
-  if (size > MAX_BYTES) {
-    throw new FastvError('malformed-model', 'the decoder is larger than 2 GB', {
-      where: path,
-      hint: 'Export it with external data.',
-    });
-  }
-  const { layers, strategy } = request;
-  const cut = { layers, strategy };
-  const folder = dirname(path);
-  // weights are referred to by name; ONNX Runtime follows no link out of the model's folder
-  const weightsFile = (await lstat(path)).isSymbolicLink() ? undefined : basename(path);
-  if (!request.cache)
-    return inMemory(rewrittenGraph(await readFile(path), cut, weightsFile), folder, options);
-
-  const key = createHash('sha256')
-    .update(JSON.stringify({ file: await sha256(path), layers, strategy, version }))
-    .digest('hex')
-    .slice(0, 16);
-  const cached = join(folder, `${basename(path, '.onnx')}.fastv-${key}.onnx`);
-  if (await exists(cached)) return { model: cached, options };
-
-  const graph = rewrittenGraph(await readFile(path), cut, weightsFile);
-  const temporary = `${cached}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
-  try {
-    await writeFile(temporary, graph, { flag: 'wx' });
-    await rename(temporary, cached);
-    return { model: cached, options };
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    const reason = error instanceof Error ? error.message : String(error);
-    request.warn(
-      `the rewritten decoder cannot be kept beside the model, so every load makes it anew: ${reason}`,
-      'not-cached',
-    );
-    return inMemory(graph, folder, options);
-  }
+  // the name of a strategy that a caller wrote does not say what it does
+  const graph =
+    request.cache && isListed(request.strategy)
+      ? await cachedGraph(path, request)
+      : make(path, await readModelBytes(path), request);
+  const { folder, nameOf } = weightsOf(path);
+  return inMemory(withWeightsAt(graph, nameOf), folder, options);
 }
 
 /** What loads a graph from memory whose weights lie in `folder`. */
@@ -70,15 +44,87 @@ export function inMemory(model: Uint8Array, folder: string, options: SessionOpti
   return { model, options: { ...options, extra } };
 }
 
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
+/** Where ONNX Runtime finds the weights of a rewritten decoder. */
+interface Weights {
+  /** The folder that all names begin in. */
+  readonly folder: string;
+  /**
+   * The name there of a file that is named relative to the decoder.
+   * @throws {FastvError} `external-data` if it is absent or not the model's
+   */
+  readonly nameOf: (location: string) => string;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile() && found.size > 0,
-    () => false,
-  );
+/**
+ * ONNX Runtime follows no link out of the folder that it is told, so it gets real names. Of a model in a hub's cache,
+ * whose files are links to blobs, that folder is the one above both.
+ */
+function weightsOf(path: string): Weights {
+  const roots = modelRoots(path);
+  const folder = commonFolder(roots);
+  const nameOf = (location: string): string => {
+    const { fd, realPath } = openRegular(join(dirname(path), location), { code: 'external-data', roots });
+    closeSync(fd);
+    return relative(folder, realPath).split(sep).join('/');
+  };
+  return { folder, nameOf };
+}
+
+/** The innermost folder that holds all of these, which are real paths. */
+function commonFolder(folders: readonly string[]): string {
+  let common = folders[0] ?? '';
+  while (!folders.every((folder) => folder === common || liesIn(folder, common))) common = dirname(common);
+  return common;
+}
+
+/** The graph that was kept, or one that is made now and kept. */
+async function cachedGraph(path: string, request: RewriteRequest): Promise<Uint8Array<ArrayBuffer>> {
+  const { layers, strategy, warn } = request;
+  const digest = await sha256OfFile(path);
+  const key = sha256Of(JSON.stringify({ digest, layers, strategy: strategy.name, version })).slice(0, 16);
+  const name = `${basename(path, '.onnx')}.fastv-${key}.onnx`;
+  const kept = await placeOf(path, name).then(keptGraph, () => undefined);
+  if (kept !== undefined) return kept;
+
+  const bytes = await readModelBytes(path);
+  if (sha256Of(bytes) !== digest) {
+    throw new FastvError('io', 'the decoder was changed while it was read', {
+      where: path,
+      hint: 'Load it again.',
+    });
+  }
+  const graph = make(path, bytes, request);
+  try {
+    await keepGraph(await placeOf(path, name), graph);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const where = error instanceof FastvError && error.where !== undefined ? ` (${error.where})` : '';
+    warn(
+      `the rewritten decoder cannot be kept, so every load makes it anew: ${reason}${where}`,
+      'not-cached',
+    );
+  }
+  return graph;
+}
+
+function make(
+  path: string,
+  bytes: Uint8Array,
+  { layers, strategy }: RewriteRequest,
+): Uint8Array<ArrayBuffer> {
+  return rewrittenGraph(bytes, { layers, strategy }, basename(path), path);
+}
+
+/**
+ * Where the graph of a decoder is kept: beside it. Not in a hub's cache, whose folders hold nothing but links to what
+ * the hub has: that of a link is kept in the user's own cache.
+ */
+async function placeOf(path: string, name: string): Promise<string> {
+  return join(modelRoots(path).length === 1 ? dirname(path) : await ownCacheFolder('graphs'), name);
+}
+
+async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(streamRegular(path), hash);
+  return hash.digest('hex');
 }

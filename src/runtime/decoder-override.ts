@@ -2,9 +2,14 @@
 // copying or linking its files. In Node only.
 import { FastvError } from '../errors.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
-import type { ModelClass } from './plug.js';
-import { installSwap, withSwap } from './session-swap.js';
+import { installSwap, withSwap, type Swap } from './session-swap.js';
+import { exactSwap } from './unsigned-file.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
+
+/** A class that loads models with options of Transformers.js's. */
+export interface Loader {
+  from_pretrained(name: string, options?: Record<string, unknown>): Promise<unknown>;
+}
 
 /**
  * Loads a model with the decoder `file`; everything else is the model's own. The model must have a
@@ -13,18 +18,20 @@ import { isDecoderModel, type HfModel } from './transformers.js';
  * @throws {FastvError} `unsupported-decoder` if the model runs no such decoder, or `file` is none or is rewritten
  */
 export async function loadWithDecoder(
-  modelClass: ModelClass<unknown>,
+  modelClass: Loader,
   name: string,
   file: string,
   options: Record<string, unknown>,
 ): Promise<HfModel> {
-  installSwap(nodeSessionClass());
+  const Session = await nodeSessionClass();
+  installSwap(Session);
   const seen = { decoder: false };
-  const session_options = withSwap({}, (source) => {
+  const swap: Swap = (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return Promise.resolve(source);
     seen.decoder = true;
     return Promise.resolve({ ...source, model: file });
-  });
+  };
+  const session_options = withSwap({}, exactSwap(Session, swap));
   const model = await modelClass.from_pretrained(name, { ...options, session_options });
   if (isDecoderModel(model) && seen.decoder) {
     const inputNames = model.sessions['decoder_model_merged']?.inputNames ?? [];

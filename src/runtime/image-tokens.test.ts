@@ -1,7 +1,7 @@
 import { Tensor } from '@huggingface/transformers';
 import { describe, expect, it } from 'vitest';
-import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from './image-tokens.js';
-import type { HfTensor } from './transformers.js';
+import { gridsOf, imageSpans, imageTokenIds, imageTokenMask, runsAreImages } from './image-tokens.js';
+import type { ForwardInputs, HfTensor } from './transformers.js';
 
 const ints = (values: number[], dims: number[]): HfTensor =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
@@ -59,6 +59,43 @@ describe('imageSpans', () => {
       { rows: 1, columns: 2 },
     ]);
     expect(grids).toEqual([]);
+  });
+  it('takes sizes in the order of the tokens: a video before an image', () => {
+    const config = { image_token_id: 7, video_token_id: 8, vision_config: { spatial_merge_size: 1 } };
+    const inputs = {
+      input_ids: ints([1, ...Array<number>(12).fill(8), 2, ...Array<number>(16).fill(7), 1], [1, 31]),
+      image_grid_thw: ints([1, 4, 4], [1, 3]),
+      video_grid_thw: ints([2, 2, 3], [1, 3]),
+    };
+    const grids = gridsOf(inputs, config);
+    const spans = imageSpans(imageTokenMask(inputs.input_ids, new Set([7n, 8n])), config, grids);
+    expect(spans.map(({ rows, columns }) => [rows, columns])).toEqual([
+      [2, 3],
+      [2, 3],
+      [4, 4],
+    ]);
+    expect(grids).toEqual([]);
+  });
+  it('does not take two images for rows of one', () => {
+    // their sizes are known
+    const known = imageSpans(mask('.######|######.'), {}, [
+      [2, 3],
+      [2, 3],
+    ]);
+    expect(known).toMatchObject([
+      { rows: 2, columns: 3 },
+      { rows: 2, columns: 3 },
+    ]);
+    // their size is the configuration's
+    expect(imageSpans(mask('.######|######.'), { image_seq_length: 6 })).toHaveLength(2);
+    // there are as many pictures as runs
+    const two = mask('.######|######.');
+    const pictures = (n: number): ForwardInputs => ({
+      pixel_values: ints(Array<number>(n).fill(0), [n, 1, 1, 1]),
+    });
+    expect(runsAreImages(two, two.length, pictures(2))).toBe(true);
+    expect(runsAreImages(two, two.length, pictures(1))).toBe(false);
+    expect(imageSpans(two, {}, [], true)).toHaveLength(2);
   });
   it('joins rows that a token separates (Mistral3)', () => {
     expect(imageSpans(mask('.###|###|.'), {})).toEqual([

@@ -1,17 +1,13 @@
 // Which tokens of a call are image tokens, and how they lie in their images: from the model's own configuration, the
 // call's `input_ids` and, where a family has them, the sizes that its processor gives along.
 import { FastvError } from '../errors.js';
+import type { ImageTokens } from '../strategies/index.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfTensor } from './transformers.js';
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** A run of tokens that is one image (or one tile or frame of one): `rows` × `columns`, row by row. */
-export interface ImageSpan {
-  /** Positions in the call's sequence, ascending. */
-  readonly positions: readonly number[];
-  readonly rows: number;
-  readonly columns: number;
-}
+/** A run of tokens that is one image. */
+export type ImageSpan = ImageTokens;
 
 /** The names under which configurations keep the ids of image and video tokens. */
 const ID_NAMES = ['image_token_id', 'image_token_index', 'video_token_id', 'video_token_index'];
@@ -53,11 +49,42 @@ export function imageTokenMask(inputIds: HfTensor, ids: ReadonlySet<bigint>): Ui
  * @param mask the row's part of {@link imageTokenMask}
  * @param grids rows × columns of the images to come, consumed in order; where they run out, or do not fit, the
  *   configuration's tokens per image and squares are tried
+ * @param apart whether each run of image tokens is known to be an image of its own ({@link runsAreImages})
  */
-export function imageSpans(mask: Uint8Array, config: Config, grids: [number, number][] = []): ImageSpan[] {
+export function imageSpans(
+  mask: Uint8Array,
+  config: Config,
+  grids: [number, number][] = [],
+  apart = false,
+): ImageSpan[] {
   const spans: ImageSpan[] = [];
-  for (const run of joinRows(runsOf(mask))) spans.push(...imagesOf(run, config, grids));
+  let unknown: number[][] = [];
+  const guess = (): void => {
+    const runs = apart ? unknown.map((positions) => ({ positions })) : joinRows(unknown, config);
+    for (const run of runs) spans.push(...imagesOf(run, config));
+    unknown = [];
+  };
+  for (const run of runsOf(mask)) {
+    const given = givenImages(run, grids);
+    if (given === undefined) {
+      unknown.push(run);
+      continue;
+    }
+    guess();
+    spans.push(...given);
+  }
+  guess();
   return spans;
+}
+
+/** Whether a call brings as many pictures as its rows have runs of image tokens, so that none is a row of another's. */
+export function runsAreImages(mask: Uint8Array, sequence: number, inputs: ForwardInputs): boolean {
+  const dims = inputs.pixel_values?.dims ?? [];
+  if (dims.length < 4 || sequence === 0) return false;
+  const pictures = dims.slice(0, -3).reduce((a, b) => a * b, 1);
+  let runs = 0;
+  for (let at = 0; at < mask.length; at += sequence) runs += runsOf(mask.subarray(at, at + sequence)).length;
+  return runs === pictures;
 }
 
 /** Consecutive image tokens. */
@@ -79,13 +106,15 @@ interface Run {
 }
 
 /** Joins runs that are rows of one image: the same length, with exactly one token between them. */
-function joinRows(runs: number[][]): Run[] {
+function joinRows(runs: number[][], config: Config): Run[] {
+  const each = tokensPerImage(config) ?? Infinity;
   const joined: { positions: number[]; columns: number; rows: number }[] = [];
   for (const run of runs) {
     const last = joined.at(-1);
     const gap = last === undefined ? 0 : (run[0] ?? 0) - (last.positions.at(-1) ?? 0) - 1;
-    // a square run of its own is a tile or an image, not a row
-    if (last?.columns === run.length && gap === 1 && run.length > 1 && side(run.length) === undefined) {
+    // a square run of its own is a tile or an image, not a row, and so is one of the size that images have
+    const whole = side(run.length) !== undefined || run.length % each === 0;
+    if (last?.columns === run.length && gap === 1 && run.length > 1 && !whole) {
       last.positions.push(...run);
       last.rows++;
     } else joined.push({ positions: [...run], columns: run.length, rows: 1 });
@@ -93,12 +122,8 @@ function joinRows(runs: number[][]): Run[] {
   return joined.map(({ positions, columns, rows }) => (rows > 1 ? { positions, columns } : { positions }));
 }
 
-function imagesOf(run: Run, config: Config, grids: [number, number][]): ImageSpan[] {
-  const { positions } = run;
-  if (run.columns !== undefined) {
-    return [{ positions, rows: positions.length / run.columns, columns: run.columns }];
-  }
-  // sizes given along with the call
+/** The images of a run by the sizes that were given along with the call, if they fill it exactly. */
+function givenImages(positions: readonly number[], grids: [number, number][]): ImageSpan[] | undefined {
   const given: ImageSpan[] = [];
   let at = 0;
   for (const [rows, columns] of grids) {
@@ -106,9 +131,15 @@ function imagesOf(run: Run, config: Config, grids: [number, number][]): ImageSpa
     given.push({ positions: positions.slice(at, at + rows * columns), rows, columns });
     at += rows * columns;
   }
-  if (at === positions.length && given.length > 0) {
-    grids.splice(0, given.length);
-    return given;
+  if (at !== positions.length || given.length === 0) return undefined;
+  grids.splice(0, given.length);
+  return given;
+}
+
+function imagesOf(run: Run, config: Config): ImageSpan[] {
+  const { positions } = run;
+  if (run.columns !== undefined) {
+    return [{ positions, rows: positions.length / run.columns, columns: run.columns }];
   }
   // several images of a fixed size one behind the other
   const each = tokensPerImage(config);
@@ -151,21 +182,23 @@ function tokensPerImage(config: Config): number | undefined {
 }
 
 /**
- * Rows × columns of a call's images from what its processor gave along: Qwen-VL's `image_grid_thw` (each frame a
- * grid) and LFM2-VL's `spatial_shapes`.
+ * Rows × columns of a call's images from what its processor gave along: Qwen-VL's `image_grid_thw` and `video_grid_thw`
+ * (each frame a grid), in the order in which `input_ids` has them, and LFM2-VL's `spatial_shapes`.
  */
 export function gridsOf(inputs: ForwardInputs, config: Config): [number, number][] {
   const vision = isRecord(config['vision_config']) ? config['vision_config'] : {};
   const merge = typeof vision['spatial_merge_size'] === 'number' ? vision['spatial_merge_size'] : 2;
-  const grids: [number, number][] = [];
-  for (const name of ['image_grid_thw', 'video_grid_thw']) {
+  const framesOf = (name: string): [number, number][] => {
     const thw = inputs[name];
-    if (!isHfTensor(thw)) continue;
+    const frames: [number, number][] = [];
+    if (!isHfTensor(thw)) return frames;
     for (let i = 0; i + 2 < thw.data.length; i += 3) {
       const [t = 0, h = 0, w = 0] = [thw.data[i], thw.data[i + 1], thw.data[i + 2]].map(Number);
-      for (let frame = 0; frame < t; frame++) grids.push([Math.floor(h / merge), Math.floor(w / merge)]);
+      for (let frame = 0; frame < t; frame++) frames.push([Math.floor(h / merge), Math.floor(w / merge)]);
     }
-  }
+    return frames;
+  };
+  const grids = inOrder(framesOf('image_grid_thw'), framesOf('video_grid_thw'), inputs.input_ids, config);
   const shapes = inputs['spatial_shapes'];
   if (isHfTensor(shapes)) {
     const factor = typeof config['downsample_factor'] === 'number' ? config['downsample_factor'] : 2;
@@ -175,4 +208,31 @@ export function gridsOf(inputs: ForwardInputs, config: Config): [number, number]
     }
   }
   return grids;
+}
+
+/** Grids of images and of video frames as their tokens come in `input_ids`; images first where that is not known. */
+function inOrder(
+  images: [number, number][],
+  frames: [number, number][],
+  ids: HfTensor | null | undefined,
+  config: Config,
+): [number, number][] {
+  const video = [config['video_token_id'], config['video_token_index']].find(isTokenId);
+  if (!ids || video === undefined || images.length === 0 || frames.length === 0)
+    return [...images, ...frames];
+  const all = imageTokenIds(config);
+  const rest = { images: [...images], frames: [...frames] };
+  const grids: [number, number][] = [];
+  let left = 0;
+  for (const id of Array.from(ids.data, BigInt)) {
+    if (!all.has(id)) continue;
+    if (left === 0) {
+      const next = (id === BigInt(video) ? rest.frames : rest.images).shift();
+      if (next === undefined) break;
+      grids.push(next);
+      left = next[0] * next[1];
+    }
+    left--;
+  }
+  return [...grids, ...rest.images, ...rest.frames];
 }

@@ -7,7 +7,6 @@ export type {
   PlugOptions,
   PrefillReport,
   RowReport,
-  Strategy,
   WarningKind,
   WarningListener,
 } from './options.js';

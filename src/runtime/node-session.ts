@@ -1,13 +1,59 @@
 // The ONNX Runtime that Transformers.js runs in Node, and how it is asked for a decoder.
 import { createRequire } from 'node:module';
 import { basename } from 'node:path';
+import { FastvError } from '../errors.js';
 import type { SessionClass } from './session-swap.js';
+import { reasonOf } from './tell.js';
 
-/** Its session class: of the copy that Transformers.js itself loads, wherever the package manager put it. */
-export function nodeSessionClass(): SessionClass {
-  const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
-  const runtime = createRequire(transformers)('onnxruntime-node') as { InferenceSession: SessionClass };
-  return runtime.InferenceSession;
+interface Runtime {
+  readonly InferenceSession: SessionClass;
+}
+
+/**
+ * Its session class: of the copy that Transformers.js itself loads, wherever the package manager put it; in a bundle,
+ * where no module has a place, of the one that `onnxruntime-node` means there.
+ * @throws {FastvError} `io` with what to set, or which copies are in each other's way
+ */
+export async function nodeSessionClass(): Promise<SessionClass> {
+  try {
+    const { InferenceSession } = requireRuntime() ?? (await import('onnxruntime-node'));
+    return InferenceSession;
+  } catch (cause) {
+    throw new FastvError('io', `ONNX Runtime cannot be loaded: ${reasonOf(cause)}`, {
+      where: 'onnxruntime-node',
+      hint: hintFor(cause),
+      cause,
+    });
+  }
+}
+
+/** By Transformers.js's own place; undefined where a bundler left no places. */
+function requireRuntime(): Runtime | undefined {
+  const here: unknown = import.meta.url;
+  // a bundle in CommonJS has no import.meta.url
+  if (typeof here !== 'string') return undefined;
+  // a bundler may put the number of a module here: Turbopack does
+  const transformers: unknown = createRequire(here).resolve('@huggingface/transformers');
+  if (typeof transformers !== 'string') return undefined;
+  return createRequire(transformers)('onnxruntime-node') as Runtime;
+}
+
+function hintFor(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null)?.code;
+  if (code === 'ERR_DLOPEN_FAILED') {
+    const copies = loadedRuntimes().map((path) => `\n  ${path}`);
+    return `Two copies of ONNX Runtime do not go together: npm dedupe, or one version of @huggingface/transformers.${copies.join('')}`;
+  }
+  return "Install @huggingface/transformers (without network beyond npm: ONNXRUNTIME_NODE_INSTALL=skip). In a bundle, leave it out: serverExternalPackages: ['fastv'] in Next.js, external in esbuild and Rollup.";
+}
+
+/** The native libraries of ONNX Runtime that this process has loaded. */
+export function loadedRuntimes(): string[] {
+  const report = process.report.getReport() as { sharedObjects?: unknown };
+  const objects: unknown[] = Array.isArray(report.sharedObjects) ? report.sharedObjects : [];
+  return objects.flatMap((path) =>
+    typeof path === 'string' && path.endsWith('onnxruntime_binding.node') ? [path] : [],
+  );
 }
 
 /** Whether a file that Transformers.js asks for is a decoder. */

@@ -3,19 +3,28 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
-import { isDecoderFile, nodeSessionClass } from './node-session.js';
-import type { PlugOptions } from './options.js';
-import { plug, type ModelClass, type Platform, type WithFastv } from './plug.js';
+import { isDecoderFile, loadedRuntimes, nodeSessionClass } from './node-session.js';
+import {
+  plug,
+  type Loaded,
+  type LoadOptions,
+  type ModelClass,
+  type Platform,
+  type WithFastv,
+} from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
+import { unsignedSource } from './unsigned-file.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
-  sessionClass: () => Promise.resolve(nodeSessionClass()),
+  sessionClass: nodeSessionClass,
+  runtimes: loadedRuntimes,
   isDecoder: ({ model }) => (typeof model === 'string' ? isDecoderFile(model) : looksLikeDecoder(model)),
   rewrite: async ({ model, options }, request) =>
     typeof model === 'string'
       ? rewriteFile(pathOf(model), options, request)
       : rewriteInMemory(model, options, request),
+  unsigned: unsignedSource,
   bytes: async ({ model }) => (typeof model === 'string' ? readFile(pathOf(model)) : model),
 };
 
@@ -30,14 +39,23 @@ function pathOf(model: string): string {
  * @param modelClass a Transformers.js class, e.g. `AutoModelForImageTextToText`
  * @param name a name on the Hugging Face hub, or a folder
  * @param options FastV's options; all others (`dtype`, `device`, `local_files_only`, …) go to `from_pretrained`
- * @throws {FastvError} `invalid-option`; `unsupported-decoder` unless `onUnsupported: 'warn'`
+ * @throws {FastvError} `invalid-option` for options that do not exist or make no sense; `unsupported-decoder` for a model
+ *   that cannot be pruned, unless `onUnsupported: 'warn'`; `inference` and `io` where it cannot be loaded
  * @example
- * const model = await fastv(AutoModelForImageTextToText, 'HuggingFaceTB/SmolVLM-256M-Instruct', { layer: 2, ratio: 0.5 });
+ * import { AutoModelForImageTextToText, AutoProcessor, RawImage } from '@huggingface/transformers';
+ * import { fastv } from 'fastv';
+ *
+ * const name = 'HuggingFaceTB/SmolVLM-256M-Instruct';
+ * const model = await fastv(AutoModelForImageTextToText, name, { layer: 2, ratio: 0.5, dtype: 'q4' });
+ * const processor = await AutoProcessor.from_pretrained(name);
+ * const prompt = '<|im_start|>User:<image>What is this?<end_of_utterance>\nAssistant:';
+ * const inputs = await processor(prompt, [await RawImage.read('photo.jpg')]);
+ * const ids = await model.generate({ ...inputs, max_new_tokens: 64, fastv: { ratio: 0.75 } });
  */
-export function fastv<M>(
-  modelClass: ModelClass<M>,
+export function fastv<C extends ModelClass>(
+  modelClass: C,
   name: string,
-  options: PlugOptions & Record<string, unknown> = {},
-): Promise<WithFastv<M>> {
+  options?: LoadOptions<C>,
+): Promise<WithFastv<Loaded<C>>> {
   return plug(node, modelClass, name, options);
 }

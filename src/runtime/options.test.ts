@@ -20,6 +20,9 @@ describe('settingsOf', () => {
     [{ seed: 0.5 }, 'seed'],
     [{ seed: [1, 0.5] }, 'seed'],
     [{ strategy: 'magic' as 'grid' }, 'strategy'],
+    [{ strategy: 'external' as 'grid' }, 'strategy'],
+    [{ strategy: {} as 'grid' }, 'strategy'],
+    [{ layer: 0, strategy: 'key-norm' as const }, 'layer'],
   ])('refuses %j', (options, where) => {
     expect(() => settingsOf(options)).toThrow(expect.objectContaining({ code: 'invalid-option', where }));
   });

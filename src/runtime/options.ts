@@ -1,41 +1,66 @@
 // What a caller can ask of the plug, and the checks of it.
 import { FastvError } from '../errors.js';
+import {
+  DEFAULT_STRATEGY,
+  findStrategy,
+  needsLayer,
+  strategies,
+  type Strategy,
+  type StrategyName,
+} from '../strategies/index.js';
+import { nearestName, optionsObject, unknownOption } from './option-names.js';
 
-/** How image tokens are ranked. `random` and `grid` are the baselines: they look at no attention. */
-export type Strategy = 'attention' | 'random' | 'grid';
-
-/** What can change from call to call: `model.generate({ ...inputs, fastv: { ratio: 0.75 } })`. */
+/**
+ * What can change from call to call.
+ * @example
+ * await model.generate({ ...inputs, fastv: { ratio: 0.75, signal: AbortSignal.timeout(3000) } });
+ */
 export interface CallOptions {
   /** R in [0, 1]: the share of image tokens to drop; an array gives one a stage. */
   readonly ratio?: number | readonly number[];
   /** Image tokens to keep (of the row that has the most), in place of `ratio`. */
   readonly budget?: number;
-  /** Seed of `strategy: 'random'`; an array gives one a row, each of which is then drawn as if it were alone. */
+  /** Seed of a strategy that draws (`random`); an array gives one a row, each of which is then drawn as if it were alone. */
   readonly seed?: number | readonly number[];
+  /**
+   * Ends the call: `generate` then rejects with the signal's reason, between two tokens. (What ONNX Runtime has begun it
+   * ends.) Among the options of `fastv(…)` it ends the load.
+   */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * What a warning is about: weights in a slow format for the device, a rewritten decoder that could not be kept on disk,
- * or a decoder that runs unpruned (`onUnsupported: 'warn'`).
+ * What a warning is about:
+ * - `slow-weights`: weights in a slow format for the device;
+ * - `not-cached`: a rewritten decoder that could not be kept on disk;
+ * - `unsupported`: a decoder that runs unpruned (`onUnsupported: 'warn'`);
+ * - `left-padding`: rows padded on the left, which this decoder cannot tell from text;
+ * - `unknown-option`: an option of the load that neither fastv nor Transformers.js has;
+ * - `listener`: a listener of the caller's that threw.
  */
-export type WarningKind = 'slow-weights' | 'not-cached' | 'unsupported';
+export type WarningKind =
+  'slow-weights' | 'not-cached' | 'unsupported' | 'left-padding' | 'unknown-option' | 'listener';
 
-/** Takes warnings. */
-export type WarningListener = (message: string, kind: WarningKind) => void;
+/** Takes warnings. What it throws ends nothing. */
+export type WarningListener = (message: string, kind: WarningKind) => unknown;
 
-/** What is fixed when the model is loaded. */
+/**
+ * What is fixed when the model is loaded.
+ * @example
+ * const options: PlugOptions = { layer: 2, ratio: 0.5, onWarning: (message, kind) => log.warn({ kind }, message) };
+ */
 export interface PlugOptions extends CallOptions {
   /** K: the layer from which on only the kept tokens are seen; an array gives several stages. Default 2. */
   readonly layer?: number | readonly number[];
-  /** Default `attention`, the paper's. */
-  readonly strategy?: Strategy;
+  /** What ranks the image tokens: a strategy of the list by its name, or one of your own. Default `attention`, the paper's. */
+  readonly strategy?: StrategyName | Strategy;
   /**
    * What to do with a decoder that cannot be pruned: `throw` (default) or `warn` and load the original.
    * @see FastvHandle.active
    */
   readonly onUnsupported?: 'throw' | 'warn';
-  /** Called after every prefill with what it did. */
-  readonly onPrefill?: (report: PrefillReport) => void;
+  /** Called after every prefill with what it did. What it throws ends nothing. */
+  readonly onPrefill?: (report: PrefillReport) => unknown;
   /** Called with warnings and what they are about; default: `console.warn`. A function that does nothing silences them. */
   readonly onWarning?: WarningListener;
   /** `false`: rewrite in memory at every load and write no file. Default true (a browser never writes). */
@@ -46,9 +71,11 @@ export interface PlugOptions extends CallOptions {
 export interface ImageReport {
   /** Position of its first token in the call's sequence. */
   readonly start: number;
-  /** Its tokens, and how they lie: `rows` × `columns`, row by row (1 × n where the grid is not known). */
+  /** Its tokens. They lie as `rows` × `columns`, row by row (1 × n where the grid is not known). */
   readonly tokens: number;
+  /** Rows of its grid. */
   readonly rows: number;
+  /** Columns of its grid. */
   readonly columns: number;
   /** The kept tokens: `index` counts the image's tokens from 0. */
   readonly kept: readonly { readonly index: number; readonly row: number; readonly column: number }[];
@@ -58,20 +85,31 @@ export interface ImageReport {
 export interface RowReport {
   /** Length of the call's sequence, padding included. */
   readonly sequence: number;
+  /** Image tokens of the row before pruning. */
   readonly imageTokens: number;
+  /** Image tokens of the row after the last stage. */
   readonly keptImageTokens: number;
   /** All kept positions of the call's sequence, ascending. */
   readonly keptIndices: readonly number[];
+  /** The row's images, in the order of their tokens. */
   readonly images: readonly ImageReport[];
 }
 
 /** What the last prefill did, and what decoding has cost since. */
 export interface PrefillReport {
+  /** K of each stage. */
   readonly layer: readonly number[];
+  /** R of each stage, as it was asked for; a budget is turned into one. */
   readonly ratio: readonly number[];
-  readonly strategy: Strategy;
+  /** The strategy's name. */
+  readonly strategy: string;
+  /** What happened to each row of the batch. */
   readonly rows: readonly RowReport[];
-  /** The paper's FLOPs after pruning over those before, for this call's tokens; undefined if the config lacks the shape. */
+  /** Tokens of this call that each layer really saw (padding included). */
+  readonly layerTokens: readonly number[];
+  /**
+   * The paper's FLOPs of {@link layerTokens} over those of the whole sequence; undefined if the config lacks the shape.
+   */
   readonly flopsRatio: number | undefined;
   /** Bytes of the KV cache after this prefill, and what it would have without pruning. */
   readonly kvBytes: { readonly pruned: number; readonly full: number };
@@ -84,7 +122,8 @@ export interface PrefillReport {
 /** Options with the defaults filled in. */
 export interface Settings {
   readonly layers: readonly number[];
-  readonly strategy: Strategy;
+  /** As it was given. */
+  readonly strategy: StrategyName | Strategy;
   readonly call: CallOptions;
 }
 
@@ -93,13 +132,17 @@ export interface Settings {
  * @throws {FastvError} `invalid-option`
  */
 export function settingsOf(options: PlugOptions): Settings {
+  checkListeners(options);
+  checkSignal(options.signal);
   const layers = options.layer === undefined ? [2] : [options.layer].flat();
-  const strategy = options.strategy ?? 'attention';
-  if (!['attention', 'random', 'grid'].includes(strategy)) {
+  // only what is not said has a default: null is a mistake
+  const { strategy = DEFAULT_STRATEGY } = options;
+  const found = findStrategy(strategy, 'strategy');
+  if (found.where === 'graph' && found.needsScores === true) {
     throw refuse(
       'strategy',
-      `${JSON.stringify(strategy)} is no strategy`,
-      'choose attention, random or grid',
+      `${JSON.stringify(found.name)} needs scores, which the plug has none of`,
+      "write a strategy with where: 'caller' and scores(row, draw)",
     );
   }
   if (layers.length === 0) throw refuse('layer', 'no layer is given', 'give one number, for example 2');
@@ -116,11 +159,14 @@ export function settingsOf(options: PlugOptions): Settings {
       throw refuse('layer', 'stages must be at ascending layers', 'for example [2, 8]');
     }
   });
-  if (layers[0] === 0 && strategy === 'attention') {
+  if (layers[0] === 0 && needsLayer(found)) {
     throw refuse(
       'layer',
-      'before layer 0 there is no attention to rank by',
-      'choose layer 1 or more, or strategy random or grid',
+      `before layer 0 there is no attention to rank by, as the strategy ${found.name} does`,
+      `choose layer 1 or more, or a strategy that needs none: ${strategies
+        .filter((one) => !needsLayer(one))
+        .map(({ name }) => name)
+        .join(', ')}`,
     );
   }
   const call = checkCall(options);
@@ -138,11 +184,76 @@ export function settingsOf(options: PlugOptions): Settings {
   };
 }
 
+/** Checks what is done with what happens: from JavaScript, anything may come. */
+function checkListeners(options: { readonly [name in keyof PlugOptions]: unknown }): void {
+  const { onUnsupported, cache, onPrefill, onWarning } = options;
+  if (onUnsupported !== undefined && onUnsupported !== 'throw' && onUnsupported !== 'warn') {
+    throw refuse('onUnsupported', `${shown(onUnsupported)} is no choice`, "choose 'throw' or 'warn'");
+  }
+  for (const [name, listener] of Object.entries({ onPrefill, onWarning })) {
+    if (listener !== undefined && typeof listener !== 'function') {
+      throw refuse(
+        name,
+        `${shown(listener)} is no function`,
+        `for example ${name}: (what) => console.log(what)`,
+      );
+    }
+  }
+  if (cache !== undefined && typeof cache !== 'boolean') {
+    throw refuse('cache', `${shown(cache)} is neither true nor false`, 'choose true or false');
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/** The names of {@link CallOptions}. */
+export const CALL_OPTIONS = ['ratio', 'budget', 'seed', 'signal'] as const satisfies (keyof CallOptions)[];
+
+/** The names of {@link PlugOptions}. */
+export const PLUG_OPTIONS = [
+  ...CALL_OPTIONS,
+  'layer',
+  'strategy',
+  'onUnsupported',
+  'onPrefill',
+  'onWarning',
+  'cache',
+] as const satisfies (keyof PlugOptions)[];
+
 /**
- * Checks the options of one call.
+ * Checks the options of one call, names included.
  * @throws {FastvError} `invalid-option`
  */
-export function checkCall(options: CallOptions): CallOptions {
+export function callOptions(given: unknown): CallOptions {
+  const options = optionsObject(given, 'fastv', 'generate({ ...inputs, fastv: { ratio: 0.75 } })');
+  const fixed = PLUG_OPTIONS.filter((name) => !CALL_OPTIONS.some((own) => own === name));
+  for (const name of Object.keys(options)) {
+    if (CALL_OPTIONS.some((own) => own === name)) continue;
+    const atLoad = fixed.find((one) => one === name || one === nearestName(name, PLUG_OPTIONS));
+    throw unknownOption(name, {
+      where: 'fastv',
+      known: CALL_OPTIONS,
+      hint:
+        atLoad && `${atLoad} is fixed when the model is loaded: fastv(modelClass, name, { ${atLoad}: … }).`,
+    });
+  }
+  const { signal } = options;
+  checkSignal(signal);
+  return { ...checkCall(options), ...(signal === undefined ? {} : { signal }) };
+}
+
+function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw refuse('signal', 'this is no AbortSignal', 'for example AbortSignal.timeout(3000)');
+}
+
+/**
+ * Checks the values of what says how much is pruned.
+ * @throws {FastvError} `invalid-option`
+ */
+export function checkCall(options: Omit<CallOptions, 'signal'>): Omit<CallOptions, 'signal'> {
   const { ratio, budget, seed } = options;
   if (ratio !== undefined && budget !== undefined) {
     throw refuse('budget', 'ratio and budget exclude each other', 'give one of them');

@@ -1,52 +1,60 @@
-// Forward passes: which image tokens a pass brings, what is to be kept of them, and what came out. A pass is recognised
-// by the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
+// Forward passes: which image tokens a pass brings, which call it belongs to, and what came out. A pass is recognised by
+// the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
 import { FastvError } from '../errors.js';
-import { paperLayerCost, paperMeanLayerCostOfStages, type PaperShape } from '../cost/index.js';
-import { gridsOf, imageSpans, imageTokenMask, type ImageSpan } from './image-tokens.js';
-import { checkCall, type CallOptions, type PrefillReport, type Settings } from './options.js';
+import type { ImageTokens } from '../strategies/index.js';
+import { Call } from './call.js';
+import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';
+import { callOptions, type CallOptions, type PrefillReport, type Settings } from './options.js';
+import { pruningInputs } from './pruning-inputs.js';
 import type { PassLookup, PruningInputs, PruningOutputs } from './pruned-session.js';
-import { gridScores, randomScores } from './scores.js';
-import { alias, isRecord, ones, type ForwardInputs, type HfTensor, type OrtTensor } from './transformers.js';
-
-type Config = Readonly<Record<string, unknown>>;
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** A report while it still grows. */
-type GrowingReport = Omit<Mutable<PrefillReport>, 'ms'> & { readonly ms: Mutable<PrefillReport['ms']> };
-
-/** One `generate` (or one direct forward pass): its options, and the report of its prefill. */
-export class Generation {
-  readonly options: CallOptions;
-  report: GrowingReport | undefined;
-
-  constructor(options: CallOptions) {
-    this.options = options;
-  }
-}
+import { prefillReport } from './report.js';
+import { timed, type Run, type Tensors } from './session.js';
+import {
+  alias,
+  isHfTensor,
+  isRecord,
+  ones,
+  type ForwardInputs,
+  type HfTensor,
+  type OrtTensor,
+} from './transformers.js';
 
 /** One forward pass. */
 interface Pass {
-  readonly generation: Generation;
-  readonly pruning: PruningInputs;
+  readonly call: Call;
+  /** undefined where nothing is pruned: in the original model. */
+  readonly pruning: PruningInputs | undefined;
   /** Image spans of each row; empty for a decoding step. */
-  readonly spans: readonly ImageSpan[][];
+  readonly spans: readonly (readonly ImageTokens[])[];
   readonly sequence: number;
   /** Length of everything so far, this pass included. */
   readonly total: number;
   readonly prefill: boolean;
-  visionMs: number;
+  /** What ONNX Runtime threw in it. */
+  error?: unknown;
 }
 
-/** What passes need to know of the plug. */
+/** A pass that was begun: what the model's own forward is called with, and what ended it, if something did. */
+export interface BegunPass {
+  readonly inputs: ForwardInputs;
+  readonly failure: () => unknown;
+}
+
+/** What passes need to know of the model. */
 export interface PassContext {
-  readonly config: Config;
+  readonly config: Readonly<Record<string, unknown>>;
   readonly imageIds: ReadonlySet<bigint>;
-  readonly settings: Settings;
+  /** How its decoder was rewritten; undefined for the original. */
+  readonly settings: Settings | undefined;
   /** Whether the decoder is told positions, so that rows may be padded on the left. */
   readonly leftPadding: boolean;
+  /** The positions that it has, where that is known. */
+  readonly positions: number | undefined;
   /** The options of a call that says nothing itself. */
   readonly defaults: () => CallOptions;
   readonly onPrefill: (report: PrefillReport) => void;
+  /** Called at a call whose rows are padded on the left although the decoder cannot tell. */
+  readonly onLeftPadding: () => void;
 }
 
 /** Keeps the passes of one model. */
@@ -61,32 +69,30 @@ export class Passes implements PassLookup {
     this.#context = context;
   }
 
-  /** The options of a call, completed and checked. */
-  generation(given: unknown): Generation {
-    if (given instanceof Generation) return given;
-    if (given === undefined || given === null) return new Generation(this.#context.defaults());
-    if (!isRecord(given)) {
-      throw new FastvError('invalid-option', 'the options of a call are an object', {
-        where: 'fastv',
-        hint: 'for example generate({ ...inputs, fastv: { ratio: 0.75 } })',
-      });
-    }
-    const call = checkCall(given);
-    const chosen = call.ratio === undefined && call.budget === undefined;
+  /** A call with these options, completed and checked. */
+  call(given: unknown): Call {
+    if (given instanceof Call) return given;
     const defaults = this.#context.defaults();
-    return new Generation(chosen ? { ...defaults, ...call } : { seed: defaults.seed ?? 0, ...call });
+    if (given === undefined || given === null) return new Call(defaults);
+    const call = callOptions(given);
+    const { signal } = call;
+    if (call.ratio === undefined && call.budget === undefined) return new Call({ ...defaults, ...call });
+    return new Call({ seed: defaults.seed ?? 0, ...call, ...(signal === undefined ? {} : { signal }) });
   }
 
   /**
    * Begins a pass: gives its tensors an identity of their own.
-   * @returns the inputs to run the model's own forward pass with
+   * @throws {FastvError} `invalid-input` if it is too long for the decoder
    */
-  begin(inputs: ForwardInputs): ForwardInputs {
+  begin(inputs: ForwardInputs): BegunPass {
     const { fastv, ...rest } = inputs;
-    const generation = this.generation(fastv);
+    const call = this.call(fastv);
+    call.options.signal?.throwIfAborted();
     const { input_ids: ids, attention_mask: attention, pixel_values: pixels } = rest;
-    if (!ids || !attention) return rest;
-    const [batch = 1, sequence = 0] = ids.dims;
+    if (!ids || !attention) return { inputs: rest, failure: () => undefined };
+    const [, sequence = 0] = ids.dims;
+    const total = attention.dims[1] ?? sequence;
+    this.checkLength(total);
     const decoding =
       sequence === 1 && isRecord(rest.past_key_values) && Object.keys(rest.past_key_values).length > 0;
     const started: ForwardInputs = { ...rest, input_ids: ids, attention_mask: alias(attention) };
@@ -96,83 +102,111 @@ export class Passes implements PassLookup {
       // mask's sum and cannot have left padding at all: it gets the ones, as from Transformers.js.
       delete started.pixel_values;
       if (pixels !== undefined && !this.#context.leftPadding) started.attention_mask = ones(attention);
-    } else if (pixels) started.pixel_values = alias(pixels);
-
-    const mask = imageTokenMask(ids, this.#context.imageIds);
-    const grids = decoding ? [] : gridsOf(rest, this.#context.config);
-    const spans = decoding
-      ? []
-      : Array.from({ length: batch }, (_, row) =>
-          imageSpans(mask.subarray(row * sequence, (row + 1) * sequence), this.#context.config, grids),
-        );
+    } else {
+      if (pixels) started.pixel_values = alias(pixels);
+      if (!this.#context.leftPadding && isPaddedLeft(attention)) this.#context.onLeftPadding();
+    }
     const pass: Pass = {
-      generation,
-      pruning: this.#pruning(generation.options, mask, spans, batch, sequence),
-      spans,
+      call,
+      ...this.#tokens(call, rest, ids, decoding || !bringsImages(rest)),
       sequence,
-      total: attention.dims[1] ?? sequence,
+      total,
       prefill: !decoding,
-      visionMs: 0,
     };
     if (started.attention_mask) this.#byMask.set(started.attention_mask.ort_tensor, pass);
     if (started.pixel_values) this.#byPixels.set(started.pixel_values.ort_tensor, pass);
-    return started;
+    return { inputs: started, failure: () => pass.error };
   }
 
-  #pruning(
-    options: CallOptions,
-    mask: Uint8Array,
-    spans: readonly ImageSpan[][],
-    batch: number,
-    sequence: number,
-  ): PruningInputs {
-    const { layers, strategy } = this.#context.settings;
-    const most = Math.max(
-      0,
-      ...spans.map((row) => row.reduce((n, { positions }) => n + positions.length, 0)),
+  /** @throws {FastvError} `invalid-input` for a sequence of more tokens than the decoder has positions */
+  checkLength(tokens: number): void {
+    const { positions = Infinity } = this.#context;
+    if (tokens <= positions) return;
+    throw new FastvError(
+      'invalid-input',
+      `the prompt has ${tokens} tokens, and the model has room for ${positions}`,
+      { where: 'prompt', hint: 'Shorten the text, or give fewer or smaller images.' },
     );
-    const ratios = Float32Array.from(ratiosOf(options, layers.length, most));
-    if (strategy === 'attention') return { mask, ratios };
-    const scores = new Float32Array(batch * sequence);
-    spans.forEach((row, index) => {
-      const random = strategy === 'random' ? drawn(options.seed ?? 0, sequence, index) : undefined;
-      for (const { positions, rows, columns } of row) {
-        const grid = random === undefined ? gridScores(rows, columns) : undefined;
-        positions.forEach((position, i) => {
-          scores[index * sequence + position] = random?.[position] ?? grid?.[i] ?? 0;
-        });
-      }
-    });
-    return { mask, ratios, scores };
   }
 
-  inputsFor(feeds: Readonly<Record<string, OrtTensor>>): PruningInputs | undefined {
+  /** The image tokens of a pass, and what is pruned of them. `empty`: a token that looks like one is none. */
+  #tokens(
+    { options }: Call,
+    inputs: ForwardInputs,
+    ids: HfTensor,
+    empty: boolean,
+  ): Pick<Pass, 'pruning' | 'spans'> {
+    const { config, imageIds, settings } = this.#context;
+    const [batch = 1, sequence = 0] = ids.dims;
+    if (settings === undefined) return { pruning: undefined, spans: [] };
+    const mask = empty ? new Uint8Array(batch * sequence) : imageTokenMask(ids, imageIds);
+    const grids = empty ? [] : gridsOf(inputs, config);
+    const apart = runsAreImages(mask, sequence, inputs);
+    const spans = Array.from({ length: batch }, (_, row) =>
+      imageSpans(mask.subarray(row * sequence, (row + 1) * sequence), config, grids, apart),
+    );
+    return { pruning: pruningInputs(settings, options, { batch, sequence, mask, spans }), spans };
+  }
+
+  inputsFor(feeds: Tensors): PruningInputs | undefined {
     return this.#pass(feeds)?.pruning;
   }
 
-  done(feeds: Readonly<Record<string, OrtTensor>>, result: PruningOutputs): void {
-    const pass = this.#pass(feeds);
-    if (pass === undefined) return;
-    for (const [name, tensor] of Object.entries(result.outputs)) {
-      if (name.startsWith('present.')) this.#lengths.set(tensor, pass.total);
-    }
-    const { generation } = pass;
-    if (!pass.prefill) {
-      if (generation.report !== undefined) {
-        generation.report.ms.decode += result.milliseconds;
-        generation.report.decodeSteps++;
-      }
-      return;
-    }
-    generation.report = this.#report(pass, result);
-    this.#context.onPrefill(generation.report);
+  /** The decoder's run, timed for its call. */
+  timedDecoder(run: Run): Run {
+    return timed(run, (ms, feeds) => {
+      const pass = this.#pass(feeds);
+      if (pass === undefined) return;
+      pass.call.ms[pass.prefill ? 'prefill' : 'decode'] += ms;
+      if (!pass.prefill) pass.call.decodeSteps++;
+    });
   }
 
-  /** Counts time spent in the vision encoder. */
-  visionDone(feeds: Readonly<Record<string, OrtTensor>>, milliseconds: number): void {
-    const pixels = feeds['pixel_values'];
-    const pass = pixels === undefined ? undefined : this.#byPixels.get(pixels);
-    if (pass !== undefined) pass.visionMs += milliseconds;
+  /** The decoder's run, whose failure is the pass's. */
+  caughtDecoder(run: Run): Run {
+    return this.#caught((feeds) => this.#pass(feeds), run);
+  }
+
+  /** The vision encoder's run, timed for its call; its failure is the pass's. */
+  visionRun(run: Run): Run {
+    const passOf = ({ pixel_values: pixels }: Tensors): Pass | undefined =>
+      pixels === undefined ? undefined : this.#byPixels.get(pixels);
+    const timedRun = timed(run, (ms, feeds) => {
+      const pass = passOf(feeds);
+      if (pass !== undefined) pass.call.ms.vision += ms;
+    });
+    return this.#caught(passOf, timedRun);
+  }
+
+  /**
+   * A run that fails ends its pass with nothing. Transformers.js 4.3 writes every number of every tensor that was fed to
+   * the console when a session's run rejects; so the pass keeps the error, and `forward` throws it.
+   */
+  #caught(passOf: (feeds: Tensors) => Pass | undefined, run: Run): Run {
+    return async (feeds, ...rest) => {
+      const pass = passOf(feeds);
+      if (pass === undefined) return run(feeds, ...rest);
+      try {
+        return await run(feeds, ...rest);
+      } catch (error) {
+        pass.error = error;
+        return {};
+      }
+    };
+  }
+
+  done(feeds: Tensors, outputs: PruningOutputs): void {
+    const pass = this.#pass(feeds);
+    const { settings, config } = this.#context;
+    if (pass === undefined || settings === undefined) return;
+    for (const [name, tensor] of Object.entries(outputs.outputs)) {
+      if (name.startsWith('present.')) this.#lengths.set(tensor, pass.total);
+    }
+    const { call, pruning, spans, sequence, total } = pass;
+    if (!pass.prefill || pruning === undefined) return;
+    const { ratios } = pruning;
+    call.report = prefillReport({ config, settings, call, ratios, spans, sequence, total, feeds, outputs });
+    this.#context.onPrefill(call.report);
   }
 
   /** The unpruned length of a cache that holds this tensor, if this model made it. */
@@ -180,130 +214,22 @@ export class Passes implements PassLookup {
     return this.#lengths.get(tensor.ort_tensor);
   }
 
-  #pass(feeds: Readonly<Record<string, OrtTensor>>): Pass | undefined {
+  #pass(feeds: Tensors): Pass | undefined {
     const mask = feeds['attention_mask'];
     return mask === undefined ? undefined : this.#byMask.get(mask);
   }
-
-  #report(pass: Pass, { keptIndices, milliseconds, outputs }: PruningOutputs): GrowingReport {
-    const { settings, config } = this.#context;
-    const ratio = Array.from(pass.pruning.ratios, (r) => Number(r.toPrecision(7)));
-    const rows = pass.spans.map((spans, row) => {
-      const kept = keptIndices[row] ?? Array.from({ length: pass.sequence }, (_, i) => i);
-      const set = new Set(kept);
-      const images = spans.map(({ positions, rows: height, columns }) => ({
-        start: positions[0] ?? 0,
-        tokens: positions.length,
-        rows: height,
-        columns,
-        kept: positions.flatMap((position, index) =>
-          set.has(position) ? [{ index, row: Math.floor(index / columns), column: index % columns }] : [],
-        ),
-      }));
-      return {
-        sequence: pass.sequence,
-        imageTokens: spans.reduce((n, { positions }) => n + positions.length, 0),
-        keptImageTokens: images.reduce((n, image) => n + image.kept.length, 0),
-        keptIndices: kept,
-        images,
-      };
-    });
-    return {
-      layer: settings.layers,
-      ratio,
-      strategy: settings.strategy,
-      rows,
-      flopsRatio: flopsRatio(config, settings.layers, ratio, rows),
-      kvBytes: kvBytes(outputs, pass.total),
-      ms: { vision: pass.visionMs, prefill: milliseconds, decode: 0 },
-      decodeSteps: 0,
-    };
-  }
 }
 
-/** Random scores of a row: a seed of its own is that of a row alone. */
-function drawn(seed: number | readonly number[], sequence: number, row: number): Float32Array {
-  if (typeof seed === 'number') return randomScores(sequence, seed, row);
-  const own = seed[row];
-  if (own === undefined) {
-    throw new FastvError('invalid-option', `${seed.length} seeds for more rows`, {
-      where: 'seed',
-      hint: 'give one seed, or one a row',
-    });
-  }
-  return randomScores(sequence, own, 0);
+/** Whether a call brings pictures or video, or embeddings that may hold them; without, an image token is a mere token. */
+function bringsImages(inputs: ForwardInputs): boolean {
+  return Object.entries(inputs).some(
+    ([name, value]) => /^(pixel_|image_|video_|inputs_embeds$)/u.test(name) && isHfTensor(value),
+  );
 }
 
-/** The ratio of each stage, so that a budget is met exactly where the row has `n` image tokens. */
-function ratiosOf({ ratio, budget }: CallOptions, stages: number, n: number): number[] {
-  if (budget === undefined) {
-    const given = ratio === undefined ? [0.5] : [ratio].flat();
-    if (given.length !== 1 && given.length !== stages) {
-      throw new FastvError('invalid-option', `${given.length} ratios for ${stages} layers`, {
-        where: 'ratio',
-        hint: 'give one ratio, or one a layer',
-      });
-    }
-    return Array.from({ length: stages }, (_, i) => given[i] ?? given[0] ?? 0);
-  }
-  const target = Math.min(budget, n);
-  let left = n;
-  return Array.from({ length: stages }, (_, i) => {
-    if (left === 0) return 0;
-    const next = i === stages - 1 ? target : Math.round(n * (target / n) ** ((i + 1) / stages));
-    const share = 1 - next / left;
-    left = next;
-    return share;
-  });
-}
-
-/** The paper's formula (section 4.2) over the rows of a call. */
-function flopsRatio(
-  config: Config,
-  layers: readonly number[],
-  ratio: readonly number[],
-  rows: readonly { sequence: number; imageTokens: number }[],
-): number | undefined {
-  const shape = paperShape(config);
-  if (shape === undefined) return undefined;
-  const stages = layers.map((layer, i) => ({ layer, ratio: ratio[i] ?? 0 }));
-  let before = 0;
-  let after = 0;
-  for (const { sequence, imageTokens } of rows) {
-    before += paperLayerCost(sequence, shape);
-    after += paperMeanLayerCostOfStages(shape, { text: sequence - imageTokens, image: imageTokens }, stages);
-  }
-  return before === 0 ? undefined : after / before;
-}
-
-/** The decoder's shape from a configuration, where it says it. */
-export function paperShape(config: Config): PaperShape | undefined {
-  const candidates = [config['text_config'], config['llm_config'], config['language_config'], config];
-  for (const text of candidates) {
-    if (!isRecord(text)) continue;
-    const { hidden_size: hidden, intermediate_size: mlp, num_hidden_layers: layers } = text;
-    if (typeof hidden === 'number' && typeof mlp === 'number' && typeof layers === 'number') {
-      return { hidden, mlp, layers };
-    }
-  }
-  return undefined;
-}
-
-const BYTES: Readonly<Record<string, number>> = { float32: 4, float16: 2, bfloat16: 2, int8: 1, uint8: 1 };
-
-/** Bytes of the key/value outputs, and what they would be with every layer `total` long. */
-function kvBytes(
-  outputs: Readonly<Record<string, OrtTensor>>,
-  total: number,
-): { pruned: number; full: number } {
-  let pruned = 0;
-  let full = 0;
-  for (const [name, { dims, type }] of Object.entries(outputs)) {
-    const length = dims.at(-2);
-    if (!/^present\.\d+\.(key|value)$/u.test(name) || length === undefined || length === 0) continue;
-    const size = dims.reduce((a, b) => a * b, BYTES[type] ?? 4);
-    pruned += size;
-    full += (size / length) * total;
-  }
-  return { pruned, full };
+/** Whether a row begins with tokens that its mask hides. */
+function isPaddedLeft({ data, dims, location }: HfTensor): boolean {
+  if (location !== 'cpu') return false;
+  const [batch = 0, length = 0] = dims;
+  return Array.from({ length: batch }, (_, row) => data[row * length]).some((first) => Number(first) === 0);
 }

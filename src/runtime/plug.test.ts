@@ -18,6 +18,7 @@ import { makeItem } from '../scenes/dataset.js';
 import { IMAGE_FAMILIES, type Family } from '../scenes/question.js';
 import { renderScene } from '../scenes/render.js';
 import { IMAGE_SIZE } from '../scenes/scene.js';
+import { strategies, type Strategy } from '../strategies/index.js';
 import { Conversation, type Message, type ModelInputs } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import { fastv, type WarningKind } from './index.js';
@@ -414,6 +415,383 @@ describe('baselines', () => {
     const [ids] = await tokens(model, second, { past_key_values: cache });
     expect(ids?.length).toBeGreaterThan(0);
     await model.dispose();
+  });
+});
+
+describe('a strategy', () => {
+  const keptBy = async (options: Record<string, unknown>): Promise<readonly number[]> => {
+    const model = await load({ layer: 2, ratio: 0.75, ...options });
+    const inputs = await conversation.inputs([message('position', 8)]);
+    await model.generate({ ...inputs, max_new_tokens: 1 });
+    const { strategy, rows } = model.fastv.last ?? {};
+    expect([strategy, rows?.[0]?.keptImageTokens]).toEqual([model.fastv.strategy, 36]);
+    await model.dispose();
+    return rows?.[0]?.images[0]?.kept.map(({ index }) => index) ?? [];
+  };
+
+  it('of the list works by its name, each in its own way', async () => {
+    const kept = new Set<string>();
+    for (const { name } of strategies) kept.add((await keptBy({ strategy: name })).join());
+    expect(kept.size).toBe(strategies.length);
+  });
+
+  it('of a caller works as it is, inside the graph and outside, whatever its name', async () => {
+    const about = { name: 'attention', description: 'the opposite of what attention keeps' };
+    const inside: Strategy = {
+      ...about,
+      where: 'graph',
+      needsLayer: true,
+      score: (context) => context.emit.op('Neg', [context.lastRowAttention()]),
+    };
+    const outside: Strategy = {
+      ...about,
+      where: 'caller',
+      scores: ({ length }) => Float32Array.from({ length }, (_, position) => position),
+    };
+    const opposite = await keptBy({ strategy: inside, cache: true });
+    const usual = new Set(await keptBy({ strategy: 'attention' }));
+    expect(opposite.filter((index) => usual.has(index))).toEqual([]);
+    expect(await keptBy({ strategy: outside })).toEqual(Array.from({ length: 36 }, (_, i) => 108 + i));
+  });
+
+  it('outside the graph has to give a score a token', async () => {
+    const short: Strategy = {
+      where: 'caller',
+      name: 'short',
+      description: 'too few scores',
+      scores: () => new Float32Array(3),
+    };
+    await expect(keptBy({ strategy: short })).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringMatching(/^3 scores for \d+ tokens$/u) as string,
+    });
+  });
+});
+
+describe('a mistake', () => {
+  const none = AutoModelForImageTextToText as never;
+  it.each([
+    [{ ration: 0.9 }, 'ratio'],
+    [{ layers: 5 }, 'layer'],
+    [{ R: 0.9 }, 'ratio'],
+    [{ keep: 10 }, 'budget'],
+    [{ strategies: 'grid' }, 'strategy'],
+    [{ onPrefil: () => undefined }, 'onPrefill'],
+    [{ dtyp: 'q8' }, 'dtype'],
+    [{ local_file_only: true }, 'local_files_only'],
+  ])('in the name of an option is refused at load: %j', async (options, meant) => {
+    await expect(load(options)).rejects.toMatchObject({
+      code: 'invalid-option',
+      where: 'options',
+      hint: `Did you mean ${meant}?`,
+    });
+  });
+
+  it.each([
+    [{ onUnsupported: 'wran' }, 'onUnsupported'],
+    [{ onPrefill: 3 }, 'onPrefill'],
+    [{ onWarning: 'quiet' }, 'onWarning'],
+    [{ onWarning: null }, 'onWarning'],
+    [{ cache: 'no' }, 'cache'],
+    [{ signal: 3000 }, 'signal'],
+    [{ ratio: null }, 'ratio'],
+    [{ layer: null }, 'layer'],
+    [{ strategy: null }, 'strategy'],
+  ])('in the value of an option is refused at load: %j', async (options, where) => {
+    await expect(load(options)).rejects.toMatchObject({ code: 'invalid-option', where });
+  });
+
+  it.each([[null], [[0.5]], [0.5], ['q8']])('for the options is refused: %j', async (options) => {
+    await expect(fastv(none, EMBEDDED_MODEL, options as never)).rejects.toMatchObject({
+      code: 'invalid-option',
+      where: 'options',
+    });
+  });
+
+  it('for the class is refused, with what to give', async () => {
+    const pipeline = { task: 'image-text-to-text', model: original };
+    for (const given of [original, pruned, pipeline]) {
+      await expect(fastv(given as never, EMBEDDED_MODEL)).rejects.toMatchObject({
+        code: 'invalid-option',
+        where: 'modelClass',
+        hint: expect.stringContaining('Give its class and name') as string,
+      });
+    }
+    for (const given of [undefined, null, 'AutoModel', {}]) {
+      await expect(fastv(given as never, EMBEDDED_MODEL)).rejects.toMatchObject({ where: 'modelClass' });
+    }
+    await expect(fastv(none, undefined as never)).rejects.toMatchObject({ where: 'name' });
+  });
+
+  it('that nobody can have meant goes on to Transformers.js, with a warning', async () => {
+    const kinds: string[] = [];
+    const onWarning = (message: string, kind: WarningKind): number =>
+      kinds.push(`${kind}: ${/"(.*)"/u.exec(message)?.[1] ?? ''}`);
+    const model = await load({ trust_remote_code: true, onWarning });
+    expect(kinds).toContain('unknown-option: trust_remote_code');
+    await model.dispose();
+  });
+
+  it('in a call is refused', async () => {
+    const inputs = await conversation.inputs([message('color', 2)]);
+    const call = (options: Record<string, unknown>): Promise<unknown> =>
+      pruned.generate({ ...inputs, max_new_tokens: 1, ...options });
+    for (const [options, hint] of [
+      [{ fastv: { ration: 0.9 } }, 'Did you mean ratio?'],
+      [{ fastv: { R: 0.9 } }, 'Did you mean ratio?'],
+      [{ fastv: { keep: 10 } }, 'Did you mean budget?'],
+      [{ fastv: { layer: 5 } }, 'layer is fixed when the model is loaded'],
+      [{ fastv: { strategy: 'grid' } }, 'strategy is fixed when the model is loaded'],
+      [{ fastv: [0.9] }, 'for example generate('],
+      [{ fastv: 0.9 }, 'for example generate('],
+      [{ ratio: 0.9 }, 'It goes into fastv'],
+      [{ layer: 3 }, 'It is fixed when the model is loaded'],
+      [{ generation_config: { fastv: { ratio: 0.9 } } }, 'beside generation_config'],
+    ] as const) {
+      await expect(call(options), JSON.stringify(options)).rejects.toMatchObject({
+        code: 'invalid-option',
+        hint: expect.stringContaining(hint) as string,
+      });
+    }
+  });
+
+  it('is not taken for a decoder that cannot be pruned', async () => {
+    await expect(load({ layer: 50, onUnsupported: 'warn' })).rejects.toMatchObject({
+      code: 'invalid-option',
+    });
+  });
+
+  it('is refused by the handle, which otherwise does what it says', async () => {
+    const handle = pruned.fastv as unknown as Record<string, unknown>;
+    for (const [name, value] of [
+      ['layer', 3],
+      ['strategy', 'grid'],
+      ['active', false],
+      ['last', null],
+    ]) {
+      expect(() => (handle[String(name)] = value)).toThrow(
+        expect.objectContaining({ code: 'invalid-option', where: `model.fastv.${String(name)}` }),
+      );
+    }
+    expect(() => (handle['rato'] = 0.1)).toThrow(expect.objectContaining({ hint: 'Did you mean ratio?' }));
+    expect(() => (handle['ratio'] = undefined)).toThrow(/cannot be undefined/u);
+    expect(() => (pruned.fastv.layer as number[]).push(5)).toThrow(TypeError);
+    expect([pruned.fastv.layer, pruned.fastv.strategy]).toEqual([[2], 'attention']);
+    const model = await load({ layer: 2, ratio: 0.75, strategy: 'random' });
+    const inputs = await conversation.inputs([message('position', 8)]);
+    const kept = async (): Promise<readonly number[] | undefined> => {
+      await model.generate({ ...inputs, max_new_tokens: 1 });
+      return model.fastv.last?.rows[0]?.keptIndices;
+    };
+    const first = await kept();
+    model.fastv.seed = 7;
+    expect([model.fastv.seed, model.fastv.ratio]).toEqual([7, 0.75]);
+    expect(await kept()).not.toEqual(first);
+    model.fastv.ratio = 0.5;
+    expect(model.fastv.seed).toBe(7);
+    await model.dispose();
+  });
+});
+
+describe('a call of its own', () => {
+  it('has its own report and times, whatever runs beside it', async () => {
+    const inputs = await conversation.inputs([message('count-all', 1)]);
+    const ratios = [0, 0.25, 0.5, 0.75];
+    const calls = ratios.map((ratio) => pruned.fastv.call({ ratio }));
+    await Promise.all(calls.map((call) => pruned.generate({ ...inputs, max_new_tokens: 3, fastv: call })));
+    for (const [i, call] of calls.entries()) {
+      expect(call.report?.rows[0]?.keptImageTokens).toBe(144 * (1 - (ratios[i] ?? 0)));
+      expect(call.report?.ms).toBe(call.ms);
+      expect(call.ms.vision).toBeGreaterThan(0);
+      expect(call.ms.prefill).toBeGreaterThan(0);
+    }
+    const [call] = calls;
+    await expect(pruned.generate({ ...inputs, fastv: call })).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: 'this call is made already',
+    });
+    expect(() => pruned.fastv.call({ ration: 1 } as never)).toThrow(/no option/u);
+  });
+
+  it('reports the tokens that each layer saw, and the FLOPs of these', async () => {
+    const model = await load({ layer: [2, 5], ratio: [0.5, 0.5] });
+    const inputs = await conversation.inputs([message('count-all', 1)]);
+    const all = inputs.input_ids.dims[1] ?? 0;
+    await model.generate({ ...inputs, max_new_tokens: 1 });
+    const [none, some, few] = [all, all - 72, all - 108];
+    expect(model.fastv.last?.layerTokens).toEqual(
+      Array.from({ length: 10 }, (_, layer) => (layer < 2 ? none : layer < 5 ? some : few)),
+    );
+    const cost = (n: number): number => 4 * n * 256 ** 2 + 2 * n ** 2 * 256 + 2 * n * 256 * 704;
+    const config = JSON.parse(readFileSync(join(EMBEDDED_MODEL, 'config.json'), 'utf8')) as {
+      text_config: { hidden_size: number; intermediate_size: number };
+    };
+    expect(config.text_config).toMatchObject({ hidden_size: 256, intermediate_size: 704 });
+    const ratio = (2 * cost(none) + 3 * cost(some) + 5 * cost(few)) / (10 * cost(none));
+    expect(model.fastv.last?.flopsRatio).toBeCloseTo(ratio, 10);
+    await model.dispose();
+  });
+});
+
+describe('a listener that fails', () => {
+  it('ends no load and no generation', async () => {
+    const inputs = await conversation.inputs([message('color', 2)]);
+    const expected = await tokens(pruned, inputs);
+    const console_ = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    try {
+      const kinds: WarningKind[] = [];
+      const failing = (): never => {
+        throw new Error('of the listener');
+      };
+      for (const onPrefill of [failing, () => Promise.reject(new Error('of the listener'))]) {
+        const model = await load({
+          onPrefill,
+          onWarning: (_: string, kind: WarningKind) => kinds.push(kind),
+        });
+        expect(await tokens(model, inputs)).toEqual(expected);
+        await model.dispose();
+      }
+      expect(kinds.filter((kind) => kind === 'listener')).toHaveLength(2);
+      const model = await load({ onWarning: failing });
+      expect(await tokens(model, inputs)).toEqual(expected);
+      await model.dispose();
+      expect(console_.mock.calls).toEqual([['fastv: onWarning failed: of the listener']]);
+    } finally {
+      console_.mockRestore();
+    }
+  });
+});
+
+describe('a signal', () => {
+  it('ends a generation between two tokens', async () => {
+    const inputs = await conversation.inputs([message('caption', 3)]);
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    const call = pruned.fastv.call({ signal: stop.signal });
+    const streamer = new TextStreamer(conversation.tokenizer, {
+      skip_prompt: true,
+      token_callback_function: () => {
+        stop.abort(reason);
+      },
+    });
+    await expect(pruned.generate({ ...inputs, max_new_tokens: 20, streamer, fastv: call })).rejects.toBe(
+      reason,
+    );
+    expect(call.decodeSteps).toBe(0);
+    await expect(pruned.generate({ ...inputs, fastv: { signal: stop.signal } })).rejects.toBe(reason);
+  });
+
+  it('ends a load', async () => {
+    const stop = new AbortController();
+    stop.abort(new Error('enough'));
+    await expect(load({ signal: stop.signal })).rejects.toThrow('enough');
+    const later = new AbortController();
+    const loading = load({ signal: later.signal });
+    later.abort(new Error('too slow'));
+    await expect(loading).rejects.toThrow('too slow');
+  });
+});
+
+describe('a prompt', () => {
+  it('of more tokens than the model has positions is refused before work, with the numbers', async () => {
+    const console_ = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    try {
+      const inputs = await conversation.inputs([{ role: 'user', text: 'what is this '.repeat(1000) }]);
+      await expect(pruned.generate({ ...inputs, max_new_tokens: 1 })).rejects.toMatchObject({
+        code: 'invalid-input',
+        message: expect.stringMatching(
+          /^the prompt has \d{4} tokens, and the model has room for 2048$/u,
+        ) as string,
+      });
+      expect(console_).not.toHaveBeenCalled();
+    } finally {
+      console_.mockRestore();
+    }
+  });
+
+  it('that fills the positions is answered until they end', async () => {
+    const inputs = await conversation.inputs([{ role: 'user', text: 'what is this '.repeat(300) }]);
+    const length = inputs.input_ids.dims[1] ?? 0;
+    const room = 2048 - length;
+    expect(room).toBeGreaterThan(0);
+    const ids = new BigInt64Array(2046).fill(5n);
+    const mask = new BigInt64Array(2046).fill(1n);
+    const { Tensor: HfTensor } = await import('@huggingface/transformers');
+    const sequences = (await pruned.generate({
+      input_ids: new HfTensor('int64', ids, [1, 2046]),
+      attention_mask: new HfTensor('int64', mask, [1, 2046]),
+      max_new_tokens: 50,
+      min_new_tokens: 50,
+    })) as Tensor;
+    // the last token that is generated has no position any more, but nothing has to look at it
+    expect(sequences.dims).toEqual([1, 2049]);
+  });
+
+  it('with an image token, but no image, is not pruned', async () => {
+    const { Tensor: HfTensor } = await import('@huggingface/transformers');
+    const ids = BigInt64Array.from([1, 5, IMAGE_TOKEN, IMAGE_TOKEN, 7, 8], BigInt);
+    const inputs = {
+      input_ids: new HfTensor('int64', ids, [1, 6]),
+      attention_mask: new HfTensor('int64', new BigInt64Array(6).fill(1n), [1, 6]),
+    } as unknown as ModelInputs;
+    expect(await tokens(pruned, inputs, { fastv: { ratio: 1 } })).toEqual(await tokens(original, inputs));
+    expect(pruned.fastv.last?.rows[0]).toMatchObject({ imageTokens: 0, images: [] });
+    expect(pruned.fastv.last?.rows[0]?.keptIndices).toHaveLength(6);
+  });
+});
+
+describe('an image token that the model generates', () => {
+  it.each([0, 0.5, 1])('is a token as any other, at R = %d', async (ratio) => {
+    const inputs = await conversation.inputs([message('color', 2)]);
+    const start = inputs.input_ids.dims[1] ?? 0;
+    // at the second step the model is made to say the image token
+    const logits_processor = [
+      (rows: bigint[][], logits: Tensor): Tensor => {
+        if (rows[0]?.length === start + 1) (logits.data as Float32Array)[IMAGE_TOKEN] = 1e4;
+        return logits;
+      },
+    ];
+    const options = { min_new_tokens: 6, max_new_tokens: 6, logits_processor };
+    const [said] = await tokens(pruned, inputs, { ...options, fastv: { ratio } });
+    expect(said?.[1]).toBe(IMAGE_TOKEN);
+    if (ratio === 0) expect([said]).toEqual(await tokens(original, inputs, options));
+  });
+});
+
+describe('rows padded on the left', () => {
+  it('are warned of, once, where the decoder has no position_ids', async () => {
+    const kinds: WarningKind[] = [];
+    const model = await load({ onWarning: (_: string, kind: WarningKind) => kinds.push(kind) });
+    const rows = (['existence', 'count-class'] as const).map((family, i) => [message(family, i)]);
+    const inputs = await conversation.batch(rows);
+    expect(Array.from(inputs.attention_mask.data as BigInt64Array)).toContain(0n);
+    await tokens(model, inputs);
+    await tokens(model, inputs);
+    await tokens(model, await conversation.inputs(rows[0] ?? []));
+    expect(kinds.filter((kind) => kind === 'left-padding')).toHaveLength(1);
+    await model.dispose();
+  });
+});
+
+describe('an error of ONNX Runtime', () => {
+  it('while running is typed, and nobody prints the tensors', async () => {
+    const model = await load({});
+    const inputs = await conversation.inputs([message('color', 2)]);
+    const pixels = inputs['pixel_values'] as Tensor;
+    const console_ = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    try {
+      const { Tensor: HfTensor } = await import('@huggingface/transformers');
+      const [, channels = 3] = pixels.dims;
+      const small = new HfTensor('float32', new Float32Array(channels * 4), [1, channels, 2, 2]);
+      await expect(model.generate({ ...inputs, pixel_values: small })).rejects.toMatchObject({
+        code: 'inference',
+        message: expect.stringMatching(/^ONNX Runtime failed: /u) as string,
+      });
+      expect(console_).not.toHaveBeenCalled();
+    } finally {
+      console_.mockRestore();
+      await model.dispose();
+    }
   });
 });
 

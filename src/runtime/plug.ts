@@ -1,58 +1,62 @@
 // The plug: a Transformers.js image-text model whose decoder prunes image tokens, with Transformers.js's own interface.
 import { FastvError } from '../errors.js';
+import { decodeModel } from '../onnx/index.js';
+import { graphStrategy, type GraphStrategy } from '../strategies/index.js';
+import { abortable } from './abort.js';
+import type { FastvCall } from './call.js';
+import { handleOf, type FastvHandle } from './handle.js';
+import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
+import { configuredPositions, rotaryPositions } from './limits.js';
+import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
-  checkCall,
+  PLUG_OPTIONS,
   settingsOf,
   type CallOptions,
   type PlugOptions,
-  type PrefillReport,
   type Settings,
   type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
-import { prunedSession } from './pruned-session.js';
+import { exactInt8 } from './processor.js';
 import {
   installSwap,
   withSwap,
   type SessionClass,
   type SessionOptions,
   type SessionSource,
+  type Swap,
 } from './session-swap.js';
 import { slowWeights } from './slow-weights.js';
-import {
-  isDecoderModel,
-  isHfTensor,
-  isRecord,
-  type ForwardInputs,
-  type HfModel,
-  type OrtSession,
-  type OrtTensor,
-} from './transformers.js';
+import { guarded, reasonOf } from './tell.js';
+import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
+
+export type { FastvHandle } from './handle.js';
 
 /** A class of Transformers.js that loads models: `AutoModelForImageTextToText`, or a family's own. */
-export interface ModelClass<M> {
-  from_pretrained(name: string, options?: Record<string, unknown>): Promise<M>;
+export interface ModelClass<M = unknown> {
+  from_pretrained(name: string, options?: never): Promise<M>;
 }
 
-/** What the plug adds to a model. */
-export interface FastvHandle {
-  /** false if `onUnsupported: 'warn'` was asked for and the original decoder is running. */
-  readonly active: boolean;
-  /** Why not, if not. */
-  readonly reason: FastvError | undefined;
-  readonly layer: readonly number[];
-  readonly strategy: Settings['strategy'];
-  /** R of calls that say nothing themselves; setting it clears `budget`. */
-  ratio: number | readonly number[] | undefined;
-  /** The budget of calls that say nothing themselves; setting it clears `ratio`. */
-  budget: number | undefined;
-  /** What the last prefill did. */
-  readonly last: PrefillReport | undefined;
-}
+/** What a class loads. */
+export type Loaded<C extends ModelClass> = Awaited<ReturnType<C['from_pretrained']>>;
 
-/** A model with the plug in. */
-export type WithFastv<M> = M & { readonly fastv: FastvHandle };
+/** The options of a load: fastv's, and those of the class's own `from_pretrained`. */
+export type LoadOptions<C extends ModelClass> = PlugOptions & OwnOptions<Parameters<C['from_pretrained']>[1]>;
+
+/** Of a class that says nothing of its options, any. */
+type OwnOptions<O> = [O] extends [undefined] ? Record<string, unknown> : NonNullable<O>;
+
+/** Options that `generate` would ignore, because they belong into `fastv`. */
+type Misplaced = Readonly<Partial<Record<Exclude<keyof PlugOptions, 'signal' | 'cache'>, never>>>;
+
+/** A model with the plug in: its `generate` takes the options of a call as `fastv`. */
+export type WithFastv<M> = (M extends { generate(options: infer O): infer R }
+  ? (M extends (...given: infer A) => infer T ? (...given: A) => T : unknown) &
+      Omit<M, 'generate'> & {
+        generate(options: O & { readonly fastv?: CallOptions | FastvCall } & Misplaced): R;
+      }
+  : M) & { readonly fastv: FastvHandle };
 
 /** What differs between Node and a browser. */
 export interface Platform {
@@ -62,222 +66,251 @@ export interface Platform {
   isDecoder(source: SessionSource): boolean;
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
+  /** A model with uint8 weights in the place of int8, for processors whose int8 products saturate. */
+  readonly unsigned: Swap;
   /** The bytes of a decoder's file. */
   bytes(source: SessionSource): Promise<Uint8Array>;
+  /** Where the copies of ONNX Runtime that this process has loaded lie, as far as that can be told. */
+  runtimes(): readonly string[];
 }
 
 /** How a decoder is to be rewritten. */
 export interface RewriteRequest {
   readonly layers: readonly number[];
-  readonly strategy: 'attention' | 'external';
+  readonly strategy: GraphStrategy;
   readonly cache: boolean;
   readonly warn: WarningListener;
 }
 
-/** The options that are the plug's own; all others are Transformers.js's. */
-const OWN_OPTIONS: ReadonlySet<string> = new Set<keyof PlugOptions>([
-  'layer',
-  'ratio',
-  'budget',
-  'seed',
-  'strategy',
-  'onUnsupported',
-  'onPrefill',
-  'onWarning',
-  'cache',
-]);
+/** What `from_pretrained` of Transformers.js 4.3 takes. */
+const LOAD_OPTIONS = [
+  'progress_callback',
+  'config',
+  'cache_dir',
+  'local_files_only',
+  'revision',
+  'model_file_name',
+  'subfolder',
+  'device',
+  'dtype',
+  'use_external_data_format',
+  'session_options',
+] as const;
+
+/** A load, with its options checked. */
+interface Load {
+  readonly name: string;
+  readonly settings: Settings;
+  readonly options: PlugOptions;
+  /** What goes to `from_pretrained`. */
+  readonly loading: Record<string, unknown>;
+  readonly warn: (...warning: Parameters<WarningListener>) => void;
+}
 
 /** Loads a model with FastV, on a given platform. */
-export async function plug<M>(
+export async function plug<C extends ModelClass>(
   platform: Platform,
-  modelClass: ModelClass<M>,
+  modelClass: C,
   name: string,
-  options: PlugOptions & Record<string, unknown>,
-): Promise<WithFastv<M>> {
-  const { onUnsupported, onPrefill, onWarning, cache } = options;
-  const loading = Object.fromEntries(Object.entries(options).filter(([key]) => !OWN_OPTIONS.has(key)));
-  const settings = settingsOf(options);
-  const warn: WarningListener =
-    onWarning ??
-    ((message) => {
-      console.warn(`fastv: ${message}`);
-    });
+  given: LoadOptions<C> | undefined,
+): Promise<WithFastv<Loaded<C>>> {
+  checkClass(modelClass, name);
+  const load = loadOf(name, given);
+  const { settings, options, loading, warn } = load;
+  const { signal } = options;
+  signal?.throwIfAborted();
   const request: RewriteRequest = {
     layers: settings.layers,
-    strategy: settings.strategy === 'attention' ? 'attention' : 'external',
-    cache: cache ?? true,
+    strategy: graphStrategy(settings.strategy),
+    cache: options.cache ?? true,
     warn,
   };
 
   let rewritten = 0;
+  let positions: number | undefined;
   let refused: FastvError | undefined;
-  installSwap(await platform.sessionClass());
+  const Session = await platform.sessionClass();
+  installSwap(Session);
   const swap = async (source: SessionSource): Promise<SessionSource> => {
     if (!platform.isDecoder(source)) return source;
+    signal?.throwIfAborted();
     try {
       const replacement = await platform.rewrite(source, request);
+      const bytes = await platform.bytes(replacement);
       rewritten++;
-      const slow = slowWeights(await platform.bytes(replacement), replacement.options);
+      positions = rotaryPositions(decodeModel(bytes));
+      const slow = slowWeights(bytes, replacement.options);
       if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
     } catch (error) {
-      if (!(error instanceof FastvError) || onUnsupported !== 'warn') throw error;
+      if (!isUnsupported(error) || options.onUnsupported !== 'warn') throw error;
       refused = error;
       return source;
     }
   };
-  const sessionOptions = isRecord(loading['session_options'])
-    ? (loading['session_options'] as SessionOptions)
-    : {};
-  const model = await modelClass.from_pretrained(name, {
-    ...loading,
-    session_options: withSwap(sessionOptions, swap),
-  });
-
-  if (refused === undefined && rewritten === 0) {
-    refused = new FastvError(
-      'unsupported-decoder',
-      'this model was loaded without a decoder that could be rewritten',
-      {
-        where: name,
-        hint: 'It must have a decoder_model_merged, and Transformers.js must run the same copy of ONNX Runtime as fastv.',
-      },
-    );
+  const own = isRecord(loading['session_options']) ? (loading['session_options'] as SessionOptions) : {};
+  const from_pretrained = modelClass.from_pretrained.bind(modelClass) as unknown as Loader;
+  const model = await abortable(
+    from_pretrained(name, {
+      ...loading,
+      session_options: withSwap(own, exactInt8(Session, platform.unsigned, swap)),
+    }),
+    signal,
+    dispose,
+  );
+  refused ??= refusal(model, rewritten, Session, platform, name);
+  if (refused !== undefined && options.onUnsupported !== 'warn') {
+    await dispose(model);
+    throw refused;
   }
-  if (refused === undefined && !isDecoderModel(model)) {
-    refused = new FastvError('unsupported-decoder', 'this is no image-text model of Transformers.js', {
-      where: name,
-    });
-  }
-  if (refused !== undefined || !isDecoderModel(model)) {
-    if (onUnsupported !== 'warn' || refused === undefined) {
-      if (isRecord(model) && typeof model['dispose'] === 'function')
-        await (model as unknown as Disposable).dispose();
-      throw refused ?? new FastvError('unsupported-decoder', 'this is no image-text model', { where: name });
-    }
-    warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
-    return attach(model, handleOf(settings, refused).handle);
-  }
+  if (refused !== undefined) warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
   try {
-    return attach(model, install(model, settings, onPrefill));
+    return attach(model, handled(model, load, positions, refused)) as WithFastv<Loaded<C>>;
   } catch (error) {
-    await (model as unknown as Disposable).dispose();
+    await dispose(model);
     throw error;
   }
 }
 
-interface Disposable {
-  dispose(): Promise<unknown>;
+type Loader = (name: string, options: Record<string, unknown>) => Promise<unknown>;
+
+/** @throws {FastvError} `invalid-option` for what loads no models, or no name */
+function checkClass(modelClass: unknown, name: unknown): void {
+  const refuse = (message: string, where: string, hint: string): FastvError =>
+    new FastvError('invalid-option', message, { where, hint });
+  if (isRecord(modelClass) && typeof modelClass['from_pretrained'] === 'function') {
+    if (typeof name === 'string' && name !== '') return;
+    throw refuse('the name of the model is missing', 'name', 'A name on the Hugging Face hub, or a folder.');
+  }
+  const loaded = isRecord(modelClass) && ('sessions' in modelClass || 'model' in modelClass);
+  throw loaded
+    ? refuse(
+        'a model that is loaded cannot be changed any more',
+        'modelClass',
+        'Give its class and name: fastv(AutoModelForImageTextToText, name, { … }). A pipeline takes the result as its model.',
+      )
+    : refuse(
+        'this is no class that loads models',
+        'modelClass',
+        'Give one of Transformers.js’s, for example AutoModelForImageTextToText.',
+      );
 }
 
-function attach<M>(model: M, handle: FastvHandle): WithFastv<M> {
-  return Object.defineProperty(model, 'fastv', { value: handle, enumerable: false }) as WithFastv<M>;
-}
-
-/** The handle, and the defaults that it sets. */
-function handleOf(
-  settings: Settings,
-  reason?: FastvError,
-): { handle: FastvHandle; defaults: () => CallOptions; report: (report: PrefillReport) => void } {
-  let defaults = settings.call;
-  let last: PrefillReport | undefined;
-  const replace = (change: CallOptions): void => {
-    const { seed } = defaults;
-    defaults = { ...(seed === undefined ? {} : { seed }), ...checkCall(change) };
+/** Checks the options of a load. @throws {FastvError} `invalid-option` */
+function loadOf(name: string, given: unknown = {}): Load {
+  const all = optionsObject(given, 'options', "{ layer: 2, ratio: 0.5, dtype: 'q4' }");
+  const known = [...PLUG_OPTIONS, ...LOAD_OPTIONS];
+  const strange: string[] = [];
+  for (const option of Object.keys(all)) {
+    if (known.some((one) => one === option)) continue;
+    if (nearestName(option, known) !== undefined) throw unknownOption(option, { where: 'options', known });
+    strange.push(option);
+  }
+  const options = Object.fromEntries(
+    Object.entries(all).filter(([option]) => PLUG_OPTIONS.some((own) => own === option)),
+  ) as PlugOptions;
+  const settings = settingsOf(options);
+  const inConsole = (message: string): void => {
+    console.warn(`fastv: ${message}`);
   };
-  const handle: FastvHandle = {
-    active: reason === undefined,
-    reason,
-    layer: settings.layers,
-    strategy: settings.strategy,
-    get ratio() {
-      return defaults.ratio;
-    },
-    set ratio(ratio) {
-      if (ratio !== undefined) replace({ ratio });
-    },
-    get budget() {
-      return defaults.budget;
-    },
-    set budget(budget) {
-      if (budget !== undefined) replace({ budget });
-    },
-    get last() {
-      return last;
-    },
-  };
-  return { handle, defaults: () => defaults, report: (report) => void (last = report) };
+  const warn = guarded(options.onWarning ?? inConsole, (error) => {
+    inConsole(`onWarning failed: ${reasonOf(error)}`);
+  });
+  for (const option of strange)
+    warn(`fastv and Transformers.js 4.3 have no option "${option}"; it is passed on`, 'unknown-option');
+  const loading = Object.fromEntries(Object.entries(all).filter(([option]) => !(option in options)));
+  return { name, settings, options, loading, warn };
 }
 
-/** Puts the plug between the model's methods and its sessions. */
-function install(model: HfModel, settings: Settings, onPrefill: PlugOptions['onPrefill']): FastvHandle {
-  const { handle, defaults, report } = handleOf(settings);
-  const { decoder_model_merged: decoder, vision_encoder: vision } = model.sessions;
-  if (decoder === undefined)
-    throw new FastvError('unsupported-decoder', 'the model has no decoder_model_merged');
-  const passes = new Passes({
-    config: model.config,
-    imageIds: imageTokenIds(model.config),
-    settings,
-    leftPadding: decoder.inputNames.includes('position_ids'),
+/** `onUnsupported: 'warn'` is about decoders that cannot be pruned, not about what was asked for, or files that are broken. */
+function isUnsupported(error: unknown): error is FastvError {
+  return error instanceof FastvError && error.code === 'unsupported-decoder';
+}
+
+/** Why a model that was loaded does not prune, if it does not. */
+function refusal(
+  model: unknown,
+  rewritten: number,
+  Session: SessionClass,
+  platform: Platform,
+  name: string,
+): FastvError | undefined {
+  const refuse = (message: string, hint: string): FastvError =>
+    new FastvError('unsupported-decoder', message, { where: name, hint });
+  if (isRecord(model) && 'fastv' in model) {
+    return refuse(
+      'this model prunes already',
+      'The class that was given loads with fastv itself: call it once.',
+    );
+  }
+  const sessions = isRecord(model) && isRecord(model['sessions']) ? Object.values(model['sessions']) : [];
+  const Class = Session as unknown as new () => unknown;
+  if (rewritten === 0 && sessions.some((session) => !(session instanceof Class))) {
+    const copies = platform.runtimes();
+    return refuse(
+      'Transformers.js runs another copy of ONNX Runtime than the one that fastv found',
+      `There must be one copy: npm dedupe, or one version of @huggingface/transformers.${copies.map((path) => `\n  ${path}`).join('')}`,
+    );
+  }
+  if (!isDecoderModel(model)) {
+    return refuse(
+      'this is no image-text model of Transformers.js',
+      'It must have a decoder_model_merged; take AutoModelForImageTextToText.',
+    );
+  }
+  if (rewritten > 0) return undefined;
+  return refuse(
+    'this model was loaded without a decoder that could be rewritten',
+    'It must have a decoder_model_merged that takes inputs_embeds.',
+  );
+}
+
+/** Hooks a model, and makes its handle. */
+function handled(model: unknown, load: Load, rotary: number | undefined, reason?: FastvError): FastvHandle {
+  const { settings, options, warn } = load;
+  let padded = false;
+  const active = reason === undefined;
+  const { handle, defaults, report } = handleOf(settings, (call) => passes.call(call), reason);
+  const hf = isDecoderModel(model) ? model : undefined;
+  const config = hf?.config ?? {};
+  const positions = rotary ?? configuredPositions(config);
+  const told = guarded(options.onPrefill, (error) => {
+    warn(`onPrefill failed: ${reasonOf(error)}`, 'listener');
+  });
+  const passes: Passes = new Passes({
+    config,
+    imageIds: active ? imageTokenIds(config) : new Set(),
+    settings: active ? settings : undefined,
+    leftPadding: takesPositions(hf),
+    positions,
     defaults,
     onPrefill: (done) => {
       report(done);
-      onPrefill?.(done);
+      told(done);
+    },
+    onLeftPadding: () => {
+      if (padded) return;
+      padded = true;
+      warn(
+        'rows are padded on the left, but this decoder has no position_ids: it cannot tell padding from text, so that those rows’ answers may be wrong. Batch rows of one length',
+        'left-padding',
+      );
     },
   });
-
-  model.sessions['decoder_model_merged'] = prunedSession(decoder, settings.layers.length, passes);
-  if (vision !== undefined) model.sessions['vision_encoder'] = timed(vision, passes);
-
-  const forward = model.forward.bind(model);
-  const generate = model.generate.bind(model);
-  const prepare = model.prepare_inputs_for_generation.bind(model);
-  // generate() keeps only the inputs that are named here
-  model.forward_params.push('fastv');
-  Object.assign(model, {
-    forward: (inputs: ForwardInputs) => forward(passes.begin(inputs)),
-    generate: async (options: Record<string, unknown>) =>
-      generate({ ...options, fastv: passes.generation(options['fastv']) }),
-  });
-  if (settings.layers[0] === 0) {
-    // a cache tells its length by layer 0, which K = 0 shortens
-    Object.assign(model, {
-      prepare_inputs_for_generation: (ids: unknown, inputs: ForwardInputs, config: unknown) => {
-        keepLength(inputs, passes);
-        return prepare(ids, inputs, config);
-      },
-    });
-  }
+  if (hf !== undefined) hook(hf, passes, active ? settings.layers : [], positions);
   return handle;
 }
 
-function keepLength({ past_key_values: cache }: ForwardInputs, passes: Passes): void {
-  if (!isRecord(cache)) return;
-  const tensor = Object.values(cache).find(isHfTensor);
-  const length = tensor === undefined ? undefined : passes.lengthOf(tensor);
-  if (length === undefined) return;
-  Object.defineProperty(cache, 'get_seq_length', {
-    value: () => length,
-    configurable: true,
-    enumerable: false,
-  });
+/** Whether a model's decoder is told positions. */
+export function takesPositions(model: HfModel | undefined): boolean {
+  return model?.sessions['decoder_model_merged']?.inputNames.includes('position_ids') === true;
 }
 
-/** The vision encoder, with its time taken. */
-function timed(session: OrtSession, passes: Passes): OrtSession {
-  const runnable = session as unknown as { run(...args: unknown[]): Promise<unknown> };
-  const run = async (feeds: Record<string, OrtTensor>, ...rest: unknown[]): Promise<unknown> => {
-    const start = performance.now();
-    const outputs = await runnable.run(feeds, ...rest);
-    passes.visionDone(feeds, performance.now() - start);
-    return outputs;
-  };
-  return new Proxy(session, {
-    get(target, name) {
-      if (name === 'run') return run;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
+async function dispose(model: unknown): Promise<void> {
+  if (isRecord(model) && typeof model['dispose'] === 'function')
+    await (model as unknown as { dispose(): Promise<unknown> }).dispose();
+}
+
+function attach(model: unknown, handle: FastvHandle): unknown {
+  return Object.defineProperty(model, 'fastv', { value: handle, enumerable: false });
 }

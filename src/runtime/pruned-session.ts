@@ -1,6 +1,7 @@
 // The rewritten decoder as Transformers.js may see it: with the names of the original. What the rewrite added is fed
 // and taken away here, per forward pass.
 import { FastvError } from '../errors.js';
+import { wrapRun, type Run, type Tensors } from './session.js';
 import type { OrtSession, OrtTensor } from './transformers.js';
 
 /** Names that the rewrite adds (the graph contract). */
@@ -21,84 +22,61 @@ export interface PruningInputs {
 export interface PruningOutputs {
   /** `[batch, kept]`, positions of the pass's sequence. */
   readonly keptIndices: readonly (readonly number[])[];
-  readonly milliseconds: number;
-  readonly outputs: Readonly<Record<string, OrtTensor>>;
+  readonly outputs: Tensors;
 }
 
 /** Finds the pruning inputs of a run by the tensors that are fed, and is told what came out. */
 export interface PassLookup {
-  inputsFor(feeds: Readonly<Record<string, OrtTensor>>): PruningInputs | undefined;
-  done(feeds: Readonly<Record<string, OrtTensor>>, result: PruningOutputs): void;
+  inputsFor(feeds: Tensors): PruningInputs | undefined;
+  done(feeds: Tensors, result: PruningOutputs): void;
 }
 
 /** Wraps the session of a rewritten decoder. */
-export function prunedSession(session: OrtSession, stages: number, lookup: PassLookup): OrtSession {
+export function prunedSession(
+  session: OrtSession,
+  stages: number,
+  lookup: PassLookup,
+  around: (run: Run) => Run = (run) => run,
+): OrtSession {
   const wantsScores = session.inputNames.includes('image_token_scores');
-  const visible = (names: readonly string[]): ((name: string) => boolean) => {
-    const hidden = new Set(names);
-    return (name) => !hidden.has(name);
-  };
-  const input = visible(ADDED_INPUTS);
-  const output = visible(ADDED_OUTPUTS);
-  const inputNames = session.inputNames.filter(input);
-  const outputNames = session.outputNames.filter(output);
-  const inputMetadata = session.inputMetadata.filter(({ name }) => input(name));
-  const outputMetadata = session.outputMetadata.filter(({ name }) => output(name));
-
-  const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
-  const run = async (
-    feeds: Record<string, OrtTensor>,
-    ...rest: unknown[]
-  ): Promise<Record<string, OrtTensor>> => {
-    const embeds = feeds['inputs_embeds'];
-    const [batch = 1, sequence = 0] = embeds?.dims ?? [];
-    const given = lookup.inputsFor(feeds);
-    // a pass that the plug did not see brings no image tokens that it knows of: prune nothing
-    const mask = given?.mask ?? new Uint8Array(batch * sequence);
-    if (mask.length !== batch * sequence) {
-      throw new FastvError(
-        'unsupported-decoder',
-        `the call has ${mask.length} input ids, but the decoder is given ${batch} x ${sequence} embeddings`,
-        {
-          where: 'inputs_embeds',
-          hint: 'This family inserts its image features, so its image tokens cannot be found.',
-        },
-      );
-    }
-    const Tensor = tensorClass(embeds);
-    const added: Record<string, OrtTensor> = {
-      image_token_mask: new Tensor('bool', mask, [batch, sequence]),
-      prune_ratio: new Tensor('float32', given?.ratios ?? new Float32Array(stages), [stages]),
-    };
-    if (wantsScores) {
-      const scores = given?.scores ?? new Float32Array(batch * sequence);
-      added['image_token_scores'] = new Tensor('float32', scores, [batch, sequence]);
-    }
-    const start = performance.now();
-    const results = await runnable.run({ ...feeds, ...added }, ...rest);
-    const { kept_indices: kept, ...outputs } = results;
-    if (given !== undefined) {
-      lookup.done(feeds, {
-        keptIndices: kept === undefined ? [] : rowsOf(kept),
-        milliseconds: performance.now() - start,
-        outputs,
-      });
-    }
-    kept?.dispose();
-    return outputs;
-  };
-
-  return new Proxy(session, {
-    get(target, name) {
-      if (name === 'inputNames') return inputNames;
-      if (name === 'outputNames') return outputNames;
-      if (name === 'inputMetadata') return inputMetadata;
-      if (name === 'outputMetadata') return outputMetadata;
-      if (name === 'run') return run;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return wrapRun(
+    session,
+    (run) =>
+      around(async (feeds, ...rest) => {
+        const embeds = feeds['inputs_embeds'];
+        const [batch = 1, sequence = 0] = embeds?.dims ?? [];
+        const given = lookup.inputsFor(feeds);
+        // a pass that the plug did not see brings no image tokens that it knows of: prune nothing
+        const mask = given?.mask ?? new Uint8Array(batch * sequence);
+        if (mask.length !== batch * sequence) {
+          throw new FastvError(
+            'unsupported-decoder',
+            `the call has ${mask.length} input ids, but the decoder is given ${batch} x ${sequence} embeddings`,
+            {
+              where: 'inputs_embeds',
+              hint: 'This family inserts its image features, so its image tokens cannot be found.',
+            },
+          );
+        }
+        const Tensor = tensorClass(embeds);
+        const added: Record<string, OrtTensor> = {
+          image_token_mask: new Tensor('bool', mask, [batch, sequence]),
+          prune_ratio: new Tensor('float32', given?.ratios ?? new Float32Array(stages), [stages]),
+        };
+        if (wantsScores) {
+          const scores = given?.scores ?? new Float32Array(batch * sequence);
+          added['image_token_scores'] = new Tensor('float32', scores, [batch, sequence]);
+        }
+        const { kept_indices: kept, ...outputs } = await run({ ...feeds, ...added }, ...rest);
+        try {
+          lookup.done(feeds, { keptIndices: kept === undefined ? [] : rowsOf(kept), outputs });
+        } finally {
+          kept?.dispose();
+        }
+        return outputs;
+      }),
+    [...ADDED_INPUTS, ...ADDED_OUTPUTS],
+  );
 }
 
 type TensorClass = new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;

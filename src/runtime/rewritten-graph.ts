@@ -7,8 +7,10 @@ import {
   type ModelProto,
   type TensorProto,
 } from 'onnx-buf';
-import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { allTensors } from '../onnx/external.js';
+import { concatChunks, decodeModel, encodeModel, externalFiles } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
+import type { Strategy, StrategyName } from '../strategies/index.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
@@ -16,7 +18,7 @@ const LARGE = 1024;
 /** How to cut: the part of a rewrite that decides the resulting graph. */
 export interface Cut {
   readonly layers: readonly number[];
-  readonly strategy: 'attention' | 'external';
+  readonly strategy: StrategyName | Strategy;
   /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
   readonly doubles?: boolean;
 }
@@ -25,15 +27,41 @@ export interface Cut {
  * Rewrites a decoder.
  * @param bytes the original file
  * @param weightsFile the name under which ONNX Runtime will find these same bytes; undefined keeps weights inside
+ * @param where the original's file, for errors
  * @throws {FastvError} `malformed-model`, or `unsupported-decoder` if it cannot be pruned
  */
-export function rewrittenGraph(bytes: Uint8Array, cut: Cut, weightsFile?: string): Uint8Array<ArrayBuffer> {
-  const model = decodeModel(bytes, weightsFile);
+export function rewrittenGraph(
+  bytes: Uint8Array,
+  cut: Cut,
+  weightsFile?: string,
+  where = weightsFile,
+): Uint8Array<ArrayBuffer> {
+  const model = decodeModel(bytes, where);
   const stages = cut.layers.map((layer) => ({ layer }));
   const quota = cut.doubles === false ? 'integer' : 'float64';
   const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy, quota });
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
+}
+
+/**
+ * A graph with other names for the files that its weights lie in.
+ * @param rename is called once for each file
+ * @throws {FastvError} `external-data` for a name that no file may have, or what `rename` throws
+ */
+export function withWeightsAt(
+  graph: Uint8Array<ArrayBuffer>,
+  rename: (location: string) => string,
+): Uint8Array<ArrayBuffer> {
+  const model = decodeModel(graph);
+  const names = new Map(externalFiles(model).map((location) => [location, rename(location)]));
+  if ([...names].every(([before, after]) => before === after)) return graph;
+  for (const { externalData } of allTensors(model)) {
+    for (const entry of externalData) {
+      if (entry.key === 'location') entry.value = names.get(entry.value) ?? entry.value;
+    }
+  }
+  return concatChunks(encodeModel(model));
 }
 
 /**

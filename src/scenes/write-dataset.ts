@@ -2,9 +2,10 @@
  * Writes a split to a folder: one JSON line a question, with the paths of its images, as evaluation
  * data sets are laid out; PNGs beside it. Each file appears whole or not at all.
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { writeAtomically } from '../files/atomic.js';
+import { makeFolder } from '../files/make-folder.js';
 import type { Atlas } from './atlas.js';
 import { contactSheet } from './contact-sheet.js';
 import { makeConversation, makeItem, makeSequenceConversation, type Item, type Split } from './dataset.js';
@@ -35,10 +36,10 @@ export interface Written {
 /** A line of the JSONL: `images` are paths relative to it. */
 export type Row = Item & { readonly images: readonly string[] };
 
-/** Writes `<split>.jsonl`, `images/*.png` and `<split>-sheet.png`. @throws the file system's errors. */
+/** Writes `<split>.jsonl`, `images/*.png` and `<split>-sheet.png`. @throws {FastvError} `io` if the disk refuses */
 export async function writeDataset(folder: string, options: WriteOptions, atlas: Atlas): Promise<Written> {
   const { split, families, count, start } = options;
-  await mkdir(options.images ? join(folder, 'images') : folder, { recursive: true });
+  await makeFolder(options.images ? join(folder, 'images') : folder);
   const total = families.length * count;
   const lines: string[] = [];
   const shown: Item[] = [];
@@ -53,7 +54,7 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
         for (const [k, scene] of item.scenes.entries()) {
           const raw = { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3 } as const;
           const png = await sharp(renderScene(scene, atlas), { raw }).png().toBuffer();
-          await writeWhole(join(folder, paths[k] ?? ''), png);
+          await writeAtomically(join(folder, paths[k] ?? ''), png);
           images++;
         }
       }
@@ -63,9 +64,9 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
     }
   }
   const questions = join(folder, `${split}.jsonl`);
-  await writeWhole(questions, `${lines.join('\n')}\n`);
+  await writeAtomically(questions, `${lines.join('\n')}\n`);
   const sheet = options.sheet ? join(folder, `${split}-sheet.png`) : null;
-  if (sheet !== null) await writeWhole(sheet, await contactSheet(shown, atlas));
+  if (sheet !== null) await writeAtomically(sheet, await contactSheet(shown, atlas));
   return { questions, items: lines.length, images, sheet };
 }
 
@@ -80,22 +81,16 @@ export async function writeConversations(
   }: { readonly count: number; readonly start: number; readonly questions: number; readonly images: number },
   atlas: Atlas,
 ): Promise<void> {
-  const temporary = `${file}.tmp`;
-  let lines: string[] = [];
-  await writeFile(temporary, '');
-  for (let i = start; i < start + count; i++) {
-    const conversation =
-      images === 1 ? makeConversation(i, questions, atlas) : makeSequenceConversation(i, images, atlas);
-    lines.push(JSON.stringify(conversation));
-    if (lines.length === 1000 || i === start + count - 1) {
-      await writeFile(temporary, `${lines.join('\n')}\n`, { flag: 'a' });
+  function* portions(): Generator<string> {
+    let lines: string[] = [];
+    for (let i = start; i < start + count; i++) {
+      const conversation =
+        images === 1 ? makeConversation(i, questions, atlas) : makeSequenceConversation(i, images, atlas);
+      lines.push(JSON.stringify(conversation));
+      if (lines.length < 1000 && i < start + count - 1) continue;
+      yield `${lines.join('\n')}\n`;
       lines = [];
     }
   }
-  await rename(temporary, file);
-}
-
-async function writeWhole(path: string, data: Buffer | string): Promise<void> {
-  await writeFile(`${path}.tmp`, data);
-  await rename(`${path}.tmp`, path);
+  await writeAtomically(file, portions());
 }

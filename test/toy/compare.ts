@@ -79,13 +79,18 @@ function decoding(
  * How many image tokens every row of a batch keeps at each stage. Rows are cut to one length: all drop as many tokens
  * as the row that may drop the fewest.
  * @param images image tokens of each row
+ * @param endsInImage whether the last token of a row is an image token
  * @returns [row][stage]
  */
-export function commonKeeps(images: readonly number[], ratios: readonly number[]): number[][] {
+export function commonKeeps(
+  images: readonly number[],
+  ratios: readonly number[],
+  endsInImage: readonly boolean[] = [],
+): number[][] {
   let left = [...images];
   const keeps: number[][] = images.map(() => []);
   for (const ratio of ratios) {
-    const dropped = Math.min(...left.map((n) => n - keepQuota(n, ratio)));
+    const dropped = Math.min(...left.map((n, row) => n - keepQuota(n, ratio, endsInImage[row])));
     left = left.map((n) => n - dropped);
     left.forEach((n, row) => keeps[row]?.push(n));
   }
@@ -111,7 +116,8 @@ export async function compareWithReference(
       ...(call.scores === undefined ? {} : { scores: call.scores }),
     });
     const images = call.rows.map((row) => row.imageMask.filter(Boolean).length);
-    const keeps = commonKeeps(images, call.ratios);
+    const endsInImage = call.rows.map((row) => row.imageMask.at(-1) === true);
+    const keeps = commonKeeps(images, call.ratios, endsInImage);
     const longest = Math.max(...call.rows.map((row) => row.embeds.length));
     call.rows.forEach((row, i) => {
       padded[i] = (padded[i] ?? 0) + longest - row.embeds.length;

@@ -4,6 +4,8 @@
 // - Layers 0…K−1 see every token. Before layer K the image tokens of this call are ranked by the attention that
 //   the last token paid them at layer K−1 (after the softmax, mean over heads) or by the caller's scores;
 //   round-half-even(n·(1−R)) of n stay, ties to the lower index. Other tokens always stay, in order.
+// - The call's last token always stays, as the first of the image tokens that do if it is one; alone at R = 1.
+// - Image tokens whose scores are all NaN cannot be ranked: they stay.
 // - Kept tokens keep their absolute positions. Caches of layers < K hold every token, of layers ≥ K only kept
 //   ones; nothing is dropped later, except that a call with new images prunes those.
 // - A window of w lets a token see the w cache slots that end with its own, so after a cut it counts kept tokens.
@@ -90,9 +92,15 @@ interface Token {
   seen: boolean;
 }
 
-/** round-half-even(n·(1−R)), in double arithmetic on R as it is written (15·(1−0.9) is then just below 1.5). */
-export function keepQuota(imageTokens: number, ratio: number): number {
-  const share = imageTokens * (1 - ratio);
+/**
+ * round-half-even(n·(1−R)), in double arithmetic on R as it is written (15·(1−0.9) is then just below 1.5), but at
+ * least the image token that is the call's last.
+ */
+export function keepQuota(imageTokens: number, ratio: number, endsInImage = false): number {
+  return Math.max(endsInImage ? 1 : 0, roundHalfEven(imageTokens * (1 - ratio)));
+}
+
+function roundHalfEven(share: number): number {
   const floor = Math.floor(share);
   if (share - floor !== 0.5) return Math.round(share);
   return floor % 2 === 0 ? floor : floor + 1;
@@ -285,8 +293,13 @@ function rank(
   if (scores === undefined) throw new Error(`no attention to rank by before layer ${stage.layer}`);
   const score = (index: number): number => scores[index] ?? 0;
   const image = tokens.filter((token) => token.seen && call.imageMask?.[token.index] === true);
-  const count = stage.keep ?? keepQuota(image.length, stage.ratio);
-  const ranked = image.map((token) => token.index).sort((a, b) => score(b) - score(a) || a - b);
+  const last = call.embeds.length - 1;
+  const endsInImage = call.imageMask?.[last] === true;
+  const others = image.map((token) => token.index).filter((index) => index !== last);
+  const ranked = [...(endsInImage ? [last] : []), ...others.sort((a, b) => score(b) - score(a) || a - b)];
+  const count = others.every((index) => Number.isNaN(score(index)))
+    ? image.length
+    : (stage.keep ?? keepQuota(image.length, stage.ratio, endsInImage));
   const lost = new Set(ranked.slice(count));
   const worst = ranked[count - 1];
   const next = ranked[count];

@@ -2,6 +2,7 @@
 // caches and attention mask from call to call as Transformers.js does (the mask counts dropped tokens too).
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { exactSession } from '../../src/runtime/unsigned-file.js';
 import { convKernel, ioType, layerKind, type ToyConfig } from './config.js';
 import { fromHalfBits, toHalfBits, type FloatType } from './half.js';
 import { normals, seededRandom } from './random.js';
@@ -39,7 +40,7 @@ export class ToySession {
   }
 
   static async create(config: ToyConfig, bytes: Uint8Array, provider: Provider = 'cpu'): Promise<ToySession> {
-    const session = await InferenceSession.create(bytes, {
+    const session = await exactSession(InferenceSession, bytes, {
       executionProviders: [provider],
       intraOpNumThreads: 1,
       interOpNumThreads: 1,

@@ -1,6 +1,6 @@
 import type { GraphProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
-import { node } from '../../../test/graphs.js';
+import { intAttr, node } from '../../../test/graphs.js';
 import { toyDecoder } from '../../../test/toy/decoder.js';
 import { toyFamily } from '../../../test/toy/families.js';
 import { DataType, decodeModel, GraphView } from '../../onnx/index.js';
@@ -67,6 +67,23 @@ describe('findAttention', () => {
     });
     expect(core.kind.name).toBe('GroupQueryAttention');
   });
+
+  it.each(['eager', 'mha past outside 4d', 'attention23 past outside'])(
+    '%s: looks behind a cast of the cache that has another name',
+    (family) => {
+      const core = found(family, (graph) => {
+        for (const user of graph.node) {
+          user.input = user.input.map((name) => (name === 'past_key_values.1.key' ? 'other' : name));
+        }
+        graph.node.push(
+          node('Cast', ['past_key_values.1.key'], ['half'], intAttr('to', DataType.FLOAT)),
+          node('Identity', ['half'], ['one']),
+          node('Concat', ['one'], ['other']),
+        );
+      });
+      expect(core).toMatchObject({ kind: found(family).kind, keys: 'present.1.key' });
+    },
+  );
 
   it.each<[string, string, (graph: GraphProto) => void, RegExp]>([
     [

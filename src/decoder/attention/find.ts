@@ -2,7 +2,7 @@
 // operator itself, or the Concat in front of it. What stands there decides the kind; the kind's own file reads the rest.
 // Anything else is refused, naming the node.
 import type { NodeProto } from 'onnx-buf';
-import { inSet, label, type GraphView } from '../../onnx/index.js';
+import { input, inSet, isOperator, label, type GraphView } from '../../onnx/index.js';
 import { SHAPE_ONLY } from '../dependence.js';
 import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';
 import { decomposed } from './decomposed.js';
@@ -45,11 +45,13 @@ function keyUse(graph: GraphView, cache: CacheNames): KeyUse {
       `${what} attend to "${cache.pastKey}"; expected one attention operator or one Concat`,
     );
   }
-  if (user.opType === 'Slice') {
+  const crop = croppedTo(graph, user);
+  if (crop !== undefined) {
     throw refuse(
       cache,
-      `${label(user)} crops the cache "${cache.pastKey}" to a sliding window`,
-      'Export the decoder with a cache that keeps every token: DynamicCache() without the model’s config.',
+      `${label(user)} keeps only the last ${crop} tokens of the cache "${cache.pastKey}": a sliding cache`,
+      'Export the decoder with DynamicCache() instead of DynamicCache(config=…): its layers keep every token, ' +
+        'and their window stays in the attention mask.',
     );
   }
   const takesCache = (node: NodeProto): boolean => isAppend(node) || kindOf(node)?.canKeepCache === true;
@@ -64,6 +66,14 @@ function keyUse(graph: GraphView, cache: CacheNames): KeyUse {
     throw refuse(cache, `the keys of ${label(taker)} meet no MatMul or attention operator`);
   }
   return { node, concat: taker };
+}
+
+/** How many of a cache's last tokens a Slice keeps, as torch exports of a sliding cache have it; undefined if it does not. */
+function croppedTo(graph: GraphView, node: NodeProto): number | undefined {
+  if (!isOperator(node, 'Slice')) return undefined;
+  const value = (name: 'starts' | 'axes'): number | undefined => graph.constantInts(input(node, name))?.[0];
+  const [start, axis] = [value('starts'), value('axes')];
+  return start !== undefined && start < 0 && (axis === 2 || axis === -2) ? -start : undefined;
 }
 
 /** Whether a node appends new keys to past ones. */

@@ -4,6 +4,8 @@
  *
  * Source: Biten et al., "Scene text visual question answering" (2019), equation 1, τ = 0.5.
  */
+import { sampleMetric } from './metric.js';
+
 const THRESHOLD = 0.5;
 
 /** ANLS of one prediction, in [0, 1]; case and surrounding space do not count. */
@@ -36,3 +38,11 @@ export function levenshtein(a: readonly string[], b: readonly string[]): number 
 function clean(text: string): string[] {
   return Array.from(text.toLowerCase().trim().split(/\s+/u).join(' '));
 }
+
+/** Reading text in images and documents. */
+export const anlsMetric = sampleMetric({
+  name: 'anls',
+  label: 'ANLS',
+  about: 'how near the reply is to one of the answers, letter by letter',
+  scoreReply: ({ answers }, { text }) => ({ score: anls(text, answers), choice: null }),
+});

@@ -4,7 +4,8 @@
  *
  * Source: Lin, "ROUGE: a package for automatic evaluation of summaries" (2004).
  */
-import { checkCaptions, mean, type CaptionSample, type CorpusScore } from './caption.js';
+import { mean } from '../../statistics.js';
+import { checkCaptions, type CaptionSample, type CorpusScore } from './caption.js';
 
 const BETA = 1.2;
 

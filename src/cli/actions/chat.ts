@@ -1,0 +1,161 @@
+/** What `fastv chat` does. */
+import { createInterface } from 'node:readline/promises';
+import { DynamicCache, type Tensor } from '@huggingface/transformers';
+import { FastvError } from '../../errors.js';
+import { loadMedia, type Picture } from '../../media/index.js';
+import { ask, type Answer, type GeneratingModel } from '../../runtime/ask.js';
+import type { Conversation, Message, ModelInputs } from '../../runtime/conversation.js';
+import { AnswerStream } from '../answer-stream.js';
+import { tokensLeft } from '../context-limit.js';
+import { describeFailure, failureOf } from '../failure.js';
+import { timings } from '../format.js';
+import { loadPruned, openConversation } from '../model.js';
+import type { ModelFlags } from '../options/model.js';
+import { answerJson } from '../report-json.js';
+import { readShare } from '../parse/share.js';
+import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv chat`. */
+export interface ChatFlags extends ModelFlags {
+  readonly keptIndices?: boolean;
+}
+
+/** One conversation: its messages, its cache, and the images that wait for a question. */
+class Chat {
+  readonly #model: GeneratingModel;
+  readonly #conversation: Conversation;
+  readonly #flags: ChatFlags;
+  readonly #terminal: Terminal;
+  #messages: Message[] = [];
+  #sequences: Tensor | undefined;
+  #cache = new DynamicCache();
+  #waiting: Picture[] = [];
+
+  constructor(model: GeneratingModel, conversation: Conversation, flags: ChatFlags, terminal: Terminal) {
+    this.#model = model;
+    this.#conversation = conversation;
+    this.#flags = flags;
+    this.#terminal = terminal;
+  }
+
+  async addImage(source: string): Promise<number> {
+    const { pictures } = await loadMedia(source, this.#flags);
+    this.#waiting.push(...pictures);
+    return pictures.length;
+  }
+
+  async forget(): Promise<void> {
+    await this.#cache.dispose();
+    this.#cache = new DynamicCache();
+    this.#messages = [];
+    this.#sequences = undefined;
+    this.#waiting = [];
+  }
+
+  async ask(text: string): Promise<void> {
+    const next: Message = { role: 'user', text, images: this.#waiting };
+    const inputs =
+      this.#sequences === undefined
+        ? await this.#conversation.inputs([...this.#messages, next])
+        : await this.#conversation.continued(this.#messages, this.#sequences, next);
+    const left = tokensLeft(this.#model, this.#conversation, inputs, this.#flags.maxNewTokens);
+    const printed = new AnswerStream((piece) => {
+      this.#terminal.stream(piece);
+    });
+    const result = await this.#generate(inputs, left, printed);
+    this.#waiting = [];
+    this.#messages.push(next, { role: 'assistant', text: result.text });
+    this.#sequences = result.sequences;
+    this.#terminal.stream('\n');
+    this.#terminal.answered({ question: text, ...answerJson(result, this.#flags) }, () => timings(result));
+  }
+
+  async #generate(inputs: ModelInputs, maxNewTokens: number, printed: AnswerStream): Promise<Answer> {
+    try {
+      return await ask(this.#model, this.#conversation, inputs, {
+        maxNewTokens,
+        cache: this.#cache,
+        onText: (piece) => {
+          printed.add(piece);
+        },
+      });
+    } catch (error) {
+      // nobody knows what the cache holds now: the next question begins with the whole conversation
+      await this.#cache.dispose();
+      this.#cache = new DynamicCache();
+      this.#sequences = undefined;
+      throw error;
+    }
+  }
+}
+
+/** Reads questions until the input ends. */
+export async function chat(images: readonly string[], flags: ChatFlags, terminal: Terminal): Promise<void> {
+  if (images.includes('-')) {
+    throw new FastvError('invalid-option', 'the questions come from standard input, so no image can', {
+      where: '-',
+    });
+  }
+  const { name, conversation } = await openConversation(flags);
+  const model = await loadPruned(name, flags);
+  const talk = new Chat(model, conversation, flags, terminal);
+  for (const image of images) await talk.addImage(image);
+  const interactive = process.stdin.isTTY && !terminal.json;
+  const lines = createInterface({
+    input: process.stdin,
+    terminal: interactive,
+    output: process.stderr,
+    prompt: '> ',
+  });
+  if (interactive) {
+    terminal.note(`${name}; /quit ends, /image FILE adds an image`);
+    lines.prompt();
+  }
+  for await (const line of lines) {
+    try {
+      if (await command(line.trim(), talk, model, terminal)) break;
+    } catch (error) {
+      // what goes wrong with one line does not end the chat
+      process.stderr.write(`${describeFailure(failureOf(error))}\n`);
+    }
+    if (interactive) lines.prompt();
+  }
+  lines.close();
+  // a pipe that somebody still holds open would keep the program from ending
+  process.stdin.destroy();
+  await model.dispose();
+}
+
+/** Does what a line says. @returns whether the chat ends */
+async function command(
+  line: string,
+  talk: Chat,
+  model: GeneratingModel,
+  terminal: Terminal,
+): Promise<boolean> {
+  if (line === '') return false;
+  const [word = '', ...rest] = line.split(' ');
+  const value = rest.join(' ').trim();
+  switch (word) {
+    case '/quit':
+      return true;
+    case '/new':
+      await talk.forget();
+      return false;
+    case '/image': {
+      const count = await talk.addImage(value);
+      terminal.note(`${count} image${count === 1 ? '' : 's'} for the next question`);
+      return false;
+    }
+    case '/ratio':
+      if (model.fastv !== undefined) model.fastv.ratio = readShare(value) ?? Number.NaN;
+      return false;
+    default:
+      if (word.startsWith('/'))
+        throw new FastvError('invalid-option', `${word} is no command`, {
+          hint: '/image, /ratio, /new, /quit',
+        });
+      await talk.ask(line);
+      return false;
+  }
+}

@@ -1,0 +1,78 @@
+/** What `fastv eval` does. */
+import { prunedCondition, UNPRUNED } from '../../eval/answerer.js';
+import type { StrategyName } from '../../strategies/index.js';
+import { runEvaluation } from '../../eval/runner.js';
+import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
+import type { Summary } from '../../eval/summary.js';
+import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
+import type { EvalFlags } from '../options/evaluation.js';
+import { table } from '../table.js';
+import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv eval`. */
+export interface EvalCommandFlags extends EvalFlags {
+  readonly layer: number;
+  readonly ratio: number;
+  readonly strategy: StrategyName;
+  readonly seed?: number;
+  readonly baseline: boolean;
+}
+
+/** Scores a model on tasks. */
+export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
+  const { layer, ratio, strategy, seed = 0 } = flags;
+  const tasks = await tasksOf(flags);
+  const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, strategy, seed)];
+  const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
+  const model = await openModel(flags);
+  const options = runOptions(flags, tasks, terminal);
+  try {
+    const summary = await runEvaluation(model, { ...options, conditions });
+    terminal.result(summary, () => summaryTable(summary));
+    sayOf(summary, options.out, terminal);
+    if (!summary.complete) throw endedEarly();
+  } finally {
+    await model.close?.();
+  }
+}
+
+/** What a reader of the numbers should know, and what can be done next. */
+export function sayOf(summary: Summary, out: string, terminal: Terminal): void {
+  for (const note of summary.notes) terminal.note(note);
+  if (summary.cells.some(({ samples }) => samples < FEW_SAMPLES))
+    terminal.note(`fewer than ${FEW_SAMPLES} samples of a task say little: look at the intervals`);
+  terminal.note(`results are in ${out}; fastv report ${out} makes a page of them`);
+}
+
+/** A summary as a table, one line a task and condition. */
+export function summaryTable(summary: Summary): string {
+  const percent = (v: number | null): string => (v === null || Number.isNaN(v) ? '—' : (100 * v).toFixed(1));
+  const rows = summary.cells.map((cell) => [
+    cell.task,
+    cell.condition,
+    cell.metric,
+    scoreText(cell.score, cell.unit),
+    cell.interval === null
+      ? ''
+      : `[${scoreText(cell.interval.low, cell.unit)}, ${scoreText(cell.interval.high, cell.unit)}]`,
+    percent(cell.loyalty),
+    percent(cell.cost.flopsRatio),
+    cell.cost.prefillMs.toFixed(1),
+    String(cell.samples),
+  ]);
+  const head = [
+    'task',
+    'condition',
+    'metric',
+    'score',
+    '95% interval',
+    'loyalty %',
+    'FLOPs %',
+    'prefill ms',
+    'samples',
+  ];
+  const lines = table([head, ...rows]);
+  if (summary.skipped.count > 0)
+    lines.push(`${summary.skipped.count} samples were skipped; see summary.json`);
+  return lines.join('\n');
+}

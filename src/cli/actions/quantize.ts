@@ -1,0 +1,58 @@
+/** What `fastv quantize` does. */
+import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
+import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
+import type { Terminal } from '../terminal.js';
+import type { EvaluateFlags } from './quantize-evaluate.js';
+
+/** The flags of `fastv quantize`. */
+export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
+  readonly output: string;
+  readonly type: QuantizedType;
+  readonly block?: number;
+  readonly exclude?: readonly string[];
+  readonly evaluate?: EvaluateFlags['evaluate'];
+}
+
+/** Quantises a decoder file. */
+export async function quantize(decoder: string, flags: QuantizeFlags, terminal: Terminal): Promise<void> {
+  const { type, block = 32, exclude = [], output, evaluate } = flags;
+  const { progress } = terminal;
+  const onProgress = (done: number, total: number): void => {
+    if (progress.isTTY === true) progress.write(`\r${done}/${total}${done === total ? '\n' : ''}`);
+  };
+  const options: QuantizeOptions = { type, block, exclude, onProgress };
+  if (evaluate === undefined) {
+    const result = quantizeFile(decoder, output, options);
+    terminal.result({ type, ...result, evaluation: null }, () => `${summary(type, result)}\n${HOW_TO}`);
+    return;
+  }
+  const { evaluationTable, quantizeAndEvaluate } = await import('./quantize-evaluate.js');
+  const { result, evaluation } = await quantizeAndEvaluate(
+    decoder,
+    output,
+    options,
+    { ...flags, evaluate },
+    terminal,
+  );
+  terminal.result(
+    { type, ...result, evaluation },
+    () => `${summary(type, result)}\n\n${evaluationTable(evaluation)}`,
+  );
+}
+
+const HOW_TO =
+  'accuracy was not measured: --evaluate scores the model before and after, where the decoder lies in its folder';
+
+function summary(type: QuantizedType, { layers, recentred, bytes, files }: QuantizedFile): string {
+  const mebi = (n: number): string => `${(n / 2 ** 20).toFixed(1)} MiB`;
+  const worst = [...layers].sort((a, b) => b.relativeError - a.relativeError).slice(0, 3);
+  return [
+    `${layers.length} layers to ${type}${recentred > 0 ? `, ${recentred} weights from uint8 to int8 without loss` : ''}; ` +
+      `${mebi(bytes.before)} to ${mebi(bytes.after)}`,
+    ...worst.map(
+      ({ weight, inFeatures, outFeatures, relativeError }) =>
+        `largest error ${(100 * relativeError).toFixed(2)}%: ${weight} (${inFeatures}×${outFeatures})`,
+    ),
+    ...files,
+  ].join('\n');
+}

@@ -1,0 +1,24 @@
+/** What `fastv report` does. */
+import { writeReport } from '../../analysis/write-report.js';
+import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv report`. */
+export interface ReportFlags {
+  readonly title?: string;
+  readonly data?: readonly string[];
+  readonly images?: string;
+  readonly failures?: string;
+}
+
+/** Writes the report of a run. */
+export async function report(folder: string, flags: ReportFlags, terminal: Terminal): Promise<void> {
+  const written = await writeReport(folder, {
+    ...(flags.title === undefined ? {} : { title: flags.title }),
+    ...(flags.failures === undefined ? {} : { failuresOf: flags.failures }),
+    data: {
+      ...(flags.data === undefined ? {} : { folders: flags.data }),
+      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
+    },
+  });
+  terminal.result({ written }, () => written.join('\n'));
+}

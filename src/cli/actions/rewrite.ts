@@ -1,0 +1,80 @@
+/** What `fastv rewrite` does. */
+import { create } from '@bufbuild/protobuf';
+import { StringStringEntryProtoSchema } from 'onnx-buf';
+import { FastvError } from '../../errors.js';
+import { readModelFile, writeModelFile } from '../../files/model-file.js';
+import { lastTokenTail, rewriteDecoder } from '../../rewrite/index.js';
+import { version } from '../../version.js';
+import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv rewrite`. */
+export interface RewriteFlags {
+  readonly output: string;
+  readonly layer?: number;
+  readonly stage?: readonly StageFlag[];
+  readonly strategy: string;
+  readonly mode: 'drop' | 'mask';
+  readonly tail: 'last' | 'all' | 'exact';
+  readonly earlyQueries: boolean;
+  readonly web?: boolean;
+  readonly copyData?: boolean;
+}
+
+interface StageFlag {
+  readonly layer: number;
+  readonly ratio?: number;
+}
+
+/** Rewrites a decoder file. */
+export async function rewrite(input: string, flags: RewriteFlags, terminal: Terminal): Promise<void> {
+  const stages = stagesOf(flags);
+  const source = await readModelFile(input);
+  const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
+  const short = tail?.changed === true && (flags.tail === 'last' || tail.report.exact);
+  const { model, report } = rewriteDecoder(short ? tail.model : source.model, {
+    stages,
+    strategy: flags.strategy,
+    mode: flags.mode,
+    quota: flags.web === true ? 'integer' : 'float64',
+    earlyQueries: flags.earlyQueries,
+  });
+  const facts = {
+    'fastv.version': version,
+    'fastv.stages': JSON.stringify(stages),
+    'fastv.strategy': flags.strategy,
+  };
+  model.metadataProps = [
+    ...model.metadataProps,
+    ...Object.entries(facts).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
+  ];
+  const { output } = flags;
+  await writeModelFile(model, output, source, { copyData: flags.copyData ?? false });
+  const { dataFiles } = source;
+  terminal.result({ output, dataFiles, ...report, tail: short ? 'last' : 'all' }, () => {
+    const cuts = report.stages.map(({ layer, after, queriesReason: reason }) => {
+      const queries =
+        reason === undefined ? 'queries of the kept tokens' : `queries of all tokens: ${reason}`;
+      return `K = ${layer}: cut after ${after}; ${queries}`;
+    });
+    const { layers, nodes, strategy } = report;
+    return [...cuts, `${output}: ${layers} layers, ${nodes.before} → ${nodes.after} nodes, ${strategy}`].join(
+      '\n',
+    );
+  });
+}
+
+function stagesOf({ layer: single, stage: several }: RewriteFlags): readonly StageFlag[] {
+  if (single !== undefined && several !== undefined) {
+    throw new FastvError('invalid-option', '--layer and --stage say the same thing', {
+      where: '--layer',
+      hint: 'Give --layer for one stage, --stage for each of several.',
+    });
+  }
+  if (single === undefined && several === undefined) {
+    throw new FastvError('invalid-option', 'no layer to prune after is given', {
+      where: '--layer',
+      hint: 'Give --layer 2.',
+    });
+  }
+  return several ?? [{ layer: single ?? 0 }];
+}

@@ -1,0 +1,145 @@
+/** What `fastv run` does. */
+import { existsSync } from 'node:fs';
+import { FastvError } from '../../errors.js';
+import { measure, type Measured } from '../../bench/in-turns.js';
+import { writeAtomically } from '../../files/atomic.js';
+import { loadMedia, type Picture } from '../../media/index.js';
+import { ask } from '../../runtime/ask.js';
+import type { Conversation, Message } from '../../runtime/conversation.js';
+import type { PrefillReport } from '../../runtime/options.js';
+import { AnswerStream } from '../answer-stream.js';
+import { tokensLeft } from '../context-limit.js';
+import { comparison, timings } from '../format.js';
+import { loadOriginal, loadPruned, openConversation } from '../model.js';
+import type { ModelFlags } from '../options/model.js';
+import { checkOutputFile } from '../output-path.js';
+import { overlayOf } from '../overlay.js';
+import { answerJson } from '../report-json.js';
+import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv run`. */
+export interface RunFlags extends ModelFlags {
+  readonly compare?: boolean;
+  readonly repeat: number;
+  readonly overlay?: string;
+  readonly keptIndices?: boolean;
+}
+
+/** What is asked, of which model. */
+interface Call {
+  readonly name: string;
+  readonly conversation: Conversation;
+  readonly question: string;
+  readonly pictures: readonly Picture[];
+  readonly flags: RunFlags;
+}
+
+/** Answers one question. */
+export async function run(inputs: readonly string[], flags: RunFlags, terminal: Terminal): Promise<void> {
+  const { sources, question } = imagesAndQuestion(inputs);
+  if (flags.overlay !== undefined)
+    await checkOutputFile(flags.overlay, { option: '--overlay', inputs: sources });
+  const { name, conversation } = await openConversation(flags);
+  const pictures: Picture[] = [];
+  for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
+  const call: Call = { name, conversation, question, pictures, flags };
+  if (flags.compare === true) await compare(call, terminal);
+  else await answer(call, terminal);
+}
+
+/** The last argument is the question, all others are images. */
+export function imagesAndQuestion(inputs: readonly string[]): {
+  sources: readonly string[];
+  question: string;
+} {
+  const hint = 'fastv run IMAGE… "question"';
+  const question = inputs.at(-1);
+  if (question === undefined)
+    throw new FastvError('invalid-option', 'an image and a question are needed', { hint });
+  const sources = inputs.slice(0, -1);
+  if (question === '-' || (question !== '' && existsSync(question))) {
+    throw new FastvError('invalid-option', 'the question is missing: the last argument is an image', {
+      where: question,
+      hint,
+    });
+  }
+  if (question.trim() === '') throw new FastvError('invalid-option', 'the question is empty', { hint });
+  if (sources.length === 0) {
+    throw new FastvError('invalid-option', 'the image is missing', { hint });
+  }
+  if (sources.filter((source) => source === '-').length > 1) {
+    throw new FastvError('invalid-option', 'standard input holds one image only', { where: '-', hint });
+  }
+  return { sources, question };
+}
+
+async function answer(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
+  const model = await loadPruned(name, flags);
+  const inputs = await conversation.inputs(messagesOf(call));
+  const printed = new AnswerStream((text) => {
+    terminal.stream(text);
+  });
+  const result = await ask(model, conversation, inputs, {
+    maxNewTokens: tokensLeft(model, conversation, inputs, flags.maxNewTokens),
+    onText: (text) => {
+      printed.add(text);
+    },
+  });
+  terminal.stream('\n');
+  const overlay = await writeOverlay(call, result.report);
+  terminal.answered({ model: name, question, ...answerJson(result, flags), overlay }, () => [
+    ...timings(result),
+    ...(overlay === undefined ? [] : [`overlay: ${overlay}`]),
+  ]);
+  await model.dispose();
+}
+
+async function compare(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
+  const inputs = await conversation.inputs(messagesOf(call));
+  const results: Measured[] = [];
+  const time = async (...models: Awaited<ReturnType<typeof loadPruned>>[]): Promise<void> => {
+    const [first] = models;
+    const maxNewTokens =
+      first === undefined ? flags.maxNewTokens : tokensLeft(first, conversation, inputs, flags.maxNewTokens);
+    const contenders = models.map((model) => ({ model }));
+    results.push(
+      ...(await measure(contenders, conversation, inputs, { maxNewTokens, repeat: flags.repeat })),
+    );
+    for (const model of models) await model.dispose();
+  };
+  if (flags.model === undefined) await time(await loadOriginal(name, flags), await loadPruned(name, flags));
+  else {
+    // a model of unknown size: one after the other, never two decoders at once
+    await time(await loadOriginal(name, flags));
+    await time(await loadPruned(name, flags));
+  }
+  const [original, pruned] = results;
+  if (original === undefined || pruned === undefined) return;
+  const overlay = await writeOverlay(call, pruned.report);
+  const document = {
+    model: name,
+    question,
+    original: answerJson(original, flags),
+    pruned: answerJson(pruned, flags),
+    prefillSpeedup: original.prefillMs / pruned.prefillMs,
+    overlay,
+  };
+  terminal.result(document, () =>
+    [comparison(original, pruned), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join('\n'),
+  );
+}
+
+function messagesOf({ question, pictures }: Call): readonly Message[] {
+  return [{ role: 'user', text: question, images: pictures }];
+}
+
+async function writeOverlay(
+  { flags: { overlay: file }, conversation, pictures }: Call,
+  report: PrefillReport | undefined,
+): Promise<string | undefined> {
+  if (file === undefined || report === undefined) return undefined;
+  await writeAtomically(file, await overlayOf(conversation, pictures, report));
+  return file;
+}

@@ -1,0 +1,83 @@
+/** What `fastv sweep` does. */
+import type { Grid } from '../../eval/grid.js';
+import type { Point } from '../../eval/points.js';
+import { findRecipe } from '../../eval/recipes/index.js';
+import { runSweep } from '../../eval/sweep.js';
+import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
+import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
+import type { EvalFlags } from '../options/evaluation.js';
+import { table } from '../table.js';
+import type { Terminal } from '../terminal.js';
+import { sayOf } from './eval.js';
+
+/** The flags of `fastv sweep`. */
+export interface SweepFlags extends EvalFlags {
+  readonly recipe?: string;
+  readonly layers?: readonly number[];
+  readonly ratios?: readonly number[];
+  readonly strategies?: readonly StrategyName[];
+  readonly seeds?: readonly number[];
+  readonly baselineLayers?: readonly number[];
+  readonly downsample: boolean;
+}
+
+/** Scores a model over a grid. */
+export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void> {
+  const recipe = flags.recipe === undefined ? undefined : findRecipe(flags.recipe);
+  const grid: Grid = {
+    layers: flags.layers ?? recipe?.grid.layers ?? [2],
+    ratios: flags.ratios ?? recipe?.grid.ratios ?? [0.5],
+    strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
+    seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
+    ...baselinesOf(flags, recipe?.grid),
+  };
+  const tasks = await tasksOf(flags, recipe?.tasks);
+  const model = await openModel(flags);
+  const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
+  const about = {
+    ...options.about,
+    ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
+  };
+  try {
+    const { summary, points, front } = await runSweep(model, { ...options, about, grid });
+    terminal.result({ summary, points, front }, () => pointsTable(points, front));
+    sayOf(summary, options.out, terminal);
+    if (!summary.complete) throw endedEarly();
+  } finally {
+    await model.close?.();
+  }
+}
+
+function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLayers' | 'downsample'> {
+  const layers = flags.baselineLayers ?? (flags.layers === undefined ? recipe?.baselineLayers : undefined);
+  const downsample = flags.downsample && (recipe?.downsample ?? true);
+  return { ...(layers === undefined ? {} : { baselineLayers: layers }), downsample };
+}
+
+/** Points as a table; those on the Pareto front have a star. */
+export function pointsTable(points: readonly Point[], front: readonly string[]): string {
+  const percent = (v: number | null): string => (v === null ? '—' : (100 * v).toFixed(1));
+  const rows = points.map((p) => [
+    front.includes(p.name) ? `* ${p.name}` : `  ${p.name}`,
+    percent(p.score.estimate),
+    `[${percent(p.score.low)}, ${percent(p.score.high)}]`,
+    p.difference === null ? '' : `${percent(p.difference.estimate)} (p ${p.difference.pValue.toFixed(3)})`,
+    percent(p.loyalty),
+    percent(p.flopsRatio),
+    percent(p.kvRatio),
+    p.prefillMs.toFixed(1),
+    String(p.samples),
+  ]);
+  const head = [
+    '  condition',
+    'score %',
+    '95% interval',
+    'against unpruned',
+    'loyalty %',
+    'FLOPs %',
+    'KV %',
+    'prefill ms',
+    'samples',
+  ];
+  return table([head, ...rows]).join('\n');
+}

@@ -1,0 +1,91 @@
+/** What the commands that evaluate have in common: tasks, data, limits, the model. */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { progressLine } from '../eval/progress.js';
+import type { RunOptions } from '../eval/runner.js';
+import { findTasks } from '../eval/tasks/index.js';
+import { parseTask } from '../eval/tasks/parse-task.js';
+import type { Task } from '../eval/tasks/task.js';
+import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
+import { FastvError } from '../errors.js';
+import { embeddedModel } from '../runtime/embedded.js';
+import { loading, warningsOn } from './model.js';
+import type { EvalFlags } from './options/evaluation.js';
+import { Interrupted } from './interrupt.js';
+import { prepareOutputFolder } from './output-path.js';
+import type { Terminal } from './terminal.js';
+import { prepareTransformers } from './transformers-env.js';
+
+/** The tasks that the flags name. */
+export async function tasksOf(
+  flags: Pick<EvalFlags, 'tasks' | 'taskFile'>,
+  otherwise: readonly string[] = [],
+): Promise<readonly Task[]> {
+  const own: Task[] = [];
+  for (const file of flags.taskFile ?? []) own.push(parseTask(await readFile(file, 'utf8'), file));
+  const names = flags.tasks ?? (own.length > 0 ? own.map((t) => t.name) : otherwise);
+  if (names.length === 0) {
+    throw new FastvError('invalid-option', 'there is no task to run', {
+      where: '--tasks',
+      hint: 'for example --tasks scenes',
+    });
+  }
+  return findTasks(names, own);
+}
+
+/** The run's options as the flags say; Ctrl-C ends the run after the question at hand. */
+export function runOptions(
+  flags: EvalFlags,
+  tasks: readonly Task[],
+  terminal: Terminal,
+  limit = flags.limit,
+): Omit<RunOptions, 'conditions'> {
+  const signal = terminal.interrupts.inGoodOrder(
+    'ending after this question; the same command goes on later',
+  );
+  let found = 0;
+  const token = process.env['HF_TOKEN'];
+  return {
+    out: flags.output,
+    tasks,
+    ...(limit === undefined ? {} : { limit }),
+    batch: flags.batch,
+    choices: flags.choices,
+    onError: flags.onError,
+    seed: flags.bootstrapSeed,
+    signal,
+    progress: progressLine(terminal.progress, () => found),
+    onFound: (count) => void (found = count),
+    data: {
+      ...(flags.data === undefined ? {} : { folders: flags.data }),
+      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
+      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
+      ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      allowNetwork: flags.allowNetwork === true,
+    },
+    about: { command: `fastv ${process.argv.slice(2).join(' ')}`, parallelism: availableParallelism() },
+  };
+}
+
+/** What a run that was interrupted ends with, after it has printed what there is. */
+export function endedEarly(): Interrupted {
+  return new Interrupted('ended before it was through', { hint: 'the same command goes on where it was' });
+}
+
+/** The model that the flags mean. */
+export async function openModel(flags: EvalFlags): ReturnType<typeof openTransformersAnswerer> {
+  await prepareOutputFolder(flags.output);
+  prepareTransformers(flags);
+  const model = flags.model ?? embeddedModel();
+  return loading(model, flags, () =>
+    openTransformersAnswerer({
+      model,
+      name: flags.model ?? 'scenes-llava (embedded)',
+      // the embedded model's folder belongs to the installation; its rewrite takes no time
+      cache: flags.model !== undefined,
+      onWarning: warningsOn(process.stderr, flags),
+      ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
+      ...(flags.device === undefined ? {} : { device: flags.device }),
+    }),
+  );
+}

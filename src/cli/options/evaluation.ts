@@ -1,0 +1,69 @@
+/** Options that `fastv eval` and `fastv sweep` have in common: tasks, data, limits, the model. */
+import { Option, type Command } from 'commander';
+import { wholeNumber } from '../parse/number.js';
+import {
+  addOptions,
+  addOutputOptions,
+  dataOptions,
+  deviceOption,
+  dtypeOption,
+  modelOption,
+  networkOption,
+  addOutput,
+  taskFileOption,
+  tasksOption,
+} from './option.js';
+
+/** The flags of {@link addEvalOptions}. */
+export interface EvalFlags {
+  readonly model?: string;
+  readonly tasks?: readonly string[];
+  readonly taskFile?: readonly string[];
+  readonly output: string;
+  readonly data?: readonly string[];
+  readonly images?: string;
+  readonly limit?: number;
+  readonly batch: number;
+  readonly choices: 'letter' | 'likelihood';
+  readonly onError: 'stop' | 'skip';
+  readonly bootstrapSeed: number;
+  readonly revision?: string;
+  readonly dtype?: string;
+  readonly device?: string;
+  readonly allowNetwork?: boolean;
+}
+
+/** Adds the options of both commands. */
+export function addEvalOptions(command: Command): Command {
+  addOptions(command, [
+    modelOption(),
+    tasksOption('tasks and groups, with commas between'),
+    taskFileOption(),
+    ...dataOptions(),
+    new Option('--limit <n>', 'samples of each task at most').argParser(wholeNumber('--limit', 1)),
+    new Option('--batch <n>', 'questions handed to the model at once')
+      .argParser(wholeNumber('--batch', 1))
+      .default(1),
+    new Option(
+      '--choices <how>',
+      'multiple choice by the letter in the reply, or by the likelihood of each letter',
+    )
+      .choices(['letter', 'likelihood'])
+      .default('letter'),
+    new Option('--on-error <what>', 'at a sample that cannot be used: stop, or skip it and count it')
+      .choices(['stop', 'skip'])
+      .default('stop'),
+    new Option('--bootstrap-seed <n>', 'seed of the confidence intervals')
+      .argParser(wholeNumber('--bootstrap-seed'))
+      .default(0),
+    new Option('--revision <name>', "a dataset's revision on the hub"),
+    dtypeOption(),
+    deviceOption(),
+    networkOption('models and datasets'),
+  ]);
+  addOutput(command, {
+    placeholder: 'folder',
+    about: 'where results go; a run that was ended goes on there',
+  });
+  return addOutputOptions(command);
+}

@@ -1,0 +1,61 @@
+/** Options that the commands which ask a model have in common. */
+import { Option, type Command } from 'commander';
+import { isSeeded, type StrategyName } from '../../strategies/index.js';
+import { refuseIdle } from '../parse/idle.js';
+import { wholeNumber } from '../parse/number.js';
+import {
+  addOptions,
+  addOutputOptions,
+  deviceOption,
+  dtypeOption,
+  layerOption,
+  modelOption,
+  networkOption,
+  ratioOption,
+  seedOption,
+} from './option.js';
+import { strategyOption } from './strategy.js';
+
+/** The flags of {@link addModelOptions}. */
+export interface ModelFlags {
+  readonly model?: string;
+  readonly layer: number;
+  readonly ratio?: number;
+  readonly budget?: number;
+  readonly strategy: StrategyName;
+  readonly seed?: number;
+  readonly dtype?: string;
+  readonly device?: string;
+  readonly maxNewTokens: number;
+  readonly frames: number;
+  readonly allowNetwork?: boolean;
+}
+
+/** Adds the options of every command that asks a model. */
+export function addModelOptions(command: Command): Command {
+  addOptions(command, [
+    modelOption(),
+    layerOption().default(2),
+    ratioOption(),
+    new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
+      .argParser(wholeNumber('--budget'))
+      .conflicts('ratio'),
+    strategyOption(),
+    seedOption(),
+    dtypeOption(),
+    deviceOption(),
+    new Option('--max-new-tokens <n>', 'the longest answer')
+      .argParser(wholeNumber('--max-new-tokens', 1))
+      .default(128),
+    new Option('--frames <n>', 'frames to take of a video').argParser(wholeNumber('--frames', 1)).default(8),
+    networkOption('models and images'),
+    new Option('--kept-indices', 'with --json: the positions of all kept tokens too'),
+  ]);
+  return addOutputOptions(command);
+}
+
+/** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */
+export function refuseIdleSeed(command: Command, { strategy }: { readonly strategy: StrategyName }): void {
+  if (isSeeded(strategy)) return;
+  refuseIdle(command, '--seed', `the strategy ${strategy} draws nothing`, 'add --strategy random');
+}

@@ -1,0 +1,38 @@
+// How many positions a decoder has, so that a prompt that is too long is refused before work is done on it.
+import { GraphView, type OnnxModel } from '../onnx/index.js';
+import { isRecord } from './transformers.js';
+
+/** Where operators that rotate keep their table of cosines: `[positions, …]`. */
+const COS_CACHE: Readonly<Record<string, number>> = {
+  'com.microsoft.GroupQueryAttention': 7,
+  'com.microsoft.RotaryEmbedding': 2,
+  '.RotaryEmbedding': 1,
+};
+
+/**
+ * The positions of the rotary tables in a decoder's graph.
+ * @returns undefined where it has none: positions are then computed as they come
+ */
+export function rotaryPositions(model: OnnxModel): number | undefined {
+  const tables = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor.dims]));
+  const found = new GraphView(model.graph).nodes.flatMap(({ domain, opType, input }) => {
+    const place = COS_CACHE[`${domain === 'ai.onnx' ? '' : domain}.${opType}`];
+    const positions = place === undefined ? undefined : tables.get(input[place] ?? '')?.[0];
+    return positions === undefined ? [] : [Number(positions)];
+  });
+  return found.length === 0 ? undefined : Math.min(...found);
+}
+
+/** The positions that a configuration promises: `max_position_embeddings`, stretched as its RoPE scaling says. */
+export function configuredPositions(config: Readonly<Record<string, unknown>>): number | undefined {
+  for (const part of [config['text_config'], config['llm_config'], config['language_config'], config]) {
+    if (!isRecord(part)) continue;
+    const positions = part['max_position_embeddings'];
+    if (typeof positions !== 'number' || !(positions > 0)) continue;
+    const scaling = [part['rope_scaling'], part['rope_parameters']].find(isRecord) ?? {};
+    const { factor, original_max_position_embeddings: original = positions } = scaling;
+    const stretched = typeof factor === 'number' && typeof original === 'number' ? factor * original : 0;
+    return Math.max(positions, Math.floor(stretched));
+  }
+  return undefined;
+}

@@ -1,0 +1,56 @@
+// Models in Node with exact int8 products: on a processor whose kernels saturate (processor.ts), int8 weights become
+// uint8 in the graph that ONNX Runtime loads. The weights stay where they lie, and nothing is written.
+import { lstat, readFile, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { InferenceSession } from 'onnxruntime-node';
+import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { unsigned } from '../quantize/unsigned.js';
+import { inMemory } from './decoder-file.js';
+import { unsignedInMemory } from './in-memory.js';
+import { exactInt8 } from './processor.js';
+import { referToWeights } from './rewritten-graph.js';
+import type { SessionClass, SessionOptions, SessionSource, Swap } from './session-swap.js';
+
+/** A file this large cannot be a protobuf message: for ONNX Runtime to say. */
+const MAX_BYTES = 2 ** 31 - 1;
+
+/**
+ * A model with uint8 weights in the place of int8; the same source if it has none.
+ * @throws {FastvError} `malformed-model`
+ */
+export async function unsignedSource(source: SessionSource): Promise<SessionSource> {
+  const { model, options } = source;
+  if (typeof model !== 'string') return unsignedInMemory(source);
+  const path = model.startsWith('file:') ? fileURLToPath(model) : model;
+  if ((await stat(path)).size > MAX_BYTES) return source;
+  const bytes = await readFile(path);
+  const { model: graph, changed } = unsigned(decodeModel(bytes, path));
+  if (!changed) return source;
+  // ONNX Runtime follows no link out of the model's folder: weights inside a linked file stay inside
+  if (!(await lstat(path)).isSymbolicLink()) referToWeights(graph, bytes, basename(path));
+  return inMemory(concatChunks(encodeModel(graph)), dirname(path), options);
+}
+
+/**
+ * Loads a model whose int8 products are exact on this processor.
+ * @param Session the session class of an ONNX Runtime
+ * @param model a file's path, or its bytes
+ * @throws {FastvError} `malformed-model`; what ONNX Runtime throws stays as it is
+ */
+export async function exactSession(
+  Session: SessionClass,
+  model: string | Uint8Array,
+  options: SessionOptions = {},
+): Promise<InferenceSession> {
+  const source = await exactSwap(Session)({ model, options });
+  // create() is declared once for paths and once for bytes
+  return typeof source.model === 'string'
+    ? Session.create(source.model, source.options)
+    : Session.create(source.model, source.options);
+}
+
+/** A swap after which int8 products are exact on this processor, in every session of a load. */
+export function exactSwap(Session: SessionClass, swap?: Swap): Swap {
+  return exactInt8(Session, unsignedSource, swap);
+}

@@ -1,0 +1,88 @@
+// What a pruning strategy is: one file that gives every token a score, either inside the graph, from what is known at
+// layer K, or outside of it, from how the image tokens lie. This is the interface that strategies are written against.
+import type { Emitter } from '../onnx/index.js';
+
+/** What a strategy in the graph may look at. Everything is emitted when it is asked for: what is not used costs nothing. */
+export interface StageContext {
+  /** Makes nodes. */
+  readonly emit: Emitter;
+  /** Which tokens are image tokens: bool [batch, sequence]. */
+  readonly imageTokenMask: string;
+  /** The attention that the last token pays to this call's tokens at layer K−1, mean over heads: float32 [batch, sequence]. */
+  lastRowAttention(): string;
+  /** The same, a row a head: float32 [batch, heads, sequence]. */
+  lastRowHeads(): string;
+  /** This call's keys at layer K−1, rotated: [batch, KV heads, sequence, head size], in the model's element type. */
+  keys(): string;
+  /** What tokens are compared by: the mean over KV heads of {@link keys}, rows of length 1; float32 [batch, sequence, head size]. */
+  features(): string;
+  /** The residual stream that goes into layer K−1 (K = 0: the embeddings): [batch, sequence, hidden], in the model's element type. */
+  hiddenBefore(): string;
+  /** The residual stream behind layer K−1, as above. It costs the rest of that layer for all tokens. */
+  hiddenAfter(): string;
+  /** How many image tokens each row keeps by its ratio; a batch may keep more of a row. int64 [batch]. */
+  quota(): string;
+  /** The caller's scores, as the graph's input `image_token_scores`: float32 [batch, sequence]. */
+  callerScores(): string;
+}
+
+/** What every strategy says of itself. */
+interface Named {
+  /** Short, lower case, with hyphens: what `--strategy` takes and conditions are called by. */
+  readonly name: string;
+  /** One line for `--help`. */
+  readonly description: string;
+  /** Whether sweeps run it beside whatever is asked for, as a bound that a better strategy has to beat. */
+  readonly baseline?: boolean;
+}
+
+/** A strategy that ranks inside the graph, from what the decoder computes. */
+export interface GraphStrategy extends Named {
+  readonly where: 'graph';
+  /** Whether it looks at layer K−1, so that K must be at least 1. */
+  readonly needsLayer: boolean;
+  /** Whether the caller must bring `image_token_scores`; default: no. */
+  readonly needsScores?: boolean;
+  /**
+   * Emits the scores: float32 [batch, sequence], higher is kept longer. A strategy that picks a set instead of ranking
+   * gives the members of the set higher scores than the rest, in the order in which it picked them.
+   */
+  score(context: StageContext): string;
+}
+
+/** One image (or one tile or frame of one) among the tokens of a row: `rows` × `columns`, row by row. */
+export interface ImageTokens {
+  /** Places in the row, ascending. */
+  readonly positions: readonly number[];
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** One row of a call, as a strategy outside the graph sees it. */
+export interface TokenRow {
+  /** All its tokens: text, images and padding. */
+  readonly length: number;
+  readonly images: readonly ImageTokens[];
+}
+
+/** What decides a draw: the same draw gives the same scores. */
+export interface Draw {
+  readonly seed: number;
+  /** The row in its batch; 0 for a row with a seed of its own, which is then drawn as if it were alone. */
+  readonly row: number;
+}
+
+/** A strategy that ranks outside the graph, which is given its scores as `image_token_scores`. It needs no layer. */
+export interface CallerStrategy extends Named {
+  readonly where: 'caller';
+  /** Whether it draws, so that one seed says nothing of it; default: no. */
+  readonly seeded?: boolean;
+  /** A score for each token of a row, higher is kept longer; those of other than image tokens do not count. */
+  scores(row: TokenRow, draw: Draw): Float32Array;
+}
+
+/**
+ * A pruning strategy. To add one, write a file like `key-norm.ts` or `grid.ts` and list it in `index.ts`. Which tokens
+ * are image tokens, how many of them go, batches, ties, positions and caches are the same for all strategies.
+ */
+export type Strategy = GraphStrategy | CallerStrategy;

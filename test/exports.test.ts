@@ -1,0 +1,89 @@
+// Decoders of today's exporters, rewritten, against a PyTorch reference on the same weights. FASTV_EXPORTS names a folder
+// of more of them, such as training/decoder_exports.py makes.
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { OnnxModel } from '../src/onnx/index.js';
+import { rewriteDecoder } from '../src/rewrite/index.js';
+import { exportFixture, exportModel, runExport, type ExportCase } from './export-fixture.js';
+import { maxDifference } from './toy/run.js';
+
+interface Expectation {
+  /** The graph that a CPU runs, where the exporter's own one is for other devices. */
+  readonly file?: string;
+  readonly headSize: number;
+  /** Largest difference of logits from the reference's, which are rounded to six places. */
+  readonly tolerance: number;
+}
+
+const works: Readonly<Record<string, Expectation>> = {
+  'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
+  'genai-qwen3-webgpu-qknorm': { file: 'expanded.onnx', headSize: 16, tolerance: 1e-5 },
+  'genai-qwen35-hybrid': { headSize: 16, tolerance: 1e-5 },
+  'ts-fp16-keep-io-llama': { headSize: 8, tolerance: 2e-3 },
+};
+
+/** Compares every case of an export with the reference. */
+async function checkCase(original: OnnxModel, example: ExportCase, expectation: Expectation): Promise<void> {
+  const { headSize, tolerance } = expectation;
+  const { model } = rewriteDecoder(original, { stages: [{ layer: example.K }] });
+  const reference = (logits: ExportCase['logits']): Float32Array[] =>
+    logits.map((row) => Float32Array.from(row));
+
+  const unpruned = await runExport(original, example, 0, headSize);
+  const atZero = await runExport(model, example, 0, headSize);
+  expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
+  // ONNX Runtime fuses the two graphs differently, so that float16 rounds differently.
+  expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(tolerance / 5);
+  expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
+
+  const pruned = await runExport(model, example, example.R, headSize);
+  expect(pruned.kept).toEqual(example.kept);
+  expect(maxDifference(pruned.logits, reference(example.logits))).toBeLessThan(tolerance);
+  pruned.cacheLengths.forEach((length, layer) => {
+    if (length !== undefined) expect(length, `layer ${layer}`).toBe(example.cache_lengths[layer]);
+  });
+}
+
+describe.each(Object.entries(works))('%s', (name, expectation) => {
+  const cases = exportFixture(name).cases ?? [];
+
+  it('has cases', () => {
+    expect(cases.length).toBeGreaterThan(0);
+  });
+
+  it.each(cases)('$name', async (example) => {
+    await checkCase(exportModel(name, expectation.file), example, expectation);
+  });
+});
+
+const made = process.env['FASTV_EXPORTS'];
+
+describe.skipIf(made === undefined).each(made === undefined ? [''] : readdirSync(made))(
+  'made anew: %s',
+  (name) => {
+    it.each(made === undefined ? [] : (exportFixture(name, made).cases ?? []))('$name', async (example) => {
+      await checkCase(exportModel(name, 'model.onnx', made), example, { headSize: 0, tolerance: 1e-4 });
+    });
+  },
+);
+
+const refused: readonly (readonly [string, RegExp, RegExp])[] = [
+  [
+    'ts-gemma3-sliding-cache',
+    /Slice "\/w\/Slice" keeps only the last 63 tokens of the cache "past_key_values.0.key": a sliding cache/u,
+    /DynamicCache\(\) instead of DynamicCache\(config=…\)/u,
+  ],
+];
+
+describe.each(refused)('%s', (name, message, hint) => {
+  it('is refused by name, with how to export it otherwise', () => {
+    const rewrite = (): unknown => rewriteDecoder(exportModel(name), { stages: [{ layer: 2 }] });
+    expect(rewrite).toThrow(
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        message: expect.stringMatching(message) as string,
+        hint: expect.stringMatching(hint) as string,
+      }),
+    );
+  });
+});
