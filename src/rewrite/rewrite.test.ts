@@ -169,7 +169,7 @@ describe('rewriteDecoder', () => {
       /leaves the strategy "key-norm" no layer/,
       /K ≥ 1/,
     ],
-    ['an unknown strategy', { stages: stages(2), strategy: 'x' }, /no strategy "x"/, /attention, external/],
+    ['an unknown strategy', { stages: stages(2), strategy: 'x' }, /no strategy "x"/, /attention, key-norm/],
   ])('refuses %s', (_, options, message, hint) => {
     expect(() => rewriteDecoder(toy('gqa'), options)).toThrow(
       expect.objectContaining({
