@@ -1,12 +1,10 @@
 // The bundled model end to end, through Transformers.js with the plug: vision encoder, prefill, decoding.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { gunzipSync } from 'node:zlib';
 import { measure, type Contender } from '../src/bench/in-turns.js';
-import type { GeneratingModel } from '../src/runtime/ask.js';
+import { openModel } from '../src/runtime/model.js';
 import { Conversation } from '../src/runtime/conversation.js';
-import { fastv } from '../src/runtime/index.js';
 import { makeAtlas, type AtlasIndex } from '../src/scenes/atlas.js';
 import { makeItem } from '../src/scenes/dataset.js';
 import type { Family } from '../src/scenes/question.js';
@@ -38,20 +36,13 @@ export async function benchEmbedded(options: EmbeddedOptions): Promise<void> {
   const { dtypes, layer, ratios, rounds, newTokens } = options;
   const name = resolve(options.model);
   const conversation = await Conversation.load(name);
-  const contenders: (Contender & { readonly dtype: string; readonly ratio?: number })[] = [];
+  const contenders: (Contender & { readonly dtype: string })[] = [];
   for (const dtype of dtypes) {
-    const original: unknown = await AutoModelForImageTextToText.from_pretrained(name, {
-      dtype: dtype as never,
-    });
-    const plugged: unknown = await fastv(AutoModelForImageTextToText as never, name, {
-      layer,
-      dtype,
-      cache: false,
-      onWarning: () => undefined,
-    });
-    const pruned = plugged as GeneratingModel;
-    contenders.push({ dtype, model: original as GeneratingModel });
-    for (const ratio of ratios) contenders.push({ dtype, ratio, model: pruned, fastv: { ratio } });
+    const loading = { dtype };
+    const plug = { layer, cache: false, onWarning: () => undefined };
+    const pruned = await openModel(name, { loading, conversation, fastv: plug });
+    contenders.push({ dtype, model: await openModel(name, { loading, conversation }) });
+    for (const ratio of ratios) contenders.push({ dtype, ratio, model: pruned });
   }
   const folder = resolve('assets/scenes');
   const index = JSON.parse(readFileSync(join(folder, 'atlas.json'), 'utf8')) as AtlasIndex;
@@ -65,7 +56,6 @@ export async function benchEmbedded(options: EmbeddedOptions): Promise<void> {
     const inputs = await conversation.inputs([{ role: 'user', text: question, images }]);
     const measured = await measure(
       contenders,
-      conversation,
       { ...inputs, min_new_tokens: newTokens },
       { maxNewTokens: newTokens, repeat: rounds },
     );
@@ -95,5 +85,5 @@ export async function benchEmbedded(options: EmbeddedOptions): Promise<void> {
       }),
     );
   }
-  for (const model of new Set(contenders.map((contender) => contender.model))) await model.dispose();
+  for (const model of new Set(contenders.map((contender) => contender.model))) await model.close();
 }

@@ -12,6 +12,7 @@ Needs torch, transformers and onnx (requirements.txt); `-dynamo` exports onnxscr
 """
 
 import argparse
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -209,7 +210,7 @@ def answers(model, embeds, positions, image, steps, ratio):
 
 def run(model, embeds, mask, positions, cache):
     inputs = dict(inputs_embeds=embeds, attention_mask=mask, past_key_values=cache, use_cache=True)
-    if "position_ids" in type(model).forward.__code__.co_varnames:
+    if "position_ids" in inspect.signature(type(model).forward).parameters:
         inputs["position_ids"] = positions
     if type(model).__name__ == "Gemma3nForCausalLM":  # what the embedding gives besides, for every token
         inputs["per_layer_inputs"] = torch.zeros(*embeds.shape[:2], model.config.num_hidden_layers, 8)

@@ -1,7 +1,8 @@
 /** The original and the pruned model on the same input: what `run --compare` and `demo` measure. */
+import type { Answer } from '../runtime/ask.js';
+import type { ModelInputs } from '../runtime/conversation.js';
+import type { OpenedModel } from '../runtime/model.js';
 import { median } from '../statistics.js';
-import { ask, type Answer, type GeneratingModel } from '../runtime/ask.js';
-import type { Conversation, ModelInputs } from '../runtime/conversation.js';
 
 /** What is reported of several runs: the first answer, and the medians of the times. */
 export interface Measured extends Omit<Answer, 'sequences'> {
@@ -10,25 +11,23 @@ export interface Measured extends Omit<Answer, 'sequences'> {
 
 /** One of several that are to be compared. */
 export interface Contender {
-  readonly model: GeneratingModel;
-  readonly fastv?: { readonly ratio: number };
+  readonly model: OpenedModel;
+  readonly ratio?: number;
 }
 
 /** Asks each once to warm up, then `repeat` times in turns, so that a busy machine is busy for all of them. */
 export async function measure(
   contenders: readonly Contender[],
-  conversation: Conversation,
   inputs: ModelInputs,
   { maxNewTokens, repeat }: { readonly maxNewTokens: number; readonly repeat: number },
 ): Promise<Measured[]> {
   const answers = contenders.map((): Answer[] => []);
   for (let round = 0; round <= repeat; round++) {
-    for (const [i, { model, fastv }] of contenders.entries()) {
-      const options = {
+    for (const [i, { model, ratio }] of contenders.entries()) {
+      const answer = await model.ask(inputs, {
         maxNewTokens: round === 0 ? 1 : maxNewTokens,
-        ...(fastv === undefined ? {} : { fastv }),
-      };
-      const answer = await ask(model, conversation, inputs, options);
+        ...(ratio === undefined ? {} : { ratio }),
+      });
       if (round > 0) answers[i]?.push(answer);
     }
   }

@@ -1,20 +1,16 @@
 /** Loading the model that a command's flags mean. */
-import { AutoModelForImageTextToText, ModelFileNotFoundError } from '@huggingface/transformers';
+import { ModelFileNotFoundError } from '@huggingface/transformers';
 import { listSupportedBackends } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
-import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
-import { fastv } from '../runtime/index.js';
-import { nodeSessionClass } from '../runtime/node-session.js';
+import { openModel, type OpenedModel } from '../runtime/model.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options/model.js';
-import { exactSwap } from '../runtime/unsigned-file.js';
-import { installSwap, withSwap } from '../runtime/session-swap.js';
 import { prepareTransformers } from './transformers-env.js';
 
 /** The plug's options as the flags say. */
-export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unknown> {
+export function plugOptions(flags: ModelFlags): PlugOptions {
   const { layer, strategy, seed, budget } = flags;
   return {
     layer,
@@ -23,7 +19,6 @@ export function plugOptions(flags: ModelFlags): PlugOptions & Record<string, unk
     ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }),
     // the embedded model's folder belongs to the installation; its rewrite takes no time
     cache: flags.model !== undefined,
-    ...loadingOptions(flags),
     onWarning: warningsOn(process.stderr, flags),
   };
 }
@@ -109,30 +104,22 @@ function progress(event: { status?: string; file?: string; progress?: number }):
   if (event.progress === 100) process.stderr.write('\n');
 }
 
-/** Loads the model as it is. */
-export function loadOriginal(name: string, flags: ModelFlags): Promise<GeneratingModel> {
-  return loading(name, flags, async () => {
-    const Session = await nodeSessionClass();
-    installSwap(Session);
-    // int8 weights are as exact as in the pruned model
-    const session_options = withSwap({}, exactSwap(Session));
-    return (await AutoModelForImageTextToText.from_pretrained(name, {
-      ...loadingOptions(flags),
-      session_options,
-    } as never)) as unknown as GeneratingModel;
-  });
+/** Opens the model as it is. */
+export function openOriginal(
+  name: string,
+  flags: ModelFlags,
+  conversation: Conversation,
+): Promise<OpenedModel> {
+  return loading(name, flags, () => openModel(name, { loading: loadingOptions(flags), conversation }));
 }
 
-/** Loads the model with FastV. */
-export function loadPruned(name: string, flags: ModelFlags): Promise<GeneratingModel> {
-  return loading(
-    name,
-    flags,
-    async () =>
-      (await fastv(
-        AutoModelForImageTextToText as never,
-        name,
-        plugOptions(flags),
-      )) as unknown as GeneratingModel,
+/** Opens the model with FastV. */
+export function openPruned(
+  name: string,
+  flags: ModelFlags,
+  conversation: Conversation,
+): Promise<OpenedModel> {
+  return loading(name, flags, () =>
+    openModel(name, { fastv: plugOptions(flags), loading: loadingOptions(flags), conversation }),
   );
 }

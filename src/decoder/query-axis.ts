@@ -32,7 +32,9 @@ export function queryAxes(part: QueryPart): ReadonlyMap<string, TokenAxis> {
   const { graph, nodes, isKeyOrValue, isActivation, sequenceAxis } = part;
   const placed = (tensor: string): Placed | undefined => {
     if (!isActivation(tensor) || isKeyOrValue(tensor)) return undefined;
-    if (sequenceAxis(tensor) === 'none') return 'none';
+    const axis = sequenceAxis(tensor);
+    if (axis === 'none') return 'none';
+    if (axis !== 1) return new Unclear(`takes "${tensor}", whose sequence is not on axis 1`);
     return { rank: rankOf(graph, tensor) ?? 3, axis: 1, exact: true, metKeys: false };
   };
   const found = tokenAxes(nodes, { graph, placed, isKeyOrValue, together: false });

@@ -27,6 +27,20 @@ describe('knownShape', () => {
     expect(known?.shape.mlp).toBeGreaterThan(7);
   });
 
+  it('counts the tokens that each layer saw, whatever R was asked for', async () => {
+    const known = await knownShape(decoder, config);
+    const layers = known?.shape.layers ?? expect.fail();
+    const saw = (kept: number): number[] =>
+      Array.from({ length: layers }, (_, k) => (k < 2 ? 164 : 20 + kept));
+    const [few, many] = [36, 72].map((kept) =>
+      exactCost(known, 20, 144, { layer: 2, layerTokens: saw(kept) }),
+    );
+    expect(few?.flops).toBeLessThan(many?.flops ?? 0);
+    expect(many?.flops).toBeLessThan(many?.flopsUnpruned ?? 0);
+    expect(few?.kvBytes).toBeLessThan(many?.kvBytes ?? 0);
+    expect(few?.flopsUnpruned).toBe(exactCost(known, 20, 144, null).flops);
+  });
+
   it('falls back where the graph cannot be read, and says so; knows nothing where nothing is said', async () => {
     const model = decodeModel(readFileSync(decoder));
     model.graph.output = model.graph.output.filter(({ name }) => name !== 'logits');

@@ -8,14 +8,13 @@ import {
   flops,
   kvCacheBytes,
   kvCacheLengths,
-  prefillMacs,
+  macsOfLayers,
   shapeOfDecoder,
   type DecoderShape,
-  type Stage,
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
-import type { AnswerCost, Pruning } from './answerer.js';
+import type { AnswerCost } from './answerer.js';
 
 /** What an answer's cost says of FLOPs and bytes. */
 export type ExactCost = Pick<
@@ -49,23 +48,31 @@ export async function knownShape(
   return shape === undefined ? undefined : { shape, from: 'configuration' };
 }
 
-/** The cost of a prompt of `text` and `image` tokens; empty where the shape is not known. */
+/** What a pruned prefill did: K, and the tokens that each layer saw. */
+export interface Pruned {
+  readonly layer: number;
+  readonly layerTokens: readonly number[];
+}
+
+/**
+ * The cost of a prompt of `text` and `image` tokens; empty where the shape is not known.
+ * @param pruned what the layers really saw, which the strategy decides and not the R that was asked for; null: all
+ */
 export function exactCost(
   known: KnownShape | undefined,
   text: number,
   image: number,
-  pruning: Pruning | null,
+  pruned: Pruned | null,
 ): ExactCost {
   if (known === undefined) return {};
   const { shape, from } = known;
-  const stages: Stage[] = pruning === null ? [] : [{ layer: pruning.layer, ratio: pruning.ratio }];
-  const tokens = { text, image };
-  const kv = (cut: readonly Stage[]): number => kvCacheBytes(shape, kvCacheLengths(shape, tokens, cut)).total;
+  const whole = kvCacheLengths(shape, { text, image });
+  const saw = pruned?.layerTokens ?? whole;
   return {
-    flops: flops(prefillMacs(shape, tokens, stages).total),
-    flopsUnpruned: flops(prefillMacs(shape, tokens).total),
-    kvBytes: kv(stages),
-    kvBytesUnpruned: kv([]),
+    flops: flops(macsOfLayers(shape, saw, pruned === null ? [] : [pruned.layer]).total),
+    flopsUnpruned: flops(macsOfLayers(shape, whole).total),
+    kvBytes: kvCacheBytes(shape, saw).total,
+    kvBytesUnpruned: kvCacheBytes(shape, whole).total,
     shapeFrom: from,
   };
 }

@@ -88,7 +88,9 @@ function planOf(answerer: Answerer, options: RunOptions): Plan {
     batch,
     window: answerer.batches === undefined || batch === 1 ? batch : batch * WINDOW,
     keyOf(task) {
-      const prefixes = new Map(conditions.map((c) => [c, keyPrefix(answerer.identity, answering, c, task)]));
+      const prefixes = new Map(
+        conditions.map((c) => [c, keyPrefix(answerer.identity, answering, c, task, options.data?.revision)]),
+      );
       return (sample, condition) => resultKey(prefixes.get(condition) ?? '', sample);
     },
   };

@@ -1,6 +1,7 @@
 /** Scoring replies: each one as it comes, and a task's results together. Single metrics are not known here. */
 import { groupBy } from './group-by.js';
 import { findMetric, type MetricName } from './metrics/index.js';
+import { checkReply } from './metrics/limits.js';
 import {
   meanScore,
   scoreOf,
@@ -17,8 +18,9 @@ import { wilsonInterval } from './statistics/wilson.js';
 
 export type { Reply, Scored, ScoredSample, Target } from './metrics/metric.js';
 
-/** Scores one reply. */
+/** Scores one reply. @throws FastvError `invalid-input` for one that is too long */
 export function scoreReply(metric: MetricName | Metric, target: Target, reply: Reply): Scored {
+  checkReply(reply.text);
   return findMetric(metric).scoreReply(target, reply);
 }
 

@@ -9,15 +9,16 @@
 import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
 import { FastvError } from '../errors.js';
-import type { GeneratingModel } from '../runtime/ask.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
-import { loadWithDecoder, type Loader } from '../runtime/decoder-override.js';
+import type { FastvCall } from '../runtime/call.js';
+import type { Loader } from '../runtime/decoder-override.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
-import { fastv, type WarningListener } from '../runtime/index.js';
-import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
-import { installSwap, withSwap, withWatch } from '../runtime/session-swap.js';
-import { exactSwap } from '../runtime/unsigned-file.js';
-import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
+import type { WarningListener } from '../runtime/index.js';
+import { openModel, type OpenedModel } from '../runtime/model.js';
+import { isDecoderFile } from '../runtime/node-session.js';
+import type { Run } from '../runtime/session.js';
+import { withWatch } from '../runtime/session-swap.js';
+import type { HfModel } from '../runtime/transformers.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
 import type { Answer, Answerer, AnswererIdentity, Ask, Condition } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
@@ -26,7 +27,8 @@ import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
 import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
 import { greedyReplies, type Reply } from './greedy.js';
 import { choiceLogLikelihoods } from './likelihood.js';
-import { RunClock } from './run-clock.js';
+import { modelFingerprint } from './model-fingerprint.js';
+import { sampleSeed } from './sample-seed.js';
 import { VisionCache } from './vision-cache.js';
 
 export interface TransformersOptions {
@@ -52,14 +54,14 @@ export interface TransformersOptions {
   readonly onWarning?: WarningListener;
 }
 
-type Loaded = GeneratingModel & HfModel;
 type Variant = 'original' | StrategyName;
 
 /** Opens a model. Its decoders are loaded when the first condition needs them. */
 export async function openTransformersAnswerer(
   options: TransformersOptions,
 ): Promise<Answerer & { readonly vision: VisionCache }> {
-  return new TransformersAnswerer(options, await Conversation.load(options.model));
+  const conversation = await Conversation.load(options.model);
+  return new TransformersAnswerer(options, conversation, await modelFingerprint(options.model));
 }
 
 class TransformersAnswerer implements Answerer {
@@ -68,15 +70,14 @@ class TransformersAnswerer implements Answerer {
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
   readonly #layers = new Map<StrategyName, readonly number[]>();
-  readonly #models = new Map<Variant, Promise<Loaded>>();
+  readonly #models = new Map<Variant, Promise<OpenedModel>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
-  readonly #clock = new RunClock();
-  readonly #shapes = new WeakMap<Loaded, KnownShape>();
-  /** Side of the feature grid to pool to, while a scaled-down question is asked. */
-  #poolTo: number | null = null;
+  readonly #shapes = new WeakMap<OpenedModel, KnownShape>();
+  /** What the vision encoder is to do for a call. */
+  readonly #seen = new WeakMap<FastvCall, Seen>();
 
-  constructor(options: TransformersOptions, conversation: Conversation) {
+  constructor(options: TransformersOptions, conversation: Conversation, files: string | undefined) {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
@@ -87,6 +88,7 @@ class TransformersAnswerer implements Answerer {
         dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
         device,
         ...(decoder === undefined ? {} : { decoder }),
+        ...(files === undefined ? {} : { files }),
       },
       versions: {
         '@huggingface/transformers': versionOf('@huggingface/transformers'),
@@ -113,7 +115,7 @@ class TransformersAnswerer implements Answerer {
       this.#layers.set(strategy, sorted);
       const stale = this.#models.get(strategy);
       this.#models.delete(strategy);
-      await (await stale)?.dispose();
+      await (await stale)?.close();
     }
     // a decoder that cannot be pruned is to be refused before the first question, not after hours
     const variants = new Set(conditions.map((c) => c.pruning?.strategy ?? 'original'));
@@ -123,7 +125,7 @@ class TransformersAnswerer implements Answerer {
   async batches(asks: readonly Ask[], condition: Condition, most: number): Promise<number[][]> {
     if (most === 1) return asks.map((_, i) => [i]);
     const model = await this.#modelFor(condition);
-    const ids = imageTokenIds(model.config);
+    const ids = imageTokenIds(model.model.config);
     const open = new Map<string, number[]>();
     const batches: number[][] = [];
     for (const [i, ask] of asks.entries()) {
@@ -144,7 +146,7 @@ class TransformersAnswerer implements Answerer {
   async #batchKey(
     ask: Ask,
     { imageScale }: Condition,
-    model: Loaded,
+    model: OpenedModel,
     ids: ReadonlySet<bigint>,
   ): Promise<string | null> {
     try {
@@ -171,12 +173,12 @@ class TransformersAnswerer implements Answerer {
   }
 
   async close(): Promise<void> {
-    for (const model of this.#models.values()) await (await model).dispose();
+    for (const model of this.#models.values()) await (await model).close();
     this.#models.clear();
   }
 
   /** The model of a condition, with a stage at its K. */
-  async #modelFor(condition: Condition): Promise<Loaded> {
+  async #modelFor(condition: Condition): Promise<OpenedModel> {
     const { pruning } = condition;
     if (pruning !== null && this.#layers.get(pruning.strategy)?.includes(pruning.layer) !== true) {
       const known = [...(this.#layers.get(pruning.strategy) ?? [])];
@@ -199,69 +201,59 @@ class TransformersAnswerer implements Answerer {
     if (first === undefined) return [];
     const inputs = joinInputs(prepared.map((p) => p.inputs));
     const stages = this.#layers.get(pruning?.strategy ?? DEFAULT_STRATEGY) ?? [];
-    const call =
+    const call = model.call(
       pruning === null
         ? {}
         : {
-            fastv: {
-              ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
-              // each row is drawn as if it were alone
-              seed: asks.map(() => pruning.seed),
-            },
-          };
+            ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
+            // each row is drawn as if it were alone, and each sample anew
+            seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
+          },
+    );
+    this.#seen.set(call, { questions: asks.length, poolTo: first.poolTo });
     const tokens = first.inputs.input_ids.dims[1] ?? 0;
-    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.config));
+    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
     const imageTokens = mask.reduce((sum, is) => sum + is, 0);
-    this.vision.milliseconds = 0;
-    this.vision.questions = asks.length;
-    this.#poolTo = first.poolTo;
-    this.#clock.read();
-    try {
-      const { tokenizer } = this.#conversation;
-      const said: Said[] =
-        candidates === undefined
-          ? await greedyReplies(model, tokenizer, inputs, maxTokens, call)
-          : (await this.#firstLogits(model, inputs, call)).map((logits, i) => ({
-              text: '',
-              tokens: 0,
-              logLikelihoods: choiceLogLikelihoods(tokenizer, logits, asks[i]?.candidates ?? []),
-            }));
-      const { first: prefill, others: decode } = this.#clock.read();
-      const report = pruning === null ? undefined : model.fastv?.last;
-      const share = 1 / asks.length;
-      const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruning);
-      return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
-        text,
-        ...(logLikelihoods === undefined ? {} : { logLikelihoods }),
-        cost: {
-          tokens,
-          imageTokens,
-          keptImageTokens: report?.rows[row]?.keptImageTokens ?? imageTokens,
-          generatedTokens,
-          visionMs: share * this.vision.milliseconds,
-          prefillMs: share * prefill,
-          decodeMs: share * decode,
-          ...exact,
-        },
-      }));
-    } finally {
-      this.vision.questions = 1;
-      this.#poolTo = null;
-    }
+    const { tokenizer } = this.#conversation;
+    const said: Said[] =
+      candidates === undefined
+        ? await greedyReplies(model.model, tokenizer, inputs, maxTokens, { fastv: call })
+        : (await this.#firstLogits(model.model, inputs, call)).map((logits, i) => ({
+            text: '',
+            tokens: 0,
+            logLikelihoods: choiceLogLikelihoods(tokenizer, logits, asks[i]?.candidates ?? []),
+          }));
+    const { ms, report } = call;
+    const share = 1 / asks.length;
+    const pruned =
+      pruning === null || report === undefined
+        ? null
+        : { layer: pruning.layer, layerTokens: report.layerTokens };
+    const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruned);
+    return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
+      text,
+      ...(logLikelihoods === undefined ? {} : { logLikelihoods }),
+      cost: {
+        tokens,
+        imageTokens,
+        keptImageTokens: report?.rows[row]?.keptImageTokens ?? imageTokens,
+        generatedTokens,
+        visionMs: share * ms.vision,
+        prefillMs: share * ms.prefill,
+        decodeMs: share * ms.decode,
+        ...exact,
+      },
+    }));
   }
 
   /** Each row's logits of the reply's first token. */
-  async #firstLogits(
-    model: Loaded,
-    inputs: ModelInputs,
-    call: Record<string, unknown>,
-  ): Promise<Float32Array[]> {
+  async #firstLogits(model: HfModel, inputs: ModelInputs, call: FastvCall): Promise<Float32Array[]> {
     const decoder = model.sessions['decoder_model_merged'];
     const only = decoder?.inputNames.includes('num_logits_to_keep') === true;
     const output = (await model.forward({
       ...(inputs as Record<string, unknown>),
       ...(only ? { num_logits_to_keep: new Tensor('int64', [1n], []) } : {}),
-      ...call,
+      fastv: call,
     })) as { logits: Tensor };
     const [rows = 0, length = 0, vocabulary = 0] = output.logits.dims;
     const logits = output.logits.to('float32').data as Float32Array;
@@ -271,11 +263,11 @@ class TransformersAnswerer implements Answerer {
     });
   }
 
-  async #inputsOf(one: Ask, scale: number, model: HfModel): Promise<ScaledInputs> {
+  async #inputsOf(one: Ask, scale: number, model: OpenedModel): Promise<ScaledInputs> {
     const whole = await this.#prepared(one, 1);
     if (scale === 1) return { inputs: whole, poolTo: null };
     const smaller = await this.#prepared(one, scale);
-    const ids = imageTokenIds(model.config);
+    const ids = imageTokenIds(model.model.config);
     const count = ({ input_ids }: ModelInputs): number =>
       Array.from(input_ids.data as BigInt64Array).filter((id) => ids.has(id)).length;
     // where resolution decides the number of tokens, a smaller image is all that is needed
@@ -296,7 +288,7 @@ class TransformersAnswerer implements Answerer {
     return inputs;
   }
 
-  #model(variant: Variant): Promise<Loaded> {
+  #model(variant: Variant): Promise<OpenedModel> {
     const known = this.#models.get(variant);
     if (known !== undefined) return known;
     const loading = this.#load(variant);
@@ -304,18 +296,19 @@ class TransformersAnswerer implements Answerer {
     return loading;
   }
 
-  async #load(variant: Variant): Promise<Loaded> {
-    const { model: name, dtype = 'fp32', device, decoder, subfolder, cache = true } = this.#options;
-    const own: Record<string, unknown> = {
-      dtype,
-      progress_callback: null,
-      ...(device === undefined ? {} : { device }),
-      ...(subfolder === undefined ? {} : { subfolder }),
-    };
+  async #load(variant: Variant): Promise<OpenedModel> {
+    const {
+      model: name,
+      dtype = 'fp32',
+      device,
+      decoder,
+      subfolder,
+      cache = true,
+      onWarning,
+    } = this.#options;
     let path = decoder;
-    const Session = await nodeSessionClass();
-    installSwap(Session);
-    const watched: Loader = {
+    // the decoder's file tells its shape
+    const modelClass: Loader = {
       from_pretrained: (model, options) =>
         AutoModelForImageTextToText.from_pretrained(model, {
           ...options,
@@ -324,55 +317,55 @@ class TransformersAnswerer implements Answerer {
           }),
         }),
     };
-    const load = async (): Promise<unknown> => {
-      if (variant !== 'original') {
-        const layers = this.#layers.get(variant) ?? [2];
-        const { onWarning } = this.#options;
-        const plugged = { cache, strategy: variant, layer: layers, ratio: layers.map(() => 0) };
-        return fastv(watched, name, {
-          ...own,
-          ...plugged,
-          ...(onWarning === undefined ? {} : { onWarning }),
-        });
-      }
-      if (decoder !== undefined) return loadWithDecoder(watched, name, decoder, own);
-      return watched.from_pretrained(name, { ...own, session_options: withSwap({}, exactSwap(Session)) });
-    };
-    const model = await load();
-    if (!isDecoderModel(model)) {
-      throw new FastvError('unsupported-decoder', 'this is no image-text model of Transformers.js', {
-        where: name,
-      });
-    }
-    const encoder = model.sessions['vision_encoder'];
-    if (encoder !== undefined) model.sessions['vision_encoder'] = this.#pooling(this.vision.wrap(encoder));
-    const merged = model.sessions['decoder_model_merged'];
-    if (merged !== undefined) model.sessions['decoder_model_merged'] = this.#clock.wrap(merged);
-    const loaded = model as unknown as Loaded;
-    const shape = await knownShape(path, model.config);
-    if (shape !== undefined) this.#shapes.set(loaded, shape);
-    return loaded;
+    const layers = variant === 'original' ? [] : (this.#layers.get(variant) ?? [2]);
+    const fastv =
+      variant === 'original'
+        ? undefined
+        : {
+            cache,
+            strategy: variant,
+            layer: layers,
+            ratio: layers.map(() => 0),
+            ...(onWarning === undefined ? {} : { onWarning }),
+          };
+    const model = await openModel(name, {
+      modelClass,
+      conversation: this.#conversation,
+      loading: {
+        dtype,
+        progress_callback: null,
+        ...(device === undefined ? {} : { device }),
+        ...(subfolder === undefined ? {} : { subfolder }),
+      },
+      vision: (run, call) => this.#vision(run, call === undefined ? undefined : this.#seen.get(call)),
+      ...(fastv === undefined ? {} : { fastv }),
+      ...(fastv === undefined && decoder !== undefined ? { decoder } : {}),
+    });
+    const shape = await knownShape(path, model.model.config);
+    if (shape !== undefined) this.#shapes.set(model, shape);
+    return model;
   }
 
-  /** The encoder, whose features are pooled while a scaled-down question is asked. */
-  #pooling(session: OrtSession): OrtSession {
-    const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
-    const run = async (...args: unknown[]): Promise<Record<string, OrtTensor>> => {
-      const outputs = await runnable.run(...args);
-      const target = this.#poolTo;
-      if (target === null) return outputs;
-      return Object.fromEntries(
-        Object.entries(outputs).map(([name, tensor]) => [name, pooledFeatures(tensor, target)]),
+  /** The encoder behind its cache, its features pooled where a scaled-down question asks for it. */
+  #vision(run: Run, { questions, poolTo }: Seen = { questions: 1, poolTo: null }): Run {
+    const cached = this.vision.before(run, questions);
+    if (poolTo === null) return cached;
+    return async (feeds, ...rest) =>
+      Object.fromEntries(
+        Object.entries(await cached(feeds, ...rest)).map(([name, tensor]) => [
+          name,
+          pooledFeatures(tensor, poolTo),
+        ]),
       );
-    };
-    return new Proxy(session, {
-      get(target, name) {
-        if (name === 'run') return run;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
   }
+}
+
+/** What the vision encoder has to know of a call. */
+interface Seen {
+  /** Questions whose images come together. */
+  readonly questions: number;
+  /** Side of the feature grid to pool to. */
+  readonly poolTo: number | null;
 }
 
 interface Said extends Reply {

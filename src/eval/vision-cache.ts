@@ -6,10 +6,10 @@
  * of a batch are encoded question by question, so that features do not depend on the company.
  */
 import { createHash } from 'node:crypto';
-import type { OrtSession, OrtTensor } from '../runtime/transformers.js';
+import type { Run, Tensors } from '../runtime/session.js';
+import type { OrtTensor } from '../runtime/transformers.js';
 import { joinArrays, type TypedArray } from './batch.js';
 
-type Feeds = Readonly<Record<string, OrtTensor>>;
 type TensorClass = new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;
 
 interface Kept {
@@ -33,45 +33,30 @@ export class VisionCache {
   /** Runs of the encoder, and calls that needed none. */
   runs = 0;
   hits = 0;
-  /** Milliseconds in the encoder since this was last set to 0. */
-  milliseconds = 0;
-  /** Questions whose images come together, each with inputs of one shape. */
-  questions = 1;
-
   /** @param limit bytes of features that are kept at most */
   constructor(limit = 256 * 2 ** 20) {
     this.#limit = limit;
   }
 
-  /** Wraps a vision session. Sessions of several loads of one model may share a cache. */
-  wrap(session: OrtSession): OrtSession {
-    const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
-    const one = (feeds: Feeds, rest: readonly unknown[]): Promise<Record<string, OrtTensor>> =>
-      this.#run(feeds, () => runnable.run(feeds, ...rest));
-    const run = async (feeds: Feeds, ...rest: unknown[]): Promise<Record<string, OrtTensor>> => {
-      const parts = partsOf(feeds, this.questions);
-      if (parts === null) return one(feeds, rest);
-      const outputs: Record<string, OrtTensor>[] = [];
-      for (const part of parts) outputs.push(await one(part, rest));
+  /**
+   * An encoder's run with this cache before it. Sessions of several loads of one model may share a cache.
+   * @param questions whose images come together, each with inputs of one shape
+   */
+  before(run: Run, questions = 1): Run {
+    const one: Run = (feeds, ...rest) => this.#run(feeds, () => run(feeds, ...rest));
+    return async (feeds, ...rest) => {
+      const parts = partsOf(feeds, questions);
+      if (parts === null) return one(feeds, ...rest);
+      const outputs: Tensors[] = [];
+      for (const part of parts) outputs.push(await one(part, ...rest));
       return joined(outputs);
     };
-    return new Proxy(session, {
-      get(target, name) {
-        if (name === 'run') return run;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
   }
 
-  async #run(
-    feeds: Feeds,
-    compute: () => Promise<Record<string, OrtTensor>>,
-  ): Promise<Record<string, OrtTensor>> {
+  async #run(feeds: Tensors, compute: () => Promise<Tensors>): Promise<Tensors> {
     const key = keyOf(feeds);
     const known = key === null ? undefined : this.#stored.get(key);
-    if (key === null) return this.#timed(compute);
-    if (known !== undefined) {
+    if (key !== null && known !== undefined) {
       this.hits++;
       this.#stored.delete(key);
       this.#stored.set(key, known);
@@ -82,20 +67,13 @@ export class VisionCache {
         ]),
       );
     }
-    const outputs = await this.#timed(compute);
-    this.#keep(key, outputs);
-    return outputs;
-  }
-
-  async #timed(compute: () => Promise<Record<string, OrtTensor>>): Promise<Record<string, OrtTensor>> {
     this.runs++;
-    const start = performance.now();
     const outputs = await compute();
-    this.milliseconds += performance.now() - start;
+    if (key !== null) this.#keep(key, outputs);
     return outputs;
   }
 
-  #keep(key: string, outputs: Readonly<Record<string, OrtTensor>>): void {
+  #keep(key: string, outputs: Tensors): void {
     if (Object.values(outputs).some((t) => t.location !== 'cpu' || !ArrayBuffer.isView(t.data))) return;
     const copies = Object.entries(outputs).map(([name, tensor]) => {
       const make = tensor.constructor as TensorClass;
@@ -115,7 +93,7 @@ export class VisionCache {
 }
 
 /** A hash of everything that is fed; null where it does not lie in this process's memory. */
-function keyOf(feeds: Feeds): string | null {
+function keyOf(feeds: Tensors): string | null {
   const hash = createHash('sha256');
   for (const name of Object.keys(feeds).sort()) {
     const tensor = feeds[name];
@@ -129,7 +107,7 @@ function keyOf(feeds: Feeds): string | null {
 }
 
 /** The feeds of each of `questions` questions, which lie one after the other on axis 0; null if they cannot be told apart. */
-function partsOf(feeds: Feeds, questions: number): Feeds[] | null {
+function partsOf(feeds: Tensors, questions: number): Tensors[] | null {
   const tensors = Object.entries(feeds);
   const apart = tensors.every(([, { dims, location, data }]) => {
     return (
@@ -154,7 +132,7 @@ function partsOf(feeds: Feeds, questions: number): Feeds[] | null {
 }
 
 /** Outputs of questions with equal shapes, one after the other on axis 0. */
-function joined(outputs: readonly Readonly<Record<string, OrtTensor>>[]): Record<string, OrtTensor> {
+function joined(outputs: readonly Tensors[]): Tensors {
   const [first = {}] = outputs;
   return Object.fromEntries(
     Object.entries(first).map(([name, tensor]) => {

@@ -123,9 +123,19 @@ export class Sequence {
     return here.resolve(tensor);
   }
 
-  /** An activation of the sequence before, [batch, sequence, …], as these tokens take it over. */
-  carry(activation: string): string {
-    return this.gather(activation);
+  /**
+   * An activation of the sequence before as these tokens take it over.
+   * @param axis that of its tokens, behind that of the batch; `rows`: axis 0 is batch · sequence
+   * @param rank how many axes it has, where its tokens are not on axis 1
+   */
+  carry(activation: string, axis: number | 'rows', rank = 0): string {
+    if (axis === 1) return this.gather(activation);
+    if (axis === 'rows') return this.#emit.gather(activation, this.#rows(), 0);
+    // [stack, batch, sequence, …]: the tokens come first, are gathered, and go back.
+    const all = Array.from({ length: rank }, (_, i) => i);
+    const order = [axis - 1, axis, ...all.filter((i) => i !== axis - 1 && i !== axis)];
+    const back = all.map((i) => order.indexOf(i));
+    return this.#emit.transpose(this.gather(this.#emit.transpose(activation, ...order)), ...back);
   }
 
   /** What is known of each token of the sequence before, [batch, sequence, …], for these tokens only. */
@@ -205,7 +215,8 @@ export class Sequence {
     if (copy !== undefined) return copy;
     const { flow } = this.#partition;
     if (this.#before === undefined || this.#partition.home(tensor) >= this.stage) return tensor;
-    return flow.sequenceAxis(tensor) === 'none' ? tensor : this.carry(this.#before.resolve(tensor));
+    const axis = flow.sequenceAxis(tensor);
+    return axis === 'none' ? tensor : this.carry(this.#before.resolve(tensor), axis, flow.rank(tensor));
   }
 
   /** What the prologue starts from. */
@@ -237,7 +248,8 @@ export class Sequence {
     const copy = this.#copies.get(tensor);
     if (copy !== undefined) return emit.copy(node, () => copy).get(output);
     if (this.#before === undefined || this.#partition.home(tensor) >= this.stage) return output;
-    if (node.opType !== 'Shape' || flow.sequenceAxis(tensor) !== 1) {
+    const axis = flow.isHeadMajor(tensor) ? -2 : flow.sequenceAxis(tensor);
+    if (node.opType !== 'Shape' || axis === 'none') {
       throw new FastvError(
         'unsupported-decoder',
         `${label(node)} looks across the cut in a way that is not understood`,
@@ -247,10 +259,10 @@ export class Sequence {
     const shape = emit.op('Shape', [tensor]);
     const end = emit.ints(Number.MAX_SAFE_INTEGER);
     const length = emit.reshape(this.length(), emit.ints(1));
-    const shorter = emit.concat(
-      [emit.slice(shape, emit.ints(0), emit.ints(1), 0), length, emit.slice(shape, emit.ints(2), end, 0)],
-      0,
-    );
+    const [at, tokens] =
+      axis === 'rows' ? [0, emit.op('Mul', [emit.dim1(EMBEDS, 0), length])] : [axis, length];
+    const before = emit.slice(shape, emit.ints(0), emit.ints(at), 0);
+    const shorter = emit.concat([before, tokens, emit.slice(shape, emit.ints(at + 1), end, 0)], 0);
     return partOfShape(emit, node, shorter);
   }
 

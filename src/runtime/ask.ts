@@ -1,16 +1,8 @@
-// One question, timed: what the commands and the demo have in common.
+// One question, timed.
 import { TextStreamer, type Tensor } from '@huggingface/transformers';
+import type { FastvCall } from './call.js';
 import type { Conversation, ModelInputs } from './conversation.js';
 import type { CallOptions, PrefillReport } from './options.js';
-import type { FastvHandle } from './plug.js';
-
-/** A model that generates, with or without the plug. */
-export interface GeneratingModel {
-  readonly fastv?: FastvHandle;
-  readonly sessions: Record<string, unknown>;
-  generate(options: Record<string, unknown>): Promise<unknown>;
-  dispose(): Promise<unknown>;
-}
 
 /** An answer and what it took. */
 export interface Answer {
@@ -30,80 +22,63 @@ export interface Answer {
   readonly sequences: Tensor;
 }
 
-/** Tokens from which on a rate says something. */
-const ENOUGH = 5;
-
 /** How to ask. */
-export interface AskOptions {
+export interface AskOptions extends CallOptions {
+  /** The longest answer. */
   readonly maxNewTokens: number;
   /** Called with each piece of text. */
   readonly onText?: (text: string) => void;
-  readonly fastv?: CallOptions;
   /** The cache of earlier turns; filled further. */
   readonly cache?: unknown;
 }
 
-/** Generates an answer to prepared inputs. */
-export async function ask(
-  model: GeneratingModel,
-  conversation: Conversation,
-  inputs: ModelInputs,
-  options: AskOptions,
-): Promise<Answer> {
+/** A model as one call of it needs it. */
+export interface Asked {
+  readonly conversation: Conversation;
+  readonly model: { generate(options: Record<string, unknown>): Promise<unknown> };
+  /** Makes a call of this model's. */
+  readonly call: (options: CallOptions) => FastvCall;
+}
+
+/** Tokens from which on a rate says something. */
+const ENOUGH = 5;
+
+/**
+ * Generates an answer to prepared inputs. Several may be asked at once: everything is of its own call.
+ * @throws what `signal` was aborted with; {@link FastvError} `invalid-input` for a prompt that is too long, `inference`
+ */
+export async function ask(asked: Asked, inputs: ModelInputs, options: AskOptions): Promise<Answer> {
+  const { maxNewTokens, onText, cache, ...callOptions } = options;
+  const { conversation, model } = asked;
+  const call = asked.call(callOptions);
   let first = 0;
   let tokens = 0;
   const streamer = new TextStreamer(conversation.tokenizer, {
     skip_prompt: true,
     skip_special_tokens: true,
-    callback_function: (text: string) => options.onText?.(text),
+    callback_function: (text: string) => onText?.(text),
     token_callback_function: () => {
       tokens++;
       if (first === 0) first = performance.now();
     },
   });
-  const prefill = timeFirstRun(model);
   const start = performance.now();
   const sequences = (await model.generate({
     ...inputs,
-    max_new_tokens: options.maxNewTokens,
+    max_new_tokens: maxNewTokens,
     streamer,
-    ...(options.fastv === undefined ? {} : { fastv: options.fastv }),
-    ...(options.cache === undefined ? {} : { past_key_values: options.cache }),
+    fastv: call,
+    ...(cache === undefined ? {} : { past_key_values: cache }),
   })) as Tensor;
   const end = performance.now();
   return {
     text: conversation.answers(inputs, sequences)[0] ?? '',
     tokens,
     ttftMs: first - start,
-    prefillMs: prefill(),
+    prefillMs: call.ms.prefill,
     totalMs: end - start,
     tokensPerSecond: tokens >= ENOUGH ? ((tokens - 1) * 1000) / (end - first) : undefined,
-    report: model.fastv?.active === true ? model.fastv.last : undefined,
+    report: call.report,
     sequences,
-  };
-}
-
-/** Measures the next run of the decoder, with or without the plug; the returned function ends that and gives the time. */
-function timeFirstRun(model: GeneratingModel): () => number {
-  const decoder = model.sessions['decoder_model_merged'] as { run(...args: unknown[]): Promise<unknown> };
-  let milliseconds: number | undefined;
-  const timed = new Proxy(decoder, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (name !== 'run' || typeof value !== 'function') {
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      }
-      return async (...args: unknown[]): Promise<unknown> => {
-        const start = performance.now();
-        const outputs = await (value as (...args: unknown[]) => Promise<unknown>).apply(target, args);
-        milliseconds ??= performance.now() - start;
-        return outputs;
-      };
-    },
-  });
-  model.sessions['decoder_model_merged'] = timed;
-  return () => {
-    model.sessions['decoder_model_merged'] = decoder;
-    return milliseconds ?? 0;
   };
 }

@@ -2,8 +2,8 @@
 // copying or linking its files. In Node only.
 import { FastvError } from '../errors.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
-import { installSwap, withSwap, type Swap } from './session-swap.js';
 import { exactSwap } from './unsigned-file.js';
+import { installSwap, withSwap, type Swap } from './session-swap.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
 
 /** A class that loads models with options of Transformers.js's. */

@@ -10,6 +10,13 @@ import { wrapRun } from './session.js';
 import { reasonOf } from './tell.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfModel } from './transformers.js';
 
+const hooked = new WeakMap<HfModel, Passes>();
+
+/** The passes of a model that is hooked. */
+export function passesOf(model: HfModel): Passes | undefined {
+  return hooked.get(model);
+}
+
 /**
  * Hooks a model.
  * @param layers K of each stage of its rewritten decoder; empty for the original
@@ -58,6 +65,7 @@ export function hook(
     },
   });
   if (layers[0] === 0) keepLengths(model, passes);
+  hooked.set(model, passes);
 }
 
 /** An error of ONNX Runtime as one that says so. */

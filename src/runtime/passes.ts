@@ -2,7 +2,8 @@
 // the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
 import { FastvError } from '../errors.js';
 import type { ImageTokens } from '../strategies/index.js';
-import { Call } from './call.js';
+import { checkCaches } from './cache-lengths.js';
+import { Call, type FastvCall } from './call.js';
 import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';
 import { callOptions, type CallOptions, type PrefillReport, type Settings } from './options.js';
 import { pruningInputs } from './pruning-inputs.js';
@@ -40,6 +41,9 @@ export interface BegunPass {
   readonly failure: () => unknown;
 }
 
+/** Puts something around a run of the vision encoder for a call (undefined: for none that is known). */
+export type VisionAround = (run: Run, call: FastvCall | undefined) => Run;
+
 /** What passes need to know of the model. */
 export interface PassContext {
   readonly config: Readonly<Record<string, unknown>>;
@@ -64,6 +68,7 @@ export class Passes implements PassLookup {
   readonly #byPixels = new WeakMap<OrtTensor, Pass>();
   /** The unpruned length of the sequence whose layer-0 keys these are. */
   readonly #lengths = new WeakMap<OrtTensor, number>();
+  #around: VisionAround = (run) => run;
 
   constructor(context: PassContext) {
     this.#context = context;
@@ -164,18 +169,32 @@ export class Passes implements PassLookup {
 
   /** The decoder's run, whose failure is the pass's. */
   caughtDecoder(run: Run): Run {
-    return this.#caught((feeds) => this.#pass(feeds), run);
+    const stages = this.#context.settings?.layers ?? [];
+    return this.#caught(
+      (feeds) => this.#pass(feeds),
+      async (feeds, ...rest) => {
+        checkCaches(feeds, stages);
+        return run(feeds, ...rest);
+      },
+    );
+  }
+
+  /** Puts something around every later run of the vision encoder. */
+  aroundVision(around: VisionAround): void {
+    this.#around = around;
   }
 
   /** The vision encoder's run, timed for its call; its failure is the pass's. */
   visionRun(run: Run): Run {
     const passOf = ({ pixel_values: pixels }: Tensors): Pass | undefined =>
       pixels === undefined ? undefined : this.#byPixels.get(pixels);
-    const timedRun = timed(run, (ms, feeds) => {
+    return this.#caught(passOf, (feeds, ...rest) => {
       const pass = passOf(feeds);
-      if (pass !== undefined) pass.call.ms.vision += ms;
+      const own = timed(run, (ms) => {
+        if (pass !== undefined) pass.call.ms.vision += ms;
+      });
+      return this.#around(own, pass?.call)(feeds, ...rest);
     });
-    return this.#caught(passOf, timedRun);
   }
 
   /**

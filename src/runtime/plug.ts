@@ -150,14 +150,8 @@ export async function plug<C extends ModelClass>(
   };
   const own = isRecord(loading['session_options']) ? (loading['session_options'] as SessionOptions) : {};
   const from_pretrained = modelClass.from_pretrained.bind(modelClass) as unknown as Loader;
-  const model = await abortable(
-    from_pretrained(name, {
-      ...loading,
-      session_options: withSwap(own, exactInt8(Session, platform.unsigned, swap)),
-    }),
-    signal,
-    dispose,
-  );
+  const session_options = withSwap(own, exactInt8(Session, platform.unsigned, swap));
+  const model = await abortable(from_pretrained(name, { ...loading, session_options }), signal, dispose);
   refused ??= refusal(model, rewritten, Session, platform, name);
   if (refused !== undefined && options.onUnsupported !== 'warn') {
     await dispose(model);

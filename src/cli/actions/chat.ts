@@ -1,15 +1,13 @@
 /** What `fastv chat` does. */
 import { createInterface } from 'node:readline/promises';
-import { DynamicCache, type Tensor } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask, type Answer, type GeneratingModel } from '../../runtime/ask.js';
-import type { Conversation, Message, ModelInputs } from '../../runtime/conversation.js';
+import type { Chat } from '../../runtime/chat.js';
+import type { OpenedModel } from '../../runtime/model.js';
 import { AnswerStream } from '../answer-stream.js';
-import { tokensLeft } from '../context-limit.js';
 import { describeFailure, failureOf } from '../failure.js';
 import { timings } from '../format.js';
-import { loadPruned, openConversation } from '../model.js';
+import { openConversation, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { answerJson } from '../report-json.js';
 import { readShare } from '../parse/share.js';
@@ -20,20 +18,15 @@ export interface ChatFlags extends ModelFlags {
   readonly keptIndices?: boolean;
 }
 
-/** One conversation: its messages, its cache, and the images that wait for a question. */
-class Chat {
-  readonly #model: GeneratingModel;
-  readonly #conversation: Conversation;
+/** A conversation, and the images that wait for a question. */
+class Talk {
+  readonly #chat: Chat;
   readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
-  #messages: Message[] = [];
-  #sequences: Tensor | undefined;
-  #cache = new DynamicCache();
   #waiting: Picture[] = [];
 
-  constructor(model: GeneratingModel, conversation: Conversation, flags: ChatFlags, terminal: Terminal) {
-    this.#model = model;
-    this.#conversation = conversation;
+  constructor(chat: Chat, flags: ChatFlags, terminal: Terminal) {
+    this.#chat = chat;
     this.#flags = flags;
     this.#terminal = terminal;
   }
@@ -45,47 +38,23 @@ class Chat {
   }
 
   async forget(): Promise<void> {
-    await this.#cache.dispose();
-    this.#cache = new DynamicCache();
-    this.#messages = [];
-    this.#sequences = undefined;
+    await this.#chat.forget();
     this.#waiting = [];
   }
 
   async ask(text: string): Promise<void> {
-    const next: Message = { role: 'user', text, images: this.#waiting };
-    const inputs =
-      this.#sequences === undefined
-        ? await this.#conversation.inputs([...this.#messages, next])
-        : await this.#conversation.continued(this.#messages, this.#sequences, next);
-    const left = tokensLeft(this.#model, this.#conversation, inputs, this.#flags.maxNewTokens);
     const printed = new AnswerStream((piece) => {
       this.#terminal.stream(piece);
     });
-    const result = await this.#generate(inputs, left, printed);
+    const result = await this.#chat.ask(text, this.#waiting, {
+      maxNewTokens: this.#flags.maxNewTokens,
+      onText: (piece) => {
+        printed.add(piece);
+      },
+    });
     this.#waiting = [];
-    this.#messages.push(next, { role: 'assistant', text: result.text });
-    this.#sequences = result.sequences;
     this.#terminal.stream('\n');
     this.#terminal.answered({ question: text, ...answerJson(result, this.#flags) }, () => timings(result));
-  }
-
-  async #generate(inputs: ModelInputs, maxNewTokens: number, printed: AnswerStream): Promise<Answer> {
-    try {
-      return await ask(this.#model, this.#conversation, inputs, {
-        maxNewTokens,
-        cache: this.#cache,
-        onText: (piece) => {
-          printed.add(piece);
-        },
-      });
-    } catch (error) {
-      // nobody knows what the cache holds now: the next question begins with the whole conversation
-      await this.#cache.dispose();
-      this.#cache = new DynamicCache();
-      this.#sequences = undefined;
-      throw error;
-    }
   }
 }
 
@@ -97,8 +66,8 @@ export async function chat(images: readonly string[], flags: ChatFlags, terminal
     });
   }
   const { name, conversation } = await openConversation(flags);
-  const model = await loadPruned(name, flags);
-  const talk = new Chat(model, conversation, flags, terminal);
+  const model = await openPruned(name, flags, conversation);
+  const talk = new Talk(model.chat(), flags, terminal);
   for (const image of images) await talk.addImage(image);
   const interactive = process.stdin.isTTY && !terminal.json;
   const lines = createInterface({
@@ -123,16 +92,11 @@ export async function chat(images: readonly string[], flags: ChatFlags, terminal
   lines.close();
   // a pipe that somebody still holds open would keep the program from ending
   process.stdin.destroy();
-  await model.dispose();
+  await model.close();
 }
 
 /** Does what a line says. @returns whether the chat ends */
-async function command(
-  line: string,
-  talk: Chat,
-  model: GeneratingModel,
-  terminal: Terminal,
-): Promise<boolean> {
+async function command(line: string, talk: Talk, model: OpenedModel, terminal: Terminal): Promise<boolean> {
   if (line === '') return false;
   const [word = '', ...rest] = line.split(' ');
   const value = rest.join(' ').trim();

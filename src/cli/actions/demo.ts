@@ -17,7 +17,7 @@ import { writeAtomically } from '../../files/atomic.js';
 import { demoReport } from '../demo-report.js';
 import { answersTable, isRight, type DemoResult, type DemoSummary } from '../demo-results.js';
 import { ms, percent, times } from '../format.js';
-import { loadOriginal, loadPruned } from '../model.js';
+import { openOriginal, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { checkOutputFile } from '../output-path.js';
 import { overlaysOf } from '../overlay.js';
@@ -70,12 +70,9 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
   const conversation = await Conversation.load(name);
   const items = questions();
 
-  const original = await loadOriginal(name, modelFlags);
-  const pruned = await loadPruned(name, modelFlags);
-  const contenders = [
-    { model: original },
-    ...flags.ratios.map((ratio) => ({ model: pruned, fastv: { ratio } })),
-  ];
+  const original = await openOriginal(name, modelFlags, conversation);
+  const pruned = await openPruned(name, modelFlags, conversation);
+  const contenders = [{ model: original }, ...flags.ratios.map((ratio) => ({ model: pruned, ratio }))];
   say(`${items.length} questions: the original, and FastV with K=${LAYER}, R=${flags.ratios.join(', ')} `);
   const results: DemoResult[] = [];
   for (const item of items) {
@@ -84,7 +81,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     // on a busy or slow machine the minute goes before the medians
     const late = performance.now() - started > ENOUGH_MS;
     const options = { maxNewTokens: MAX_NEW_TOKENS, repeat: late ? 1 : flags.repeat };
-    const [first, ...others] = await measure(contenders, conversation, inputs, options);
+    const [first, ...others] = await measure(contenders, inputs, options);
     const runs: DemoResult['runs'][number][] = [];
     for (const [i, measured] of others.entries()) {
       const { report } = measured;
@@ -95,8 +92,8 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     if (first !== undefined) results.push({ ...item, original: first, runs });
     say('.');
   }
-  await original.dispose();
-  await pruned.dispose();
+  await original.close();
+  await pruned.close();
 
   const summary = summarise(results, flags.ratios);
   const seconds = (performance.now() - started) / 1000;

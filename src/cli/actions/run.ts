@@ -4,13 +4,12 @@ import { FastvError } from '../../errors.js';
 import { measure, type Measured } from '../../bench/in-turns.js';
 import { writeAtomically } from '../../files/atomic.js';
 import { loadMedia, type Picture } from '../../media/index.js';
-import { ask } from '../../runtime/ask.js';
 import type { Conversation, Message } from '../../runtime/conversation.js';
+import type { OpenedModel } from '../../runtime/model.js';
 import type { PrefillReport } from '../../runtime/options.js';
 import { AnswerStream } from '../answer-stream.js';
-import { tokensLeft } from '../context-limit.js';
 import { comparison, timings } from '../format.js';
-import { loadOriginal, loadPruned, openConversation } from '../model.js';
+import { openConversation, openOriginal, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { checkOutputFile } from '../output-path.js';
 import { overlayOf } from '../overlay.js';
@@ -75,13 +74,12 @@ export function imagesAndQuestion(inputs: readonly string[]): {
 
 async function answer(call: Call, terminal: Terminal): Promise<void> {
   const { name, conversation, question, flags } = call;
-  const model = await loadPruned(name, flags);
-  const inputs = await conversation.inputs(messagesOf(call));
+  const model = await openPruned(name, flags, conversation);
   const printed = new AnswerStream((text) => {
     terminal.stream(text);
   });
-  const result = await ask(model, conversation, inputs, {
-    maxNewTokens: tokensLeft(model, conversation, inputs, flags.maxNewTokens),
+  const result = await model.ask(messagesOf(call), {
+    maxNewTokens: flags.maxNewTokens,
     onText: (text) => {
       printed.add(text);
     },
@@ -92,28 +90,25 @@ async function answer(call: Call, terminal: Terminal): Promise<void> {
     ...timings(result),
     ...(overlay === undefined ? [] : [`overlay: ${overlay}`]),
   ]);
-  await model.dispose();
+  await model.close();
 }
 
 async function compare(call: Call, terminal: Terminal): Promise<void> {
   const { name, conversation, question, flags } = call;
   const inputs = await conversation.inputs(messagesOf(call));
   const results: Measured[] = [];
-  const time = async (...models: Awaited<ReturnType<typeof loadPruned>>[]): Promise<void> => {
-    const [first] = models;
-    const maxNewTokens =
-      first === undefined ? flags.maxNewTokens : tokensLeft(first, conversation, inputs, flags.maxNewTokens);
+  const time = async (...models: OpenedModel[]): Promise<void> => {
     const contenders = models.map((model) => ({ model }));
-    results.push(
-      ...(await measure(contenders, conversation, inputs, { maxNewTokens, repeat: flags.repeat })),
-    );
-    for (const model of models) await model.dispose();
+    results.push(...(await measure(contenders, inputs, flags)));
+    for (const model of models) await model.close();
   };
-  if (flags.model === undefined) await time(await loadOriginal(name, flags), await loadPruned(name, flags));
+  const theirs = () => openOriginal(name, flags, conversation);
+  const ours = () => openPruned(name, flags, conversation);
+  if (flags.model === undefined) await time(await theirs(), await ours());
   else {
     // a model of unknown size: one after the other, never two decoders at once
-    await time(await loadOriginal(name, flags));
-    await time(await loadPruned(name, flags));
+    await time(await theirs());
+    await time(await ours());
   }
   const [original, pruned] = results;
   if (original === undefined || pruned === undefined) return;

@@ -1,0 +1,42 @@
+// The original model, as exact as a pruned one on every processor, and hooked as it is, so that its calls have times, limits and signals of their own.
+import { hook } from './hook.js';
+import { configuredPositions } from './limits.js';
+import type { Loader } from './decoder-override.js';
+import { nodeSessionClass } from './node-session.js';
+import { Passes } from './passes.js';
+import { installSwap, withSwap, type SessionOptions } from './session-swap.js';
+import { isRecord, type HfModel } from './transformers.js';
+import { exactSwap } from './unsigned-file.js';
+
+/** Loads a model with its own decoder, whose int8 products are exact on this processor. In Node only. */
+export async function loadOriginal(
+  modelClass: Loader,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  const Session = await nodeSessionClass();
+  installSwap(Session);
+  const own = isRecord(options['session_options']) ? (options['session_options'] as SessionOptions) : {};
+  return modelClass.from_pretrained(name, {
+    ...options,
+    session_options: withSwap(own, exactSwap(Session)),
+  });
+}
+
+/** Hooks a model that was loaded without the plug. */
+export function hookOriginal(model: HfModel): Passes {
+  const positions = configuredPositions(model.config);
+  const passes = new Passes({
+    config: model.config,
+    imageIds: new Set(),
+    settings: undefined,
+    // the original is run as Transformers.js runs it
+    leftPadding: false,
+    positions,
+    defaults: () => ({}),
+    onPrefill: () => undefined,
+    onLeftPadding: () => undefined,
+  });
+  hook(model, passes, [], positions);
+  return passes;
+}
