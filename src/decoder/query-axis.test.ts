@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { AttributeProto, NodeProto, TensorProto } from 'onnx-buf';
 import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
 import { DataType, floatTensor, GraphView, int64Tensor } from '../onnx/index.js';
-import { queryAxes, type QueryAxis } from './query-axis.js';
+import type { TokenAxis } from './axis-rules.js';
+import { queryAxes } from './query-axis.js';
 
 const constants: Readonly<Record<string, readonly number[]>> = {
   one: [1],
@@ -17,7 +18,7 @@ const constants: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** The query axis that the last of some nodes gives; "x" is [batch, sequence, 32], "keys" are keys, "w" a weight. */
-function axisOf(...nodes: NodeProto[]): QueryAxis | undefined {
+function axisOf(...nodes: NodeProto[]): TokenAxis | undefined {
   const initializers: TensorProto[] = [
     ...Object.entries(constants).map(([name, values]) => Object.assign(int64Tensor([...values]), { name })),
     Object.assign(floatTensor([1], []), { name: 'w' }),
@@ -49,7 +50,7 @@ const op = (opType: string, inputs: string[], ...attributes: AttributeProto[]): 
   node(opType, inputs, ['y'], ...attributes);
 
 describe('queryAxes', () => {
-  it.each<[string, NodeProto[], Omit<QueryAxis, 'metKeys'> & { metKeys?: boolean }]>([
+  it.each<[string, NodeProto[], Partial<TokenAxis>]>([
     ['a projection', [op('MatMul', ['x', 'w'])], { rank: 3, axis: 1 }],
     ['heads', split, { rank: 4, axis: 2 }],
     ['heads in rows', [op('Reshape', ['x', 'rows'])], { rank: 3, axis: 1 }],
@@ -68,26 +69,26 @@ describe('queryAxes', () => {
     ['softmax over the keys', [...split, along('Softmax', -1)], { rank: 4, axis: 2 }],
     ['another axis', [...split, op('Unsqueeze', ['q', 'one'])], { rank: 5, axis: 3 }],
   ])('follows %s', (_, nodes, expected) => {
-    expect(axisOf(...nodes)).toEqual({ metKeys: false, ...expected });
+    expect(axisOf(...nodes)).toMatchObject({ metKeys: false, ...expected });
   });
 
   it.each<[string, NodeProto[], RegExp]>([
-    ['an op that is not known', [op('Conv', ['x', 'w'])], /is not known to treat every query by itself/],
-    ['softmax over the queries', [...split, along('Softmax', 2)], /works along the queries/],
-    ['the same from the back', [...split, along('Softmax', -2)], /works along the queries/],
+    ['an op that is not known', [op('Conv', ['x', 'w'])], /is not known to treat every token by itself/],
+    ['softmax over the queries', [...split, along('Softmax', 2)], /works along the tokens/],
+    ['the same from the back', [...split, along('Softmax', -2)], /works along the tokens/],
     [
       'a slice of the queries',
       [...split, op('Slice', ['q', 'one', 'three', 'two'])],
-      /works along the queries/,
+      /works along the tokens/,
     ],
-    ['queries times queries', [...split, op('MatMul', ['q', 'q'])], /mixes queries with queries/],
+    ['queries times queries', [...split, op('MatMul', ['q', 'q'])], /mixes tokens with tokens/],
     ['queries beside keys', [...split, op('Add', ['q', 'keys'])], /mixes queries with keys/],
-    ['keys times queries', [...split, op('MatMul', ['keys', 'q'])], /takes its queries at another place/],
+    ['keys times queries', [...split, op('MatMul', ['keys', 'q'])], /takes its tokens at another place/],
     ['queries on different axes', [...split, op('Add', ['q', 'h'])], /on different axes/],
-    ['a batch that is merged', [op('Reshape', ['x', 'flat'])], /moves the queries/],
-    ['a fixed number of queries', [op('Reshape', ['x', 'fixed'])], /moves the queries/],
+    ['a batch that is merged', [op('Reshape', ['x', 'flat'])], /moves the tokens/],
+    ['a fixed number of queries', [op('Reshape', ['x', 'fixed'])], /moves the tokens/],
     ['axes that do not fit', [op('Transpose', ['x'], intsAttr('perm', 0, 2, 1, 3))], /unclear order/],
-    ['a scale over all queries', [op('DynamicQuantizeLinear', ['x'])], /is not known/],
+    ['a scale over all queries', [op('DynamicQuantizeLinear', ['x'])], /one scale over all tokens/],
   ])('refuses %s', (_, nodes, message) => {
     expect(() => axisOf(...nodes)).toThrow(
       expect.objectContaining({

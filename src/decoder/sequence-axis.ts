@@ -144,8 +144,14 @@ export class SequenceAxes {
   /**
    * @param activations every tensor that depends on the embeddings' values
    * @param known tensors with the sequence on axis 1: the embeddings, and the results of attention
+   * @param passes nodes that leave the tokens where they are for a reason of their own
    */
-  constructor(graph: GraphView, activations: ReadonlySet<string>, known: Iterable<string>) {
+  constructor(
+    graph: GraphView,
+    activations: ReadonlySet<string>,
+    known: Iterable<string>,
+    passes: (node: NodeProto) => boolean = () => false,
+  ) {
     this.#graph = graph;
     this.#activations = activations;
     this.#known = new Map([...known].map((tensor) => [tensor, { axis: 1, rank: knownRank(graph, tensor) }]));
@@ -153,9 +159,17 @@ export class SequenceAxes {
     for (const node of graph.nodes) {
       for (const [i, output] of node.output.entries()) {
         if (output === '' || !activations.has(output) || this.#known.has(output)) continue;
-        this.#known.set(output, SCALAR_OUTPUTS.has(node.opType) && i > 0 ? 'none' : this.#axes(node));
+        const scalar = SCALAR_OUTPUTS.has(node.opType) && i > 0;
+        const axes = passes(node) ? this.#known.get(node.input[0] ?? '') : this.#axes(node);
+        this.#known.set(output, scalar ? 'none' : axes);
       }
     }
+  }
+
+  /** Whether it is clear where an activation's tokens are. */
+  knows(tensor: string): boolean {
+    const axes = this.#known.get(tensor);
+    return typeof axes === 'object' ? axes.axis === 1 || axes.rank !== undefined : axes !== undefined;
   }
 
   /**

@@ -3,7 +3,7 @@
 // 1. The given model stays as it was; what does not change is shared with it, weights above all.
 // 2. Nodes that no output needs are left out, with the constants that were made for them; the rest is sorted.
 // 3. Shapes that were declared for tensors of changed nodes are dropped: ONNX Runtime plans memory by them.
-// 4. Operator sets that new nodes are of are imported.
+// 4. ONNX Runtime's own operator set, which new nodes may be of, is imported.
 import { create } from '@bufbuild/protobuf';
 import {
   GraphProtoSchema,
@@ -16,6 +16,7 @@ import {
 } from 'onnx-buf';
 import { MICROSOFT, type Emitter } from './emit.js';
 import { GraphView, topologicalOrder } from './graph.js';
+import { withFields } from './message.js';
 import type { OnnxModel } from './read.js';
 
 /** What a pass gives: the model, whether it is another one, and what there is to say about it. */
@@ -54,19 +55,19 @@ export function editModel(model: OnnxModel, edit: Edit): OnnxModel {
     ...[...replace.keys()].flatMap((old) => old.output),
     ...[...initializers.keys()].map(({ name }) => name),
   ]);
+  const graphAfter = withFields(GraphProtoSchema, graph, {
+    node,
+    initializer: [
+      ...graph.initializer.map((tensor) => initializers.get(tensor) ?? tensor),
+      ...(edit.emit?.initializers ?? []).filter(({ name }) => used.has(name)),
+    ],
+    input: declared(graph.input, edit.inputs),
+    output,
+    valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
+  });
   return Object.assign(create(ModelProtoSchema), model, {
-    opsetImport: withDomains(model.opsetImport, node),
-    graph: create(GraphProtoSchema, {
-      ...graph,
-      node,
-      initializer: [
-        ...graph.initializer.map((tensor) => initializers.get(tensor) ?? tensor),
-        ...(edit.emit?.initializers ?? []).filter(({ name }) => used.has(name)),
-      ],
-      input: declared(graph.input, edit.inputs),
-      output,
-      valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
-    }),
+    opsetImport: edit.emit === undefined ? model.opsetImport : withMicrosoft(model.opsetImport),
+    graph: graphAfter,
   });
 }
 
@@ -100,9 +101,8 @@ function declared(old: readonly ValueInfoProto[], changes: readonly ValueInfoPro
   ];
 }
 
-function withDomains(imports: OperatorSetIdProto[], nodes: readonly NodeProto[]): OperatorSetIdProto[] {
-  const missing =
-    nodes.some(({ domain }) => domain === MICROSOFT) && !imports.some(({ domain }) => domain === MICROSOFT);
-  if (!missing) return imports;
-  return [...imports, create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n })];
+function withMicrosoft(imports: OperatorSetIdProto[]): OperatorSetIdProto[] {
+  return imports.some(({ domain }) => domain === MICROSOFT)
+    ? imports
+    : [...imports, create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n })];
 }

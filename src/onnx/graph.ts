@@ -1,6 +1,5 @@
 // A view of a graph: who produces a tensor, who uses it, in which order. Subgraphs (If, Loop, Scan bodies) count as
 // part of the node that holds them: what a body takes from outside is an input of that node.
-import { create } from '@bufbuild/protobuf';
 import {
   AttributeProtoSchema,
   GraphProtoSchema,
@@ -11,6 +10,7 @@ import {
   type ValueInfoProto,
 } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { withFields } from './message.js';
 import { readInts } from './tensor.js';
 
 /** A read-only view of a {@link GraphProto}, checked when it is made. */
@@ -24,6 +24,7 @@ export class GraphView {
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, NodeProto[]>();
   readonly #captures = new Map<NodeProto, readonly string[]>();
+  readonly #places: ReadonlyMap<NodeProto, number>;
 
   /** @throws {FastvError} `malformed-model` for a cycle, a tensor that two nodes produce, or one that none does */
   constructor(graph: GraphProto) {
@@ -69,6 +70,12 @@ export class GraphView {
       }
     }
     this.nodes = topologicalOrder(graph.node, (node) => this.inputsOf(node));
+    this.#places = new Map(this.nodes.map((node, i) => [node, i]));
+  }
+
+  /** Some of the nodes, in topological order. */
+  inOrder(nodes: Iterable<NodeProto>): NodeProto[] {
+    return [...nodes].sort((a, b) => (this.#places.get(a) ?? 0) - (this.#places.get(b) ?? 0));
   }
 
   /** The node that computes a tensor; undefined for graph inputs and initialisers. */
@@ -248,14 +255,12 @@ function capturesOf(node: NodeProto, depth = 0): Set<string> {
 
 /** A copy of a node that takes its inputs, and what its subgraphs take from outside, under other names. */
 export function renameInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
-  return create(NodeProtoSchema, {
-    ...node,
+  return withFields(NodeProtoSchema, node, {
     input: node.input.map((name) => (name === '' ? '' : rename(name))),
     attribute: node.attribute.map((a) =>
       a.g === undefined && a.graphs.length === 0
         ? a
-        : create(AttributeProtoSchema, {
-            ...a,
+        : withFields(AttributeProtoSchema, a, {
             ...(a.g === undefined ? {} : { g: withCaptures(a.g, rename) }),
             graphs: a.graphs.map((body) => withCaptures(body, rename)),
           }),
@@ -270,8 +275,7 @@ function withCaptures(body: GraphProto, rename: (tensor: string) => string): Gra
     ...body.node.flatMap(({ output }) => output),
   ]);
   const outside = (name: string): string => (own.has(name) ? name : rename(name));
-  return create(GraphProtoSchema, {
-    ...body,
+  return withFields(GraphProtoSchema, body, {
     node: body.node.map((node) => renameInputs(node, outside)),
     output: body.output.map((value) => ({ ...value, name: outside(value.name) })),
   });

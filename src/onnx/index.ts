@@ -36,4 +36,5 @@ export {
   type OperatorName,
   type OperatorNode,
 } from './operators.js';
+export { withFields } from './message.js';
 export { editModel, type Edit, type Pass } from './edit.js';

@@ -4,12 +4,12 @@
 //
 // From the operators' documentation: onnx/docs/Operators.md (to opset 24) and onnxruntime/docs/ContribOperators.md
 // (ONNX Runtime 1.30). Only operators whose inputs something reads are here; others are judged by their axis rules.
-import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as AttributeType, NodeProtoSchema } from 'onnx-buf';
 import type { AttributeProto, NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { MICROSOFT } from './emit.js';
 import { label } from './graph.js';
+import { withFields } from './message.js';
 import type { OnnxModel } from './read.js';
 
 /** The newest version of each operator set whose operators are described here. */
@@ -190,13 +190,13 @@ export function withInputs<Op extends OperatorName>(
     all[index] = tensor ?? '';
   }
   while (all.at(-1) === '') all.pop();
-  return create(NodeProtoSchema, { ...node, input: all });
+  return withFields(NodeProtoSchema, node, { input: all });
 }
 
 /** A copy of a node without some attributes. */
-export function withoutAttributes<Node extends NodeProto>(node: Node, ...names: readonly string[]): Node {
+export function withoutAttributes(node: NodeProto, ...names: readonly string[]): NodeProto {
   const attribute = node.attribute.filter(({ name }) => !names.includes(name));
-  return Object.assign(create(NodeProtoSchema), node, { attribute });
+  return withFields(NodeProtoSchema, node, { attribute });
 }
 
 /**

@@ -20,18 +20,21 @@ export function valueInfo(
   });
 }
 
-/** A declaration with other names for its symbolic axes; what is not symbolic stays. */
+/**
+ * A declaration with other names for its axes.
+ * @param rename gives an axis's new name, or the old one to leave it; '' is the name of an axis that has none
+ */
 export function renameAxes(
   info: ValueInfoProto,
   rename: (symbol: string, axis: number) => string,
 ): ValueInfoProto {
   const type = info.type?.value;
   if (type?.case !== 'tensorType') return info;
-  const dim = (type.value.shape?.dim ?? []).map(({ value }, axis) =>
-    value.case === 'dimParam'
-      ? { value: { case: 'dimParam' as const, value: rename(value.value, axis) } }
-      : { value },
-  );
+  const dim = (type.value.shape?.dim ?? []).map(({ value }, axis) => {
+    const old = value.case === 'dimParam' ? value.value : '';
+    const symbol = rename(old, axis);
+    return symbol === old ? { value } : { value: { case: 'dimParam' as const, value: symbol } };
+  });
   return create(ValueInfoProtoSchema, {
     name: info.name,
     docString: info.docString,

@@ -1,23 +1,38 @@
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { allNames, decodeModel, Emitter, topologicalOrder } from '../onnx/index.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
-import { drop, type Rewritten } from './drop.js';
+import { allNames, decodeModel, Emitter, topologicalOrder } from '../onnx/index.js';
+import { allTokens } from './drop.js';
+import { planCuts } from './plan.js';
+import { select } from './select.js';
+import { ratioOf, stageContext } from './stage-context.js';
 import { graphStrategy } from '../strategies/index.js';
+import type { Finished } from './tokens.js';
+import type { NodeProto } from 'onnx-buf';
 
-function dropped(
-  family: string,
-  stages: number[],
-  strategy = 'attention',
-): Rewritten & { decoder: Decoder; emit: Emitter } {
-  const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
+interface Dropped extends Finished {
+  readonly decoder: Decoder;
+  readonly emit: Emitter;
+  /** The graph's nodes, those behind a cut with their new inputs. */
+  readonly nodes: readonly NodeProto[];
+}
+
+function dropped(family: string, cuts: number[], strategy = 'attention'): Dropped {
+  const original = recogniseDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
+  const plan = planCuts(original, cuts);
+  const { decoder } = plan;
   const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
-  return {
-    ...drop(decoder, emit, stages, graphStrategy(strategy), 'float64', () => undefined),
-    decoder,
-    emit,
-  };
+  let tokens = allTokens(plan, emit, false);
+  for (const stage of cuts.keys()) {
+    const scores = graphStrategy(strategy).score(stageContext(plan, stage, tokens, emit, 'float64'));
+    tokens = tokens.keep(
+      select(emit, scores, tokens.imageTokenMask, ratioOf(emit, stage), 'float64').indices,
+    );
+  }
+  const finished = tokens.finish();
+  const nodes = decoder.graph.nodes.map((node) => finished.replace.get(node) ?? node);
+  return { ...finished, decoder, emit, nodes };
 }
 
 describe('drop', () => {

@@ -1,134 +1,114 @@
 // Dropping mode: after each stage only the kept tokens go on.
 import type { NodeProto } from 'onnx-buf';
-import { FastvError } from '../errors.js';
-import type { Emitter } from '../onnx/index.js';
-import { EMBEDS } from '../decoder/contract.js';
-import { attentionOf, type Decoder } from '../decoder/decoder.js';
-import { emitQueries, querySide, type QuerySide } from './queries.js';
-import { Regions, type Kept } from './regions.js';
-import type { QuotaArithmetic } from './quota.js';
-import { select } from './select.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
-import { ratioOf, stageContext } from './stage-context.js';
-import type { GraphStrategy } from '../strategies/index.js';
+import type { Emitter } from '../onnx/index.js';
+import type { Plan } from './plan.js';
+import { Sequence } from './sequence.js';
+import type { Finished, Tokens } from './tokens.js';
 
-/** What a mode makes of a graph. */
-export interface Rewritten {
-  /** The graph's own nodes, those after a cut with their new inputs. */
-  readonly nodes: readonly NodeProto[];
-  /** Kept places in this call's sequence after the last stage: int64 [batch, kept]. */
+/** The tokens of a call before the first stage. */
+export function allTokens(plan: Plan, emit: Emitter, needsScores = false): Tokens {
+  return new LeftTokens(plan, emit, needsScores, [Sequence.whole(plan.partition, emit)], {
+    imageTokenMask: IMAGE_TOKEN_MASK,
+    scores: IMAGE_TOKEN_SCORES,
+    keptIndices: '',
+  });
+}
+
+/** What is known of each token. */
+interface Known {
+  readonly imageTokenMask: string;
+  readonly scores: string;
+  /** Their places in the call's sequence; '' where they are all. */
   readonly keptIndices: string;
-  /** How the names of symbolic axes change for the cache of a layer: a suffix, or ''. */
-  readonly axisSuffix: (layer: number) => string;
-  /** What became of the queries at layer K−1, stage by stage. */
-  readonly queries: readonly StageQueries[];
 }
 
-/** The queries at layer K−1: of the kept tokens only, or of all tokens for a reason. */
-export type StageQueries =
-  | {
-      readonly of: 'kept';
-      /** The nodes that computed those of all tokens, and should be needed no more. */
-      readonly replaced: readonly NodeProto[];
-      /** What took the place of their tensors. */
-      readonly copies: ReadonlyMap<string, string>;
-    }
-  | { readonly of: 'all'; readonly reason: string };
+class LeftTokens implements Tokens {
+  readonly imageTokenMask: string;
+  readonly scores: string;
+  readonly #plan: Plan;
+  readonly #emit: Emitter;
+  readonly #needsScores: boolean;
+  /** The sequence of every stage so far; the last one is that of these tokens. */
+  readonly #sequences: readonly [Sequence, ...Sequence[]];
+  readonly #keptIndices: string;
 
-/**
- * Cuts the graph at each stage.
- * @param keepQueries why a stage's layer K−1 shall compute the queries of all tokens; undefined where it need not
- */
-export function drop(
-  decoder: Decoder,
-  emit: Emitter,
-  stages: readonly number[],
-  strategy: GraphStrategy,
-  arithmetic: QuotaArithmetic,
-  keepQueries: (stage: number) => string | undefined,
-): Rewritten {
-  const queries: StageQueries[] = [];
-  const regions = new Regions(decoder, emit, stages);
-  let imageTokenMask = IMAGE_TOKEN_MASK;
-  let scores = IMAGE_TOKEN_SCORES;
-  let keptIndices = '';
-  for (const [stage, k] of stages.entries()) {
-    const early = earlyQueries(decoder, emit, k, regions, keepQueries(stage));
-    const context = stageContext(decoder, emit, k, {
-      imageTokenMask,
-      scores,
-      sequenceLength: () => emit.reshape(regions.sequenceLength(stage), emit.ints(1)),
-      mask: () => regions.mask(stage),
-      inPlace: (node) => regions.inRegion(node),
-      positions: (core) => regions.inOpPositions(core, stage),
-      rowSource: early.of === 'kept' ? () => early.lastRow : undefined,
+  constructor(
+    plan: Plan,
+    emit: Emitter,
+    needsScores: boolean,
+    sequences: readonly [Sequence, ...Sequence[]],
+    { imageTokenMask, scores, keptIndices }: Known,
+  ) {
+    this.#plan = plan;
+    this.#emit = emit;
+    this.#needsScores = needsScores;
+    this.#sequences = sequences;
+    this.imageTokenMask = imageTokenMask;
+    this.scores = scores;
+    this.#keptIndices = keptIndices;
+  }
+
+  get #sequence(): Sequence {
+    return this.#sequences.at(-1) ?? this.#sequences[0];
+  }
+
+  length(): string {
+    return this.#emit.reshape(this.#sequence.length(), this.#emit.ints(1));
+  }
+
+  mask(): string {
+    return this.#sequence.mask();
+  }
+
+  inPlace({ node }: AttentionCore): NodeProto {
+    return this.#sequence.inPlace(node);
+  }
+
+  positions(core: AttentionCore): string {
+    return this.#sequence.inOpPositions(core);
+  }
+
+  rowSource(): string | undefined {
+    const queries = this.#plan.stages[this.#sequence.stage]?.queries;
+    return typeof queries === 'object' ? queries.lastRow(this.#sequence, this.#emit) : undefined;
+  }
+
+  activation(tensor: string): string {
+    return this.#sequence.ahead(tensor);
+  }
+
+  keep(indices: string): Tokens {
+    const kept = this.#sequence.after(indices);
+    return new LeftTokens(this.#plan, this.#emit, this.#needsScores, [...this.#sequences, kept], {
+      imageTokenMask: kept.gather(this.imageTokenMask),
+      scores: this.#needsScores ? kept.gather(this.scores) : this.scores,
+      keptIndices: this.#keptIndices === '' ? indices : kept.gather(this.#keptIndices),
     });
-    const { indices } = select(
-      emit,
-      strategy.score(context),
-      imageTokenMask,
-      ratioOf(emit, stage),
-      arithmetic,
+  }
+
+  finish(): Finished {
+    const { partition, decoder, stages } = this.#plan;
+    const sides = new Map(
+      stages.flatMap(({ queries: side }) =>
+        typeof side === 'string' ? [] : side.nodes.map((node) => [node, side] as const),
+      ),
     );
-    const region = stage + 1;
-    regions.enter({ indices, rows: flatRows(emit, indices, regions.sequenceLength(stage)) });
-    if (early.of === 'kept') {
-      const copies = emitQueries(early.side, emit, regions);
-      regions.replace(region, copies);
-      queries.push({ of: 'kept', replaced: early.side.nodes, copies });
-    } else queries.push(early);
-    imageTokenMask = regions.gather(imageTokenMask, region);
-    if (strategy.needsScores === true) scores = regions.gather(scores, region);
-    keptIndices = stage === 0 ? indices : regions.gather(keptIndices, region);
+    const replace = new Map<NodeProto, NodeProto>();
+    for (const node of decoder.graph.nodes) {
+      const sequence = this.#sequences[partition.stageOf(node)];
+      if (sequence === undefined || sequence.stage === 0) continue;
+      const side = sides.get(node);
+      replace.set(
+        node,
+        side === undefined ? sequence.inPlace(node) : side.inPlace(node, sequence, this.#emit),
+      );
+    }
+    const axisSuffix = (layer: number): string => {
+      const stage = partition.stageOfLayer(layer);
+      return stage === 0 ? '' : `_kept${stage > 1 ? `_${stage}` : ''}`;
+    };
+    return { replace, keptIndices: this.#keptIndices, axisSuffix };
   }
-  const nodes = decoder.graph.nodes.map((node) => regions.inRegion(node));
-  return {
-    nodes,
-    keptIndices,
-    queries,
-    axisSuffix: (layer) => {
-      const region = regions.regionOfLayer(layer);
-      return region === 0 ? '' : `_kept${region > 1 ? `_${region}` : ''}`;
-    },
-  };
-}
-
-/** The query side of layer K−1 with what its last token's attention is made of, or why all tokens' queries are needed. */
-type Early =
-  | { readonly of: 'kept'; readonly side: QuerySide; readonly lastRow: string }
-  | { readonly of: 'all'; readonly reason: string };
-
-function earlyQueries(
-  decoder: Decoder,
-  emit: Emitter,
-  k: number,
-  regions: Regions,
-  refused: string | undefined,
-): Early {
-  if (refused !== undefined) return { of: 'all', reason: refused };
-  if (k === 0) return { of: 'all', reason: 'K = 0 cuts before the first layer' };
-  try {
-    const core = attentionOf(decoder, k - 1);
-    const side = querySide(decoder, core, regions);
-    const last = regions.fork(lastToken(emit, regions.sequenceLength(side.region)));
-    const lastRow = emitQueries(side, emit, last).get(core.rowSource) ?? '';
-    return { of: 'kept', side, lastRow };
-  } catch (error) {
-    if (!(error instanceof FastvError)) throw error;
-    return { of: 'all', reason: error.message };
-  }
-}
-
-/** The last token of each row. */
-function lastToken(emit: Emitter, sequenceLength: string): Kept {
-  const place = emit.reshape(emit.op('Sub', [sequenceLength, emit.int(1)]), emit.ints(1, 1));
-  const shape = emit.concat([emit.dim1(EMBEDS, 0), emit.ints(1)], 0);
-  const indices = emit.op('Expand', [place, shape]);
-  return { indices, rows: flatRows(emit, indices, sequenceLength) };
-}
-
-/** Places in the flattened [batch · sequence] rows: int64 [batch, kept]. */
-function flatRows(emit: Emitter, indices: string, sequenceLength: string): string {
-  const batch = emit.range(emit.dim(indices, 0));
-  return emit.op('Add', [indices, emit.unsqueeze(emit.op('Mul', [batch, sequenceLength]), 1)]);
 }

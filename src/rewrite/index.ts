@@ -1,5 +1,6 @@
 // Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
-export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } from './rewrite.js';
+export { rewriteDecoder } from './rewrite.js';
+export type { RewriteOptions, RewriteReport, Stage } from './options.js';
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 export type { AttentionCore, AttentionKind } from '../decoder/attention/core.js';

@@ -6,8 +6,8 @@ import { toyRow } from '../../test/toy/rows.js';
 import { ToySession } from '../../test/toy/run.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
 import { recogniseDecoder } from '../decoder/decoder.js';
-import { mask } from './mask.js';
-import { graphStrategy } from '../strategies/index.js';
+import { visibleTokens } from './mask.js';
+import { planCuts } from './plan.js';
 
 describe('mask', () => {
   it.each(['gqa packed', 'mha', 'attention23 bool mask'])(
@@ -15,9 +15,12 @@ describe('mask', () => {
     (family) => {
       const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(family).config).bytes));
       const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
-      const { nodes, axisSuffix } = mask(decoder, emit, [2], graphStrategy('attention'), 'float64');
-      const changed = decoder.graph.nodes.filter((original, i) => nodes[i] !== original);
-      expect(changed).toEqual([decoder.layers[2]?.attention?.node, decoder.layers[3]?.attention?.node]);
+      const plan = planCuts(decoder, [2], 'masking keeps every token');
+      const { replace, axisSuffix } = visibleTokens(plan, emit).keep('kept').finish();
+      expect([...replace.keys()]).toEqual([
+        decoder.layers[2]?.attention?.node,
+        decoder.layers[3]?.attention?.node,
+      ]);
       expect([0, 1, 2, 3].map(axisSuffix)).toEqual(['', '', '', '']);
     },
   );

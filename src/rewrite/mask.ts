@@ -7,68 +7,98 @@
 // Limits: a local window counts every token here, only the kept ones in dropping mode; MultiHeadAttention with a bias
 // on its keys is refused.
 import type { NodeProto } from 'onnx-buf';
+import type { AttentionCore, Hidden } from '../decoder/attention/core.js';
+import { ATTENTION_MASK, EMBEDS, IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
 import { DataType, type Emitter } from '../onnx/index.js';
-import type { Hidden } from '../decoder/attention/core.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
-import { ATTENTION_MASK, EMBEDS } from '../decoder/contract.js';
-import { type Decoder } from '../decoder/decoder.js';
-import type { Rewritten } from './drop.js';
-import { Regions } from './regions.js';
-import type { QuotaArithmetic } from './quota.js';
-import { select } from './select.js';
-import { ratioOf, stageContext } from './stage-context.js';
-import type { GraphStrategy } from '../strategies/index.js';
+import type { Plan } from './plan.js';
+import { Sequence } from './sequence.js';
+import type { Finished, Tokens } from './tokens.js';
 
-/** Hides the tokens that each stage loses from the layers after it. */
-export function mask(
-  decoder: Decoder,
-  emit: Emitter,
-  stages: readonly number[],
-  strategy: GraphStrategy,
-  arithmetic: QuotaArithmetic,
-): Rewritten {
-  const regions = new Regions(decoder, emit, stages);
-  const changed = new Map<NodeProto, NodeProto>();
-  let hidden: Hidden | undefined;
-  let keptIndices = '';
-  for (const [stage, k] of stages.entries()) {
-    const images =
+/** The tokens of a call before the first stage, none of them hidden. */
+export function visibleTokens(plan: Plan, emit: Emitter): Tokens {
+  return new VisibleTokens(plan, emit, 0, new Map(), '', undefined);
+}
+
+class VisibleTokens implements Tokens {
+  readonly imageTokenMask: string;
+  readonly scores = IMAGE_TOKEN_SCORES;
+  readonly #plan: Plan;
+  readonly #emit: Emitter;
+  readonly #stage: number;
+  /** Nodes that hide tokens. */
+  readonly #changed: ReadonlyMap<NodeProto, NodeProto>;
+  readonly #keptIndices: string;
+  readonly #hidden: Hidden | undefined;
+
+  constructor(
+    plan: Plan,
+    emit: Emitter,
+    stage: number,
+    changed: ReadonlyMap<NodeProto, NodeProto>,
+    keptIndices: string,
+    hidden: Hidden | undefined,
+  ) {
+    this.#plan = plan;
+    this.#emit = emit;
+    this.#stage = stage;
+    this.#changed = changed;
+    this.#keptIndices = keptIndices;
+    this.#hidden = hidden;
+    this.imageTokenMask =
       hidden === undefined
         ? IMAGE_TOKEN_MASK
         : emit.op('And', [IMAGE_TOKEN_MASK, emit.op('Not', [hidden.lost])]);
-    const lostTotal = hidden?.lostTotal;
-    const context = stageContext(decoder, emit, k, {
-      imageTokenMask: images,
-      scores: IMAGE_TOKEN_SCORES,
-      sequenceLength: () => emit.dim1(EMBEDS, 1),
-      mask: () => (lostTotal === undefined ? ATTENTION_MASK : visibleMask(emit, lostTotal)),
-      inPlace: (node) => changed.get(node) ?? node,
-      positions: (core) => regions.inOpPositions(core, 0),
-    });
-    const { indices } = select(
-      emit,
-      strategy.score(context),
-      images,
-      ratioOf(emit, stage),
-      arithmetic,
-      hidden?.lost,
-    );
-    keptIndices = indices;
-    hidden = hide(emit, indices, regions.pastKey(stage + 1));
-    for (const layer of decoder.layers) {
-      if (layer.attention === undefined || regions.regionOfLayer(layer.index) !== stage + 1) continue;
-      const core = layer.attention;
-      for (const [node, hiding] of core.kind.hide({ emit, graph: decoder.graph, core, hidden })) {
-        changed.set(node, hiding);
-      }
-    }
   }
-  return {
-    nodes: decoder.graph.nodes.map((node) => changed.get(node) ?? node),
-    keptIndices,
-    queries: stages.map(() => ({ of: 'all', reason: 'masking keeps every token' })),
-    axisSuffix: () => '',
-  };
+
+  get lost(): string | undefined {
+    return this.#hidden?.lost;
+  }
+
+  length(): string {
+    return this.#emit.dim1(EMBEDS, 1);
+  }
+
+  mask(): string {
+    if (this.#hidden === undefined) return ATTENTION_MASK;
+    const emit = this.#emit;
+    const attended = emit.cast(ATTENTION_MASK, DataType.BOOL);
+    const visible = emit.op('And', [attended, emit.op('Not', [this.#hidden.lostTotal])]);
+    return emit.cast(visible, DataType.INT64);
+  }
+
+  inPlace({ node }: AttentionCore): NodeProto {
+    return this.#changed.get(node) ?? node;
+  }
+
+  positions(core: AttentionCore): string {
+    return Sequence.whole(this.#plan.partition, this.#emit).inOpPositions(core);
+  }
+
+  rowSource(): undefined {
+    return undefined;
+  }
+
+  activation(tensor: string): string {
+    return tensor;
+  }
+
+  keep(indices: string): Tokens {
+    const { partition, decoder } = this.#plan;
+    const emit = this.#emit;
+    const stage = this.#stage + 1;
+    const hidden = hide(emit, indices, partition.pastKey(stage));
+    const changed = new Map(this.#changed);
+    for (const { index, attention: core } of decoder.layers) {
+      if (core === undefined || partition.stageOfLayer(index) !== stage) continue;
+      const hiding = core.kind.hide({ emit, graph: decoder.graph, core, hidden });
+      for (const [node, other] of hiding) changed.set(node, other);
+    }
+    return new VisibleTokens(this.#plan, emit, stage, changed, indices, hidden);
+  }
+
+  finish(): Finished {
+    return { replace: this.#changed, keptIndices: this.#keptIndices, axisSuffix: () => '' };
+  }
 }
 
 function hide(emit: Emitter, kept: string, pastKey: string): Hidden {
@@ -80,9 +110,4 @@ function hide(emit: Emitter, kept: string, pastKey: string): Hidden {
   const sizes = emit.op('Abs', [emit.cast(pastKey, DataType.FLOAT)]);
   const largest = emit.reduce('ReduceSum', sizes, [1, 3], false); // [batch, past]
   return { lost, lostTotal: emit.concat([emit.op('Equal', [largest, emit.float(0)]), lost], 1) };
-}
-
-function visibleMask(emit: Emitter, lostTotal: string): string {
-  const attended = emit.cast(ATTENTION_MASK, DataType.BOOL);
-  return emit.cast(emit.op('And', [attended, emit.op('Not', [lostTotal])]), DataType.INT64);
 }

@@ -12,7 +12,8 @@ import { maxDifference, ToySession } from '../../test/toy/run.js';
 import { concatChunks, DataType, decodeModel, encodeModel } from '../onnx/index.js';
 import { valueInfo } from '../onnx/value-info.js';
 import { recogniseDecoder } from '../decoder/decoder.js';
-import { rewriteDecoder, type RewriteOptions } from './rewrite.js';
+import type { RewriteOptions } from './options.js';
+import { rewriteDecoder } from './rewrite.js';
 
 const families = toyFamilies.filter(({ config }) => config.attention.kind !== 'gqa');
 

@@ -5,7 +5,8 @@ import { info, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamilies, toyFamily } from '../../test/toy/families.js';
 import { allNames, DataType, decodeModel, GraphView, type OnnxModel } from '../onnx/index.js';
-import { rewriteDecoder, type RewriteOptions } from './rewrite.js';
+import type { RewriteOptions } from './options.js';
+import { rewriteDecoder } from './rewrite.js';
 
 const toy = (family: string): OnnxModel => decodeModel(toyDecoder(toyFamily(family).config).bytes);
 const stages = (...layers: number[]): RewriteOptions['stages'] => layers.map((layer) => ({ layer }));
@@ -168,7 +169,7 @@ describe('rewriteDecoder', () => {
       /leaves the strategy "key-norm" no layer/,
       /K ≥ 1/,
     ],
-    ['an unknown strategy', { stages: stages(2), strategy: 'x' }, /no strategy "x"/, /attention, external/],
+    ['an unknown strategy', { stages: stages(2), strategy: 'x' }, /no strategy "x"/, /attention, key-norm/],
   ])('refuses %s', (_, options, message, hint) => {
     expect(() => rewriteDecoder(toy('gqa'), options)).toThrow(
       expect.objectContaining({

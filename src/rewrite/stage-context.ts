@@ -1,56 +1,57 @@
-// What a strategy may look at, at one stage. Dropping and masking differ only in how things are called there.
-import type { NodeProto } from 'onnx-buf';
-import type { Emitter } from '../onnx/index.js';
-import type { AttentionCore } from '../decoder/attention/core.js';
-import { PRUNE_RATIO } from '../decoder/contract.js';
-import { EMBEDS } from '../decoder/contract.js';
-import { attentionOf, type Decoder } from '../decoder/decoder.js';
+// What a strategy may look at, at one stage. Everything is emitted when it is asked for.
+import type { AttentionCore, RowContext } from '../decoder/attention/core.js';
+import { lastRowAttention, lastRowHeads } from '../decoder/attention/rows.js';
+import { EMBEDS, PRUNE_RATIO } from '../decoder/contract.js';
+import { attentionOf } from '../decoder/decoder.js';
+import { residualBefore } from '../decoder/residual.js';
+import { DataType, type Emitter } from '../onnx/index.js';
+import type { Plan } from './plan.js';
+import { quota, type QuotaArithmetic } from './quota.js';
 import type { StageContext } from '../strategies/index.js';
-import { lastRowAttention } from '../decoder/attention/rows.js';
+import type { Tokens } from './tokens.js';
 
-/** The sequence as it is where a stage prunes. */
-export interface StagePlace {
-  /** bool [batch, sequence] */
-  readonly imageTokenMask: string;
-  /** The caller's scores: float32 [batch, sequence]. */
-  readonly scores: string;
-  /** This call's tokens: int64 [1]. */
-  readonly sequenceLength: () => string;
-  /** The attention mask over past and this call: int64 [batch, total]. */
-  readonly mask: () => string;
-  /** An attention operator with the inputs that it has here. */
-  readonly inPlace: (node: NodeProto) => NodeProto;
-  /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
-  readonly positions: (core: AttentionCore) => string;
-  /** What the last token's attention is computed from, where that is there apart from the other tokens'. */
-  readonly rowSource?: (() => string) | undefined;
-}
-
-/** The context of the stage that prunes after layer k − 1. */
-export function stageContext(decoder: Decoder, emit: Emitter, k: number, place: StagePlace): StageContext {
+/** The context of a stage. */
+export function stageContext(
+  { decoder, stages }: Plan,
+  stage: number,
+  tokens: Tokens,
+  emit: Emitter,
+  arithmetic: QuotaArithmetic,
+): StageContext {
+  const { graph } = decoder;
+  const k = stages[stage]?.k ?? 0;
   const core = (): AttentionCore => attentionOf(decoder, k - 1);
   /** The last entries of an axis that holds the cache and this call's tokens. */
   const thisCall = (tensor: string, axis: number): string =>
-    emit.slice(tensor, emit.op('Neg', [place.sequenceLength()]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
+    emit.slice(tensor, emit.op('Neg', [tokens.length()]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
+  const row = (): RowContext => ({
+    emit,
+    graph,
+    core: core(),
+    node: tokens.inPlace(core()),
+    mask: tokens.mask(),
+    positions: () => tokens.positions(core()),
+    rowSource: tokens.rowSource(),
+  });
+  const keys = (): string => thisCall(core().keys, 2);
   return {
     emit,
-    imageTokenMask: place.imageTokenMask,
-    lastRowAttention: () => {
-      const { node } = core();
-      const row = lastRowAttention({
-        emit,
-        graph: decoder.graph,
-        core: core(),
-        node: place.inPlace(node),
-        mask: place.mask(),
-        positions: () => place.positions(core()),
-        rowSource: place.rowSource?.(),
-      });
-      return thisCall(row, 1);
+    imageTokenMask: tokens.imageTokenMask,
+    lastRowAttention: () => thisCall(lastRowAttention(row()), 1),
+    lastRowHeads: () => thisCall(lastRowHeads(row()), 2),
+    keys,
+    features: () => {
+      const mean = emit.reduce('ReduceMean', emit.cast(keys(), DataType.FLOAT), [1], false);
+      const squares = emit.reduce('ReduceSum', emit.op('Mul', [mean, mean]), [2], true);
+      return emit.op('Div', [mean, emit.op('Max', [emit.op('Sqrt', [squares]), emit.float(1e-12)])]);
     },
-    keys: () => thisCall(core().keys, 2),
-    hidden: () => (k === 0 ? EMBEDS : core().output),
-    callerScores: () => place.scores,
+    hiddenBefore: () => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1)),
+    hiddenAfter: () => tokens.activation(residualBefore(decoder, k)),
+    quota: () => {
+      const images = emit.reduce('ReduceSum', emit.cast(tokens.imageTokenMask, DataType.INT64), [1], false);
+      return quota(emit, images, ratioOf(emit, stage), arithmetic);
+    },
+    callerScores: () => tokens.scores,
   };
 }
 

@@ -29,9 +29,9 @@ describe.each(readdirSync(folder).sort())('%s', (name) => {
   const step: Call = { batch: 1, sequence: 1, hidden: HIDDEN, embeds: noise(HIDDEN), ratios: [0.5] };
 
   it('gives the last token’s logits alone, the same, in prefill and decoding', async () => {
-    const { model: short, changed, exact } = lastTokenTail(model);
+    const { model: short, changed, report } = lastTokenTail(model);
     expect(changed).toBe(true);
-    expect(exact).toBe(false);
+    expect(report.exact).toBe(false);
     const [whole, tail] = [await Conversation.open(model, options), await Conversation.open(short, options)];
     for (const call of [prefill, step, step]) {
       const [expected, given] = [await whole.call(call), await tail.call(call)];
@@ -83,9 +83,9 @@ describe('a decoder with num_logits_to_keep', () => {
   }
 
   it.each([0, 1, 3, 6, 9])('gives as many as asked for: %i', async (keep) => {
-    const { model: short, changed, exact } = lastTokenTail(model);
+    const { model: short, changed, report } = lastTokenTail(model);
     expect(changed).toBe(true);
-    expect(exact).toBe(true);
+    expect(report.exact).toBe(true);
     const [expected, given] = [await logits(model, keep), await logits(short, keep)];
     expect(given.dims).toEqual(expected.dims);
     expect(maxDifference(given.data, expected.data)).toBeLessThan(1e-5);
@@ -102,6 +102,6 @@ describe('a decoder with num_logits_to_keep', () => {
     expect(concatChunks(encodeModel(model))).toEqual(before);
     const odd = decodeModel(before);
     for (const node of odd.graph.node) if (node.output.includes('logits')) node.opType = 'CumSum';
-    expect(lastTokenTail(odd)).toEqual({ model: odd, changed: false, exact: true });
+    expect(lastTokenTail(odd)).toEqual({ model: odd, changed: false, report: { exact: true } });
   });
 });

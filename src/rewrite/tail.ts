@@ -8,27 +8,28 @@
 //
 // Exact: each remaining token meets the same operations. Only where activations are quantised dynamically (int8) their
 // scale comes from fewer tokens then, which makes it finer. `logits` has one token, or num_logits_to_keep of them.
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ValueInfoProtoSchema, type NodeProto, type ValueInfoProto } from 'onnx-buf';
-import {
-  allNames,
-  Emitter,
-  GraphView,
-  topologicalOrder,
-  renameInputs,
-  type OnnxModel,
-} from '../onnx/index.js';
+import type { NodeProto, ValueInfoProto } from 'onnx-buf';
 import { EMBEDS } from '../decoder/contract.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { dependents } from '../decoder/dependence.js';
-import { SequenceAxes } from '../decoder/sequence-axis.js';
+import { sequenceAxes } from '../decoder/token-flow.js';
+import {
+  allNames,
+  editModel,
+  Emitter,
+  input,
+  isOperator,
+  renameAxes,
+  renameInputs,
+  type GraphView,
+  type OnnxModel,
+  type Pass,
+} from '../onnx/index.js';
 
 export const NUM_LOGITS_TO_KEEP = 'num_logits_to_keep';
 
 /** What {@link lastTokenTail} did. */
 export interface Tail {
-  readonly model: OnnxModel;
-  readonly changed: boolean;
   /** Whether `logits` has the shape and, to rounding, the values that it had. */
   readonly exact: boolean;
 }
@@ -38,16 +39,17 @@ export interface Tail {
  * @returns the model and whether it changed; the given one stays as it was
  * @throws {FastvError} `unsupported-decoder` if it is no decoder
  */
-export function lastTokenTail(model: OnnxModel): Tail {
+export function lastTokenTail(model: OnnxModel): Pass<Tail> {
+  const unchanged = { model, changed: false, report: { exact: true } };
   const decoder = recogniseDecoder(model);
   const { graph } = decoder;
   const last = decoder.layers.at(-1)?.attention;
-  if (last === undefined) return { model, changed: false, exact: true };
+  if (last === undefined) return unchanged;
   const start = behindReshape(graph, last.output);
   const tail = dependents(graph, [start]);
-  if (!tail.tensors.has('logits')) return { model, changed: false, exact: true };
+  if (!tail.tensors.has('logits')) return unchanged;
   const entering = enteringTail(decoder, start, tail.nodes);
-  if (entering === undefined) return { model, changed: false, exact: true };
+  if (entering === undefined) return unchanged;
 
   const emit = new Emitter(decoder.opset, allNames(model.graph));
   const keep = graph.inputs.has(NUM_LOGITS_TO_KEEP)
@@ -56,18 +58,14 @@ export function lastTokenTail(model: OnnxModel): Tail {
   const sliced = new Map(
     [...entering].map((tensor) => [tensor, emit.slice(tensor, keep, emit.ints(Number.MAX_SAFE_INTEGER), 1)]),
   );
-  const nodes = graph.nodes.map((node) =>
-    tail.nodes.has(node) ? renameInputs(node, (tensor) => sliced.get(tensor) ?? tensor) : node,
+  const replace = new Map(
+    [...tail.nodes].map((node) => [node, renameInputs(node, (tensor) => sliced.get(tensor) ?? tensor)]),
   );
-  const result = Object.assign(create(GraphProtoSchema), model.graph, {
-    node: topologicalOrder([...nodes, ...emit.nodes], (node) => [...node.input, ...GraphView.captures(node)]),
-    initializer: [...model.graph.initializer, ...emit.initializers],
-    output: model.graph.output.map((info) => (info.name === 'logits' ? withAxis(info) : info)),
-    valueInfo: model.graph.valueInfo.filter(({ name }) => !tail.tensors.has(name)),
-  });
+  const logits = graph.outputs.get('logits');
+  const outputs = logits === undefined ? [] : [withAxis(logits)];
   const dynamic = [...tail.nodes].some(({ opType }) => opType.startsWith('DynamicQuantize'));
   const exact = graph.inputs.has(NUM_LOGITS_TO_KEEP) && !dynamic;
-  return { model: { ...model, graph: result }, changed: true, exact };
+  return { model: editModel(model, { replace, emit, outputs }), changed: true, report: { exact } };
 }
 
 /** The attention's result once heads are merged: the Reshape that does it may ask for the whole sequence. */
@@ -78,85 +76,51 @@ function behindReshape(graph: GraphView, attention: string): string {
 
 /** The activations that the tail takes from before it; undefined if it does not treat every token by itself. */
 function enteringTail(
-  { graph, layers, tokenInputs }: Decoder,
+  decoder: Decoder,
   attention: string,
   tail: ReadonlySet<NodeProto>,
 ): ReadonlySet<string> | undefined {
-  const sources = [EMBEDS, ...tokenInputs];
-  const activations = dependents(graph, sources).tensors;
-  const outputs = layers.flatMap((layer) => (layer.attention === undefined ? [] : [layer.attention.output]));
-  const axes = new SequenceAxes(graph, activations, [...sources, ...outputs]);
+  const { graph } = decoder;
+  const activations = dependents(graph, [EMBEDS, ...decoder.tokenInputs]).tensors;
+  // What comes out of the decoder's own slice is the tokens whose logits it gives.
+  const axes = sequenceAxes(decoder, activations, (node) => slicesLastTokens(graph, node));
   const entering = new Set<string>();
-  /** What comes out of the decoder's own slice: the tokens whose logits it gives. */
-  const sliced = new Set<string>();
   for (const node of graph.nodes) {
     if (!tail.has(node)) continue;
     // any other Reshape may ask for the whole sequence too, unless its shape is a constant
-    if (node.opType === 'Reshape' && graph.constantInts(node.input[1] ?? '') === undefined) return undefined;
-    const from = graph.inputsOf(node).filter((input) => activations.has(input));
-    const behindSlice = from.every((input) => sliced.has(input)) && AFTER_SLICE.has(node.opType);
-    if (behindSlice || slicesLastTokens(graph, node)) {
-      for (const output of node.output) sliced.add(output);
-    } else if (!node.output.every((output) => output === '' || isKnown(axes, output))) {
+    if (isOperator(node, 'Reshape') && graph.constantInts(input(node, 'shape')) === undefined)
       return undefined;
-    }
-    for (const input of from) {
-      const producer = graph.producer(input);
-      if (input !== attention && producer !== undefined && tail.has(producer)) continue;
-      if (!isKnown(axes, input) || axes.of(input) !== 1) return undefined;
-      entering.add(input);
+    if (!node.output.every((output) => output === '' || axes.knows(output))) return undefined;
+    for (const tensor of graph.inputsOf(node)) {
+      if (!activations.has(tensor)) continue;
+      const producer = graph.producer(tensor);
+      if (tensor !== attention && producer !== undefined && tail.has(producer)) continue;
+      if (!axes.knows(tensor) || axes.of(tensor) !== 1) return undefined;
+      entering.add(tensor);
     }
   }
   return entering;
 }
-
-/** Ops that may follow the decoder's own slice: an LM head, with soft-capped logits or without. */
-const AFTER_SLICE = new Set(
-  (
-    'Add Cast Div DynamicQuantizeLinear DynamicQuantizeMatMul FusedMatMul Identity MatMul MatMulBnb4 MatMulInteger ' +
-    'MatMulIntegerToFloat MatMulNBits Mul SimplifiedLayerNormalization LayerNormalization RMSNormalization Tanh'
-  ).split(' '),
-);
 
 /** Ops that hand a number on, or change its sign. */
 const NUMBER = new Set(['Neg', 'Unsqueeze', 'Squeeze', 'Reshape', 'Cast', 'Identity']);
 
 /** Whether a node is x[:, -1:] or x[:, -num_logits_to_keep:], which mean the same on what such a slice leaves. */
 function slicesLastTokens(graph: GraphView, node: NodeProto): boolean {
-  if (node.opType !== 'Slice') return false;
-  const [, starts = '', ends = '', axes = ''] = node.input;
-  const end = graph.constantInts(ends)?.[0] ?? 0;
-  if (graph.constantInts(axes)?.join() !== '1' || end < 2 ** 31 - 1) return false;
+  if (!isOperator(node, 'Slice')) return false;
+  const end = graph.constantInts(input(node, 'ends'))?.[0] ?? 0;
+  if (graph.constantInts(input(node, 'axes'))?.join() !== '1' || end < 2 ** 31 - 1) return false;
+  const starts = input(node, 'starts');
   if (graph.constantInts(starts)?.join() === '-1') return true;
-  let from = starts;
-  let sign = 1;
-  for (let producer = graph.producer(from); producer !== undefined; producer = graph.producer(from)) {
-    if (!NUMBER.has(producer.opType)) return false;
-    if (producer.opType === 'Neg') sign = -sign;
-    from = producer.input[0] ?? '';
-  }
-  return from === NUM_LOGITS_TO_KEEP && sign === -1;
-}
-
-function isKnown(axes: SequenceAxes, tensor: string): boolean {
-  try {
-    axes.of(tensor);
-    return true;
-  } catch {
-    return false;
-  }
+  let minus = false;
+  const from = graph.upstream(starts, ({ opType }) => {
+    if (opType === 'Neg') minus = !minus;
+    return NUMBER.has(opType);
+  });
+  return from === NUM_LOGITS_TO_KEEP && minus;
 }
 
 /** `logits` with a name of its own for the axis that the slice made shorter. */
 function withAxis(info: ValueInfoProto): ValueInfoProto {
-  const type = info.type?.value;
-  if (type?.case !== 'tensorType') return info;
-  const dim = (type.value.shape?.dim ?? []).map(({ value }, axis) =>
-    axis === 1 ? { value: { case: 'dimParam' as const, value: 'logits_to_keep' } } : { value },
-  );
-  return create(ValueInfoProtoSchema, {
-    name: info.name,
-    docString: info.docString,
-    type: { value: { case: 'tensorType', value: { elemType: type.value.elemType, shape: { dim } } } },
-  });
+  return renameAxes(info, (name, axis) => (axis === 1 ? 'logits_to_keep' : name));
 }

@@ -18,7 +18,11 @@ describe('key-norm', () => {
       imageTokenMask: '',
       keys: () => 'keys',
       lastRowAttention: absent,
-      hidden: absent,
+      lastRowHeads: absent,
+      features: absent,
+      hiddenBefore: absent,
+      hiddenAfter: absent,
+      quota: absent,
       callerScores: absent,
     };
     const scores = keyNorm.score(context);

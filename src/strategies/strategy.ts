@@ -8,12 +8,20 @@ export interface StageContext {
   readonly emit: Emitter;
   /** Which tokens are image tokens: bool [batch, sequence]. */
   readonly imageTokenMask: string;
-  /** The attention that the last token pays to this call's tokens at layer K−1: float32 [batch, sequence]. */
+  /** The attention that the last token pays to this call's tokens at layer K−1, mean over heads: float32 [batch, sequence]. */
   lastRowAttention(): string;
+  /** The same, a row a head: float32 [batch, heads, sequence]. */
+  lastRowHeads(): string;
   /** This call's keys at layer K−1, rotated: [batch, KV heads, sequence, head size], in the model's element type. */
   keys(): string;
-  /** What the attention of layer K−1 gives (K = 0: the embeddings): [batch, sequence, …], in the model's element type. */
-  hidden(): string;
+  /** What tokens are compared by: the mean over KV heads of {@link keys}, rows of length 1; float32 [batch, sequence, head size]. */
+  features(): string;
+  /** The residual stream that goes into layer K−1 (K = 0: the embeddings): [batch, sequence, hidden], in the model's element type. */
+  hiddenBefore(): string;
+  /** The residual stream behind layer K−1, as above. It costs the rest of that layer for all tokens. */
+  hiddenAfter(): string;
+  /** How many image tokens each row keeps by its ratio; a batch may keep more of a row. int64 [batch]. */
+  quota(): string;
   /** The caller's scores, as the graph's input `image_token_scores`: float32 [batch, sequence]. */
   callerScores(): string;
 }

@@ -30,7 +30,7 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const stages = stagesOf(flags);
   const source = await readModelFile(input);
   const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
-  const short = tail?.changed === true && (flags.tail === 'last' || tail.exact);
+  const short = tail?.changed === true && (flags.tail === 'last' || tail.report.exact);
   const { model, report } = rewriteDecoder(short ? tail.model : source.model, {
     stages,
     strategy: flags.strategy,

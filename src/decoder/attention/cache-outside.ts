@@ -10,9 +10,16 @@
 // 4. Attention with three axes gets four.
 //
 // The result is the same: every operator that keeps a cache does the same Concat inside.
-import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
-import { DataType, elementType, inputs, label, type Emitter, type GraphView } from '../../onnx/index.js';
+import {
+  DataType,
+  elementType,
+  inputs,
+  label,
+  withFields,
+  type Emitter,
+  type GraphView,
+} from '../../onnx/index.js';
 import { EMBEDS } from '../contract.js';
 import type { AttentionCore } from './core.js';
 import { low } from './hide.js';
@@ -79,7 +86,7 @@ export function cacheOutside(
   if (needsHeads) {
     emit.op('Reshape', [emit.transpose(inner, 0, 2, 1, 3), emit.ints(0, 0, -1)], { output: result });
   }
-  return create(NodeProtoSchema, { ...outside(taken), output: [inner] });
+  return withFields(NodeProtoSchema, outside(taken), { output: [inner] });
 }
 
 /** What the operator's mask was, and what its causality adds: [1, 1, sequence, total] or as the mask. */

@@ -1,8 +1,7 @@
 // Hiding tokens from attention (masking mode): a bias that loses every softmax, and keys of zeros, which mark the lost
 // tokens in the cache for later calls.
-import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
-import { DataType } from '../../onnx/index.js';
+import { DataType, withFields } from '../../onnx/index.js';
 import { EMBEDS } from '../contract.js';
 import type { AttentionCore, HideContext } from './core.js';
 
@@ -48,5 +47,5 @@ export function fullMask({ emit, hidden }: HideContext, row: string): string {
 
 /** A copy of a node with other inputs. */
 export function withInput(node: NodeProto, input: readonly string[]): NodeProto {
-  return create(NodeProtoSchema, { ...node, input: [...input] });
+  return withFields(NodeProtoSchema, node, { input: [...input] });
 }
