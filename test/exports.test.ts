@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { OnnxModel } from '../src/onnx/index.js';
-import { rewriteDecoder } from '../src/rewrite/index.js';
+import { inspectDecoder, rewriteDecoder } from '../src/rewrite/index.js';
 import {
   exportFixture,
   exportModel,
@@ -68,6 +68,12 @@ describe.each(Object.entries(works))('%s', (name, expectation) => {
 
   it('has cases', () => {
     expect(cases.length).toBeGreaterThan(0);
+  });
+
+  it('says how large a head is, also where the cache does not', () => {
+    const { layers } = inspectDecoder(exportModel(folder, expectation.file));
+    const sizes = layers.filter(({ attention }) => attention !== 'none').map((layer) => layer.headSize);
+    expect(new Set(sizes)).toEqual(new Set([expectation.headSize]));
   });
 
   it.each(cases)('$name', async (example) => {
