@@ -1,6 +1,11 @@
 /** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
+import { readRegular, readText } from '../files/read.js';
+
+/** What one string can hold. */
+const MAX_BYTES = 2 ** 29 - 32;
 
 /** A file of JSON lines that is only ever appended to. */
 export interface LineFile {
@@ -20,8 +25,9 @@ export async function openLines(path: string): Promise<LineFile> {
   const unlock = await lock(`${path}.lock`);
   let handle: FileHandle | undefined;
   try {
+    // what is there must be a file: a pipe would never answer, a device never end
+    const bytes = existsSync(path) ? await readRegular(path, MAX_BYTES) : new Uint8Array();
     handle = await open(path, 'a+');
-    const bytes = await readFile(path);
     const whole = bytes.lastIndexOf(0x0a) + 1;
     if (whole < bytes.length) {
       await handle.truncate(whole);
@@ -29,7 +35,7 @@ export async function openLines(path: string): Promise<LineFile> {
     }
     const file = handle;
     return {
-      before: parseLines(bytes.subarray(0, whole).toString('utf8'), path),
+      before: parseLines(new TextDecoder().decode(bytes.subarray(0, whole)), path),
       async append(records) {
         if (records.length === 0) return;
         await file.appendFile(records.map((r) => `${JSON.stringify(r)}\n`).join(''));
@@ -73,7 +79,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+      const owner = Number(await readText(path, 64).catch(() => ''));
       if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && isAlive(owner)) {
         throw new FastvError('io', `process ${owner} is writing these results`, {
           where: path,

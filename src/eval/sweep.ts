@@ -1,8 +1,8 @@
 /** A sweep: an evaluation over a grid of K, R and strategies, with its points and its Pareto front. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answerer } from './answerer.js';
 import { writeAtomically } from '../files/atomic.js';
+import { readText } from '../files/read.js';
 import { parseLines } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
@@ -34,12 +34,15 @@ export async function runSweep(answerer: Answerer, { grid, ...options }: SweepOp
   return { summary, points, front };
 }
 
+/** A string in V8 has half a gigabyte at most. */
+const MAX_RESULTS = 2 ** 29 - 32;
+
 /** The results of a run's own conditions and tasks, the last of each sample: the file may hold others too. */
 export async function readResults(out: string, summary: Summary): Promise<readonly Result[]> {
   const path = join(out, 'results.jsonl');
   const conditions = new Set(summary.conditions.map((c) => c.name));
   const tasks = new Set(summary.tasks.map((t) => t.name));
-  const results = parseLines(await readFile(path, 'utf8'), path) as Result[];
+  const results = parseLines(await readText(path, MAX_RESULTS), path) as Result[];
   const last = new Map<string, Result>();
   for (const result of results) {
     if (!conditions.has(result.condition) || !tasks.has(result.task)) continue;

@@ -305,11 +305,11 @@ class TransformersAnswerer implements Answerer {
   }
 
   async #load(variant: Variant): Promise<Loaded> {
-    const { model: name, dtype = 'fp32', device, decoder, subfolder, cache = true } = this.#options;
+    const { model: name, dtype = 'fp32', device = 'cpu', decoder, subfolder, cache = true } = this.#options;
     const own: Record<string, unknown> = {
       dtype,
       progress_callback: null,
-      ...(device === undefined ? {} : { device }),
+      device, // a model's config.json could choose another
       ...(subfolder === undefined ? {} : { subfolder }),
     };
     let path = decoder;
