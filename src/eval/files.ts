@@ -1,7 +1,8 @@
 /** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
-import { createReadStream } from 'node:fs';
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
+import { readText, streamRegular } from '../files/read.js';
 
 /** A file of JSON lines that is only ever appended to. */
 export interface LineFile {
@@ -21,9 +22,10 @@ export async function openLines(path: string): Promise<LineFile> {
   const unlock = await lock(`${path}.lock`);
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path, 'a+');
+    // what is there must be a file: a pipe would never answer, a device never end
     const before: unknown[] = [];
-    const whole = await eachLine(path, (value) => before.push(value));
+    const whole = existsSync(path) ? await eachLine(path, (value) => before.push(value)) : 0;
+    handle = await open(path, 'a+');
     if (whole < (await handle.stat()).size) {
       await handle.truncate(whole);
       await handle.sync();
@@ -63,7 +65,7 @@ export async function eachLine(path: string, onValue: (value: unknown) => unknow
   // of a line whose end has not come yet
   let parts: Buffer[] = [];
   let held = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+  for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
       parts.push(chunk.subarray(from, end));
@@ -106,7 +108,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+      const owner = Number(await readText(path, 64).catch(() => ''));
       if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && isAlive(owner)) {
         throw new FastvError('io', `process ${owner} is writing these results`, {
           where: path,
