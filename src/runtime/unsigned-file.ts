@@ -27,8 +27,9 @@ export async function unsignedSource(source: SessionSource): Promise<SessionSour
   const bytes = await readFile(path);
   const { model: graph, changed } = unsigned(decodeModel(bytes, path));
   if (!changed) return source;
-  // ONNX Runtime follows no link out of the model's folder: weights inside a linked file stay inside
-  if (!(await lstat(path)).isSymbolicLink()) referToWeights(graph, bytes, basename(path));
+  // ONNX Runtime follows no link out of the model's folder, and with a table of files in memory looks for none on disk
+  const table = (options.externalData ?? []).some((file) => typeof file !== 'string');
+  if (!table && !(await lstat(path)).isSymbolicLink()) referToWeights(graph, bytes, basename(path));
   return inMemory(concatChunks(encodeModel(graph)), dirname(path), options);
 }
 
