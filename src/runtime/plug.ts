@@ -18,7 +18,7 @@ import {
   type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
-import { exactInt8 } from './processor.js';
+import { exactInt8, int8Products } from './processor.js';
 import {
   installSwap,
   withSwap,
@@ -139,7 +139,7 @@ export async function plug<C extends ModelClass>(
       const bytes = await platform.bytes(replacement);
       rewritten++;
       positions = rotaryPositions(decodeModel(bytes));
-      const slow = slowWeights(bytes, replacement.options);
+      const slow = slowWeights(bytes, replacement.options, await int8Products(Session));
       if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
     } catch (error) {

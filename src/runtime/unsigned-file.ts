@@ -25,6 +25,9 @@ export async function unsignedSource(source: SessionSource): Promise<SessionSour
   const bytes = await readModelBytes(path);
   const { model: graph, changed } = unsigned(decodeModel(bytes, path));
   if (!changed) return source;
+  // with a table of files in memory ONNX Runtime looks for none on disk
+  const table = (options.externalData ?? []).some((file) => typeof file !== 'string');
+  if (table) return { model: concatChunks(encodeModel(graph)), options };
   referToWeights(graph, bytes, basename(path));
   return besideWeights(path, concatChunks(encodeModel(graph)), options);
 }
