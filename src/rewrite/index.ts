@@ -1,4 +1,5 @@
 // Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
+export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 export { rewriteDecoder, type RewriteOptions, type RewriteReport, type Stage } from './rewrite.js';
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
