@@ -7,12 +7,5 @@ process.env.ORT_DISABLE_TELEMETRY ??= '1';
 // Node 22 and later keep compiled code; earlier ones do not know how.
 module.enableCompileCache?.();
 
-const { main } = await import('../dist/cli/main.js');
-
-// `fastv … | head` closes the pipe: that is no failure.
-process.stdout.on('error', (error) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-});
-
-process.exitCode = await main(process.argv.slice(2));
+const { run } = await import('../dist/cli/process.js');
+await run(process.argv.slice(2));

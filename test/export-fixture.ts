@@ -1,5 +1,7 @@
 // Decoders of today's exporters with a PyTorch reference's answers (test/fixtures/exports), and how to run them.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { concatChunks, decodeModel, encodeModel, type OnnxModel } from '../src/onnx/index.js';
 
@@ -32,14 +34,15 @@ export interface ExportFixture {
   readonly cases?: readonly ExportCase[];
 }
 
-const folder = new URL('./fixtures/exports/', import.meta.url);
+/** Where the fixtures lie. */
+export const EXPORTS = fileURLToPath(new URL('./fixtures/exports', import.meta.url));
 
-export function exportFixture(name: string): ExportFixture {
-  return JSON.parse(readFileSync(new URL(`${name}/expected.json`, folder), 'utf8')) as ExportFixture;
+export function exportFixture(name: string, folder = EXPORTS): ExportFixture {
+  return JSON.parse(readFileSync(join(folder, name, 'expected.json'), 'utf8')) as ExportFixture;
 }
 
-export function exportModel(name: string, file = 'model.onnx'): OnnxModel {
-  return decodeModel(readFileSync(new URL(`${name}/${file}`, folder)), name);
+export function exportModel(name: string, file = 'model.onnx', folder = EXPORTS): OnnxModel {
+  return decodeModel(readFileSync(join(folder, name, file)), name);
 }
 
 /** What a prefill and the decoding steps after it gave. */

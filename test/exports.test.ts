@@ -1,7 +1,10 @@
-// Decoders of today's exporters, rewritten, against a PyTorch reference on the same weights.
+// Decoders of today's exporters, rewritten, against a PyTorch reference on the same weights. FASTV_EXPORTS names a folder
+// of more of them, such as training/decoder_exports.py makes.
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { OnnxModel } from '../src/onnx/index.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
-import { exportFixture, exportModel, runExport } from './export-fixture.js';
+import { exportFixture, exportModel, runExport, type ExportCase } from './export-fixture.js';
 import { maxDifference } from './toy/run.js';
 
 interface Expectation {
@@ -12,8 +15,6 @@ interface Expectation {
   readonly tolerance: number;
 }
 
-type ExportLogits = readonly (readonly number[])[];
-
 const works: Readonly<Record<string, Expectation>> = {
   'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
   'genai-qwen3-webgpu-qknorm': { file: 'expanded.onnx', headSize: 16, tolerance: 1e-5 },
@@ -21,8 +22,29 @@ const works: Readonly<Record<string, Expectation>> = {
   'ts-fp16-keep-io-llama': { headSize: 8, tolerance: 2e-3 },
 };
 
-describe.each(Object.entries(works))('%s', (name, { file, headSize, tolerance }) => {
-  const original = exportModel(name, file);
+/** Compares every case of an export with the reference. */
+async function checkCase(original: OnnxModel, example: ExportCase, expectation: Expectation): Promise<void> {
+  const { headSize, tolerance } = expectation;
+  const { model } = rewriteDecoder(original, { stages: [{ layer: example.K }] });
+  const reference = (logits: ExportCase['logits']): Float32Array[] =>
+    logits.map((row) => Float32Array.from(row));
+
+  const unpruned = await runExport(original, example, 0, headSize);
+  const atZero = await runExport(model, example, 0, headSize);
+  expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
+  // ONNX Runtime fuses the two graphs differently, so that float16 rounds differently.
+  expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(tolerance / 5);
+  expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
+
+  const pruned = await runExport(model, example, example.R, headSize);
+  expect(pruned.kept).toEqual(example.kept);
+  expect(maxDifference(pruned.logits, reference(example.logits))).toBeLessThan(tolerance);
+  pruned.cacheLengths.forEach((length, layer) => {
+    if (length !== undefined) expect(length, `layer ${layer}`).toBe(example.cache_lengths[layer]);
+  });
+}
+
+describe.each(Object.entries(works))('%s', (name, expectation) => {
   const cases = exportFixture(name).cases ?? [];
 
   it('has cases', () => {
@@ -30,24 +52,20 @@ describe.each(Object.entries(works))('%s', (name, { file, headSize, tolerance })
   });
 
   it.each(cases)('$name', async (example) => {
-    const { model } = rewriteDecoder(original, { stages: [{ layer: example.K }] });
-    const reference = (logits: ExportLogits): Float32Array[] => logits.map((row) => Float32Array.from(row));
-
-    const unpruned = await runExport(original, example, 0, headSize);
-    const atZero = await runExport(model, example, 0, headSize);
-    expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
-    // ONNX Runtime fuses the two graphs differently, so that float16 rounds differently.
-    expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(tolerance / 5);
-    expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
-
-    const pruned = await runExport(model, example, example.R, headSize);
-    expect(pruned.kept).toEqual(example.kept);
-    expect(maxDifference(pruned.logits, reference(example.logits))).toBeLessThan(tolerance);
-    pruned.cacheLengths.forEach((length, layer) => {
-      if (length !== undefined) expect(length, `layer ${layer}`).toBe(example.cache_lengths[layer]);
-    });
+    await checkCase(exportModel(name, expectation.file), example, expectation);
   });
 });
+
+const made = process.env['FASTV_EXPORTS'];
+
+describe.skipIf(made === undefined).each(made === undefined ? [''] : readdirSync(made))(
+  'made anew: %s',
+  (name) => {
+    it.each(made === undefined ? [] : (exportFixture(name, made).cases ?? []))('$name', async (example) => {
+      await checkCase(exportModel(name, 'model.onnx', made), example, { headSize: 0, tolerance: 1e-4 });
+    });
+  },
+);
 
 const refused: readonly (readonly [string, RegExp, RegExp])[] = [
   [

@@ -14,8 +14,10 @@ import { inMemory } from '../runtime/decoder-file.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
 import { exactSwap } from '../runtime/unsigned-file.js';
+import { wrapRun, type Run } from '../runtime/session.js';
 import { installSwap, withSwap, type Swap } from '../runtime/session-swap.js';
-import { isDecoderModel, type HfModel, type OrtSession, type OrtTensor } from '../runtime/transformers.js';
+import { reasonOf } from '../runtime/tell.js';
+import { isDecoderModel, type HfModel, type OrtSession } from '../runtime/transformers.js';
 import { AllocationSum, partsOfPrompt, type Allocation } from './allocation.js';
 import { rowName, withAttentionRows } from './attention-rows.js';
 import { PositionBiasSum, type PositionBias } from './position-bias.js';
@@ -100,7 +102,7 @@ async function load(
   const tap: Swap = async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
     const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
-    ({ layers } = tapped);
+    ({ layers } = tapped.report);
     return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
   };
   const session_options = withSwap({}, exactSwap(Session, tap));
@@ -111,8 +113,7 @@ async function load(
     model = await AutoModelForImageTextToText.from_pretrained(name, { dtype, session_options } as never);
   } catch (cause) {
     if (cause instanceof FastvError) throw cause;
-    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
-    throw new FastvError('io', `the model cannot be loaded: ${reason}`, {
+    throw new FastvError('io', `the model cannot be loaded: ${reasonOf(cause)}`, {
       where: name,
       hint: 'check the path and --dtype; a model of the hub that is not in the cache yet needs --allow-network',
       cause,
@@ -130,20 +131,13 @@ async function load(
 
 /** The session, whose rows are kept and taken away. */
 function recording(session: OrtSession, layers: number, rows: Float32Array[][]): OrtSession {
-  const runnable = session as unknown as { run(...args: unknown[]): Promise<Record<string, OrtTensor>> };
   const names = Array.from({ length: layers }, (_, i) => rowName(i));
-  const outputNames = session.outputNames.filter((name) => !names.includes(name));
-  const run = async (...args: unknown[]): Promise<Record<string, OrtTensor>> => {
-    const outputs = await runnable.run(...args);
-    rows.push(names.map((name) => Float32Array.from(outputs[name]?.data as Float32Array)));
-    return Object.fromEntries(Object.entries(outputs).filter(([name]) => !names.includes(name)));
-  };
-  return new Proxy(session, {
-    get(target, name) {
-      if (name === 'run') return run;
-      if (name === 'outputNames') return outputNames;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
+  const kept =
+    (run: Run): Run =>
+    async (...feeds) => {
+      const outputs = await run(...feeds);
+      rows.push(names.map((name) => Float32Array.from(outputs[name]?.data as Float32Array)));
+      return Object.fromEntries(Object.entries(outputs).filter(([name]) => !names.includes(name)));
+    };
+  return wrapRun(session, kept, names);
 }

@@ -29,6 +29,7 @@ img { max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87rem; }
 th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
 th:first-child, td:first-child, .text td, .text th { text-align: left; }
+table:not(.text) td:not(:first-child) { white-space: nowrap; }
 tfoot td { font-weight: bold; border-top: 1px solid var(--muted); }
 .wide { overflow-x: auto; }
 figure { margin: 1rem 0; }

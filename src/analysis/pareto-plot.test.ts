@@ -64,6 +64,28 @@ describe('paretoPlot', () => {
     expect(svg.texts('key')).toContain('Pareto front');
   });
 
+  it('leads from every name to the end of its curve, and writes the front’s name over no line', () => {
+    const points = POINTS.filter((p) => p.kind === 'unpruned' || p.layer === 2);
+    const svg = new Svg(paretoPlot(points));
+    const leaders = svg
+      .groups('link')
+      .flatMap((g) => [...g.querySelectorAll('path')].map((l) => l.getAttribute('d') ?? ''));
+    const ends = svg.groups('line').map((g) => {
+      const moved = Number(/translate\(([\d.-]+)/.exec(g.getAttribute('transform') ?? '')?.[1] ?? 0);
+      const numbers = [...(g.querySelector('path')?.getAttribute('d') ?? '').matchAll(/[\d.]+/g)].map(Number);
+      return moved + (numbers.at(-2) ?? NaN);
+    });
+    const starts = leaders.slice(0, 3).map((d) => Number(/[\d.]+/.exec(d)?.[0]));
+    // the last is the unpruned model's, which has no name beside it
+    expect(ends).toHaveLength(4);
+    ends.slice(0, 3).forEach((end, i) => {
+      expect(starts[i]).toBeCloseTo(end, 0);
+    });
+    // where the unpruned model's line would cross the name there is none
+    const flat = { ...point('attention', 2, 0.9), score: { estimate: 0.81, low: 0.8, high: 0.82 } };
+    expect(new Svg(paretoPlot([point('unpruned', null, 0), flat])).texts('front label')).toEqual([]);
+  });
+
   it('shows one setting alone on the whole axis, and never less than 20 points', () => {
     const one = scores(new Svg(paretoPlot([point('unpruned', null, 0), point('attention', 2, 0.5)])));
     expect([Math.min(...one), Math.max(...one)]).toEqual([0, 100]);

@@ -5,15 +5,18 @@ import { frontOf, type Point } from '../eval/points.js';
 import { curveMarks, type Curve, type CurvePoint } from './curves.js';
 import { endLabels } from './end-labels.js';
 import { plotSvg } from './plot.js';
-import { curveOrder, curveStyle, darker, MUTED, shapeAt, type Shape } from './theme.js';
+import { curveOrder, curveStyle, darker, MUTED, shapeAt, WIDTH, type Shape } from './theme.js';
 
 const FRONT = '#c9c9c9';
+/** Margins: the axis, and the names of curves. */
+const [LEFT, RIGHT] = [50, 170];
 /** Between strategies, in pixels: at one K and R they cost the same. */
 const APART = 4;
 
 interface Series extends Curve {
   readonly name: string;
   readonly kind: string;
+  readonly layer: number | null;
 }
 
 /**
@@ -27,20 +30,28 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
   const base = known.find((p) => p.kind === 'unpruned');
   const front = frontOf(known).map(dotOf);
   const curves = seriesOf(known);
-  const kinds = [...new Set(curves.map(({ kind }) => kind))];
-  const apart = (kind: string): number => APART * kinds.indexOf(kind);
+  // only what has a K can be at one place
+  const kinds = [...new Set(curves.flatMap(({ kind, layer }) => (layer === null ? [] : [kind])))];
+  const apart = (kind: string): number => APART * Math.max(0, kinds.indexOf(kind));
   const domain = scoreDomain(dots, known.filter((p) => p.kind !== 'unpruned').length);
   const right = Math.max(100, ...dots.map((d) => d.x));
   // a row of text a curve, whatever their number
   const frame = Math.max(360, 16 * curves.length);
-  const label = frontLabel(front, dots, domain, right);
+  const unit = (right + 2) / (WIDTH - LEFT - RIGHT);
+  const label = frontLabel(
+    front,
+    { dots, base: base === undefined ? null : 100 * base.score.estimate },
+    domain,
+    right,
+    frame,
+  );
   return plotSvg({
     title: 'Score against what the prefill costs',
     note:
       'Each curve is a strategy at one K, from its largest R at the left to its smallest. Up and left is better: nothing ' +
       'beats the Pareto front in both.' +
       (kinds.length > 1
-        ? ` All but ${kinds[0] ?? ''} are moved a little to the right, so that no interval hides another.`
+        ? ` ${list(kinds.slice(1))} moved a little to the right, so that no interval hides another.`
         : ''),
     key: [
       { text: 'Pareto front', color: FRONT, sample: 'broad' },
@@ -48,8 +59,8 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
       ...(base === undefined ? [] : [{ text: 'unpruned', ...curveStyle('unpruned') }]),
     ],
     height: frame + 58,
-    marginLeft: 50,
-    marginRight: 170,
+    marginLeft: LEFT,
+    marginRight: RIGHT,
     marginTop: 12,
     marginBottom: 46,
     x: { label: 'prefill FLOPs, % of the unpruned model →', domain: [0, right + 2], labelAnchor: 'center' },
@@ -66,7 +77,7 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
         ? []
         : [
             Plot.text([label], {
-              ...{ x: 'x', y: 'y', text: ['Pareto front'], fill: MUTED, textAnchor: 'end', dx: -10, dy: -6 },
+              ...{ x: 'x', y: 'y', text: ['Pareto front'], fill: MUTED, textAnchor: 'end', dx: -6 },
               ...named('front label'),
             }),
           ]),
@@ -78,15 +89,24 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
             shape: { symbol: 'circle', hollow: true },
           })),
       ...endLabels(
-        curves.flatMap(({ name, points: all, color, shape }) => {
+        curves.flatMap(({ name, kind, points: all, color, shape }) => {
           const [end] = [...all].sort((a, b) => b.x - a.x);
-          return end === undefined ? [] : [{ text: name, x: end.x, y: end.y, color, shape }];
+          return end === undefined
+            ? []
+            : [{ text: name, x: end.x + apart(kind) * unit, y: end.y, color, shape }];
         }),
         right + 3,
         (16 / frame) * (domain[1] - domain[0]),
       ),
     ],
   });
+}
+
+/** Capitalised, since it begins a sentence. */
+function list(names: readonly string[]): string {
+  const [last = '', ...others] = [...names].reverse();
+  const text = others.length === 0 ? `${last} is` : `${others.reverse().join(', ')} and ${last} are`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function unprunedRule(base: Point): Plot.Markish {
@@ -113,6 +133,7 @@ function seriesOf(points: readonly Point[]): readonly Series[] {
       return {
         name,
         kind,
+        layer,
         ...style,
         color: darker(style.color, 0.55 * rank),
         points: members.map(dotOf),
@@ -142,40 +163,43 @@ function scoreDomain(dots: readonly CurvePoint[], settings: number): [number, nu
   return [lower, Math.min(most, Math.max(high, lower + 20))];
 }
 
-/** The room of the front's name as shares of the axes, left of its place and above and below it. */
-const LABEL = { left: 0.17, half: 0.025 };
+/** The front's name: its width as a share of the x axis, how far above the front it stands and half its height, in pixels. */
+const NAME = { width: 0.17, above: 14, half: 9 };
 
 /**
- * Where the front's name stands: left of one of its steps, the longest where there is a choice, since no point
- * can lie there without being on the front itself. Null where lines are in the way, and the key alone must do.
+ * Where the front's name stands: left above the middle of one of its steps, the longest where there is a choice,
+ * since no point can lie there without being on the front itself. Null where an interval or the unpruned model's line
+ * is in the way, and the key alone must do.
  */
 function frontLabel(
   front: readonly CurvePoint[],
-  dots: readonly CurvePoint[],
+  others: { readonly dots: readonly CurvePoint[]; readonly base: number | null },
   [low, high]: readonly [number, number],
   right: number,
+  frame: number,
 ): { readonly x: number; readonly y: number } | null {
+  const pixel = (high - low) / frame;
+  const room = NAME.half * pixel;
   const steps = front.slice(1).map((to, i) => {
     const from = front[i] ?? to;
     return {
       x: (from.x + to.x) / 2,
-      y: (from.y + to.y) / 2,
+      y: (from.y + to.y) / 2 + NAME.above * pixel,
       length: Math.hypot((to.x - from.x) / right, (to.y - from.y) / (high - low)),
     };
   });
-  const room = LABEL.half * (high - low);
-  const free = steps.filter(
-    ({ x, y }) =>
-      x > LABEL.left * right &&
-      dots.every(
-        (dot) =>
-          dot.x > x ||
-          dot.x < x - LABEL.left * right ||
-          (dot.high ?? dot.y) < y - room ||
-          (dot.low ?? dot.y) > y + room,
-      ),
-  );
-  return free.sort((a, b) => b.length - a.length)[0] ?? null;
+  const isFree = ({ x, y }: { readonly x: number; readonly y: number }): boolean =>
+    x > NAME.width * right &&
+    y + room < high &&
+    (others.base === null || Math.abs(others.base - y) > room) &&
+    others.dots.every(
+      (dot) =>
+        dot.x > x ||
+        dot.x < x - NAME.width * right ||
+        (dot.high ?? dot.y) < y - room ||
+        (dot.low ?? dot.y) > y + room,
+    );
+  return steps.filter(isFree).sort((a, b) => b.length - a.length)[0] ?? null;
 }
 
 function dotOf(point: Point): CurvePoint {

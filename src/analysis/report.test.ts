@@ -42,7 +42,7 @@ describe('findFailures', () => {
 function reportOf(results: readonly Result[]): ReportInput {
   const summary = {
     ...{ model: 'm', options: {}, versions: {}, hardware: {}, seed: 0, complete: true, conditions: [] },
-    ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, about: {} },
+    ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, notes: [], about: {} },
   };
   const some = { title: 't', summary, points: [], front: [], plots: [], failures: [], failuresOf: null };
   return { ...some, results: results.map((r) => ({ ...r, prompt: '', prediction: '', answers: [] })) };
@@ -170,7 +170,7 @@ describe('writeReport', () => {
       expect(svg.querySelector('title')?.textContent).not.toBe('');
       expect(svg.querySelector('desc')?.textContent).not.toBe('');
     }
-    expect(html).toContain('↑ exact match, mean of 3 tasks, %');
+    expect(html).toContain('↑ accuracy, mean of 3 tasks, %');
   });
 
   it('says that there are no failures, or nothing to compare', async () => {

@@ -1,21 +1,11 @@
-/** What the score of one sample is, which points are means of: not always what its task is known by. */
+/** What the points of a sweep are scores of: each task's own metric. */
+import { findMetric } from '../eval/metrics/index.js';
 import type { Task } from '../eval/tasks/task.js';
 
-const NAMES: Readonly<Record<string, string>> = {
-  'exact-match': 'exact match',
-  anls: 'ANLS',
-  vqa: 'VQA accuracy',
-  'vqa-always': 'VQA accuracy',
-  // F1 and MME's points are of many samples; a sample of theirs is right or wrong
-  pope: 'accuracy',
-  mme: 'accuracy',
-  'multiple-choice': 'accuracy',
-};
-
-/** The metric of a task's samples; undefined for a task that is not in the list. */
+/** The metric of a task, as tables call it; undefined for a task that is not in the list. */
 export function sampleMetric(tasks: readonly Task[], name: string): string | undefined {
   const metric = tasks.find((task) => task.name === name)?.metric;
-  return metric === undefined ? undefined : (NAMES[metric] ?? metric);
+  return metric === undefined ? undefined : findMetric(metric).label;
 }
 
 /** The name of a mean over tasks. @param names the tasks that are in it */

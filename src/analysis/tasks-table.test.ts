@@ -19,7 +19,7 @@ it('has a mean over tasks, each of which counts the same', () => {
 
 it('has none of one task, of points, and none of a difference that a task lacks', () => {
   expect(rowsOf(cell('a', 0.5)).foot).toEqual([]);
-  const points = cell('mme', 1400, { metric: 'perception + cognition' });
+  const points = cell('mme', 1400, { metric: 'perception + cognition', unit: 'points' });
   const { rows, foot } = rowsOf(cell('a', 0.5), points);
   expect(foot).toEqual([]);
   expect(rows[1]?.[3]).toBe('1400.0');

@@ -1,4 +1,5 @@
 /** Scores by task and condition, and each condition's means over its tasks. */
+import { scoreText } from '../eval/score-text.js';
 import type { Cell as Score, Summary } from '../eval/summary.js';
 import { percent, signed } from './numbers.js';
 import type { Row, Table } from './table.js';
@@ -17,16 +18,16 @@ export function tasksTable(summary: Summary, link: Link): Table {
 }
 
 function rowOf(score: Score, link: Link): Row {
-  const { task, condition, metric, interval, difference } = score;
+  const { task, condition, metric, unit, interval, difference } = score;
   return {
     cells: [
       task,
       condition,
       metric,
-      link(condition, task, isShare(score) ? percent(score.score) : score.score.toFixed(1)),
-      interval === null ? '' : `${percent(interval.low)} – ${percent(interval.high)}`,
+      link(condition, task, scoreText(score.score, unit)),
+      interval === null ? '' : `${scoreText(interval.low, unit)} – ${scoreText(interval.high, unit)}`,
       percent(score.loyalty),
-      difference === null ? '' : signed(100 * difference.estimate),
+      difference === null ? '' : signed((isShare(score) ? 100 : 1) * difference.estimate),
       difference?.mcnemar?.toFixed(3) ?? '',
       score.samples,
     ],
@@ -59,6 +60,6 @@ function meanOf(condition: string, all: readonly Score[]): readonly Row[] {
   ];
 }
 
-function isShare({ metric }: Score): boolean {
-  return !metric.startsWith('perception');
+function isShare({ unit }: Score): boolean {
+  return unit !== 'points';
 }

@@ -39,7 +39,7 @@ export async function writeReport(
 ): Promise<readonly string[]> {
   const summary = await readSummary(folder);
   const results = await readResults(folder, summary);
-  const points = sweepPoints(summary.conditions, results, { seed: summary.seed });
+  const points = sweepPoints(summary.tasks, summary.conditions, results, { seed: summary.seed });
   const front = frontOf(points).map((p) => p.name);
   const analysis = await readAnalysis(folder, summary);
   const plots = [...plotsOf(points, summary, results), ...(analysis === null ? [] : analysisPlots(analysis))];
@@ -134,6 +134,7 @@ function plotsOf(
   if (layer !== undefined && ratios.size > 2) {
     const pointsOf = (task: string): readonly Point[] =>
       sweepPoints(
+        tasks,
         conditions,
         results.filter((result) => result.task === task),
         { seed },

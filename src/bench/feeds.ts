@@ -4,7 +4,7 @@ import type { Tokens } from '../cost/paper.js';
 import { FastvError } from '../errors.js';
 import { toHalfBits } from '../quantize/matrix.js';
 import { IMAGE_TOKEN_MASK, PRUNE_RATIO } from '../decoder/contract.js';
-import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/decoder.js';
+import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
 import { NUM_LOGITS_TO_KEEP } from '../rewrite/tail.js';
 import type { DecoderInputs, DeclaredInput, State } from './inputs.js';
 

@@ -2,6 +2,7 @@
 import type { Answer } from '../runtime/ask.js';
 import type { ModelInputs } from '../runtime/conversation.js';
 import type { OpenedModel } from '../runtime/model.js';
+import { median } from '../statistics.js';
 
 /** What is reported of several runs: the first answer, and the medians of the times. */
 export interface Measured extends Omit<Answer, 'sequences'> {
@@ -50,11 +51,4 @@ function medians(answers: readonly Answer[]): Measured {
     totalMs: median(answers.map(({ totalMs }) => totalMs)),
     tokensPerSecond: rates.length === 0 ? undefined : median(rates),
   };
-}
-
-/** The middle value, or the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length / 2;
-  return ((sorted[Math.ceil(half) - 1] ?? 0) + (sorted[Math.floor(half)] ?? 0)) / 2;
 }

@@ -1,7 +1,8 @@
 // What a decoder asks for: its inputs as it declares them, and which of them are states that its outputs carry on.
 import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
-import { EMBEDS, type Decoder } from '../decoder/decoder.js';
+import { EMBEDS } from '../decoder/contract.js';
+import { type Decoder } from '../decoder/decoder.js';
 
 /** One declared input; a string is an axis without a fixed size. */
 export interface DeclaredInput {

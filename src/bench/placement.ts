@@ -1,6 +1,6 @@
 // What ONNX Runtime leaves on the processor of a decoder that runs on a GPU, and what crosses between the two.
 import type { GraphView } from '../onnx/index.js';
-import { EMBEDS } from '../decoder/decoder.js';
+import { EMBEDS } from '../decoder/contract.js';
 import { dependents } from '../decoder/dependence.js';
 import { isAdded, PROCESSOR, type ProfiledNode } from './profile.js';
 import { markdownTable } from './table.js';

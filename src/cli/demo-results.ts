@@ -2,6 +2,9 @@
 import type { Picture } from '../media/index.js';
 import type { PrefillReport } from '../runtime/options.js';
 import type { Measured } from '../bench/in-turns.js';
+import { percent } from './format.js';
+import type { Overlay } from './overlay.js';
+import { table } from './table.js';
 
 /** A question, the original's answer, and what each R made of it. */
 export interface DemoResult {
@@ -10,13 +13,15 @@ export interface DemoResult {
   /** The expected answer. */
   readonly answer: string;
   readonly pictures: readonly Picture[];
+  /** What is to be seen in each picture, for those who cannot. */
+  readonly descriptions: readonly string[];
   readonly original: Measured;
   readonly runs: readonly {
     readonly ratio: number;
     readonly measured: Measured;
     readonly report: PrefillReport;
-    /** A PNG of the kept patches. */
-    readonly overlay: Buffer;
+    /** The kept patches, one a picture. */
+    readonly overlays: readonly Overlay[];
   }[];
 }
 
@@ -34,6 +39,20 @@ export interface DemoSummary {
   /** The paper's FLOPs, KV bytes: means of the shares of the original. */
   readonly flopsRatio: number;
   readonly kvRatio: number;
+}
+
+/** The answers as a table: what was expected, what the original said, and what each R made of it. */
+export function answersTable(results: readonly DemoResult[]): string[] {
+  const ratios = results[0]?.runs.map(({ ratio }) => `R=${percent(ratio)}`) ?? [];
+  return table([
+    ['question', 'expected', 'original', ...ratios],
+    ...results.map(({ question, answer, original, runs }) => [
+      question,
+      answer,
+      original.text,
+      ...runs.map(({ measured }) => measured.text),
+    ]),
+  ]);
 }
 
 /** Whether an answer is the expected one, whatever its case and full stop. */

@@ -1,7 +1,6 @@
 /** What the commands that evaluate have in common: tasks, data, limits, the model. */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { env } from '@huggingface/transformers';
 import { progressLine } from '../eval/progress.js';
 import type { RunOptions } from '../eval/runner.js';
 import { findTasks } from '../eval/tasks/index.js';
@@ -10,9 +9,12 @@ import type { Task } from '../eval/tasks/task.js';
 import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
 import { FastvError } from '../errors.js';
 import { embeddedModel } from '../runtime/embedded.js';
-import { warningsOn } from './model.js';
+import { loading, warningsOn } from './model.js';
 import type { EvalFlags } from './options/evaluation.js';
+import { Interrupted } from './interrupt.js';
+import { prepareOutputFolder } from './output-path.js';
 import type { Terminal } from './terminal.js';
+import { prepareTransformers } from './transformers-env.js';
 
 /** The tasks that the flags name. */
 export async function tasksOf(
@@ -37,56 +39,46 @@ export function runOptions(
   tasks: readonly Task[],
   terminal: Terminal,
   limit = flags.limit,
-): { options: Omit<RunOptions, 'conditions'>; end: () => void } {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    process.stderr.write(
-      '\nending after this question; the same command goes on later (Ctrl-C again: at once)\n',
-    );
-    stop.abort();
-  };
-  process.on('SIGINT', interrupt);
+): Omit<RunOptions, 'conditions'> {
+  const signal = terminal.interrupts.inGoodOrder(
+    'ending after this question; the same command goes on later',
+  );
   let found = 0;
   const token = process.env['HF_TOKEN'];
   return {
-    end: () => void process.off('SIGINT', interrupt),
-    options: {
-      out: flags.output,
-      tasks,
-      ...(limit === undefined ? {} : { limit }),
-      batch: flags.batch,
-      choices: flags.choices,
-      onError: flags.onError,
-      seed: flags.bootstrapSeed,
-      signal: stop.signal,
-      progress: progressLine(terminal.progress, () => found),
-      onFound: (count) => void (found = count),
-      data: {
-        ...(flags.data === undefined ? {} : { folders: flags.data }),
-        ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-        ...(flags.revision === undefined ? {} : { revision: flags.revision }),
-        ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
-        allowNetwork: flags.allowNetwork === true,
-      },
-      about: { command: `fastv ${process.argv.slice(2).join(' ')}`, parallelism: availableParallelism() },
+    out: flags.output,
+    tasks,
+    ...(limit === undefined ? {} : { limit }),
+    batch: flags.batch,
+    choices: flags.choices,
+    onError: flags.onError,
+    seed: flags.bootstrapSeed,
+    signal,
+    progress: progressLine(terminal.progress, () => found),
+    onFound: (count) => void (found = count),
+    data: {
+      ...(flags.data === undefined ? {} : { folders: flags.data }),
+      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
+      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
+      ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      allowNetwork: flags.allowNetwork === true,
     },
+    about: { command: `fastv ${process.argv.slice(2).join(' ')}`, parallelism: availableParallelism() },
   };
 }
 
 /** What a run that was interrupted ends with, after it has printed what there is. */
-export function endedEarly(): FastvError {
-  return new FastvError('io', 'ended before it was through', {
-    hint: 'the same command goes on where it was',
-  });
+export function endedEarly(): Interrupted {
+  return new Interrupted('ended before it was through', { hint: 'the same command goes on where it was' });
 }
 
 /** The model that the flags mean. */
 export async function openModel(flags: EvalFlags): ReturnType<typeof openTransformersAnswerer> {
-  env.allowRemoteModels = flags.allowNetwork === true;
+  await prepareOutputFolder(flags.output);
+  prepareTransformers(flags);
   const model = flags.model ?? embeddedModel();
-  try {
-    return await openTransformersAnswerer({
+  return loading(model, flags, () =>
+    openTransformersAnswerer({
       model,
       name: flags.model ?? 'scenes-llava (embedded)',
       // the embedded model's folder belongs to the installation; its rewrite takes no time
@@ -94,14 +86,6 @@ export async function openModel(flags: EvalFlags): ReturnType<typeof openTransfo
       onWarning: warningsOn(process.stderr, flags),
       ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
       ...(flags.device === undefined ? {} : { device: flags.device }),
-    });
-  } catch (cause) {
-    if (cause instanceof FastvError) throw cause;
-    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
-    throw new FastvError('io', `the model cannot be loaded: ${reason}`, {
-      where: model,
-      hint: 'check the path; a model of the hub that is not in the cache yet needs --allow-network',
-      cause,
-    });
-  }
+    }),
+  );
 }

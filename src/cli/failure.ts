@@ -1,25 +1,99 @@
-// Anything that was thrown, as an error that a user can read.
+/**
+ * Anything that was thrown, as one thing that a user can read: what was wrong, where, what to do, and the exit code.
+ * A stack trace is for whoever asks for one: `FASTV_DEBUG=1`.
+ */
 import { CommanderError } from 'commander';
-import { FastvError } from '../errors.js';
+import { FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
+import { fileCode, fileError } from '../files/file-error.js';
+import { Interrupted } from './interrupt.js';
 
-/** The error to report. What cannot be explained is thrown again. */
-export function failureOf(error: unknown): FastvError {
-  if (error instanceof FastvError) return error;
-  if (error instanceof CommanderError) return usageError(error);
-  const system = fileSystemError(error);
-  if (system !== undefined) return system;
-  throw error;
+/** Exit codes. A signal's is 128 and its number, as shells have it. */
+export const EXIT = { ok: 0, refused: 1, usage: 2, interrupted: 130 } as const;
+
+/** What kind of failure it was; besides those of the library, those that only a program has. */
+export type FailureCode = FastvErrorCode | 'interrupted' | 'internal';
+
+/** A failure as it is reported. */
+export interface Failure {
+  readonly code: FailureCode;
+  readonly message: string;
+  readonly where?: string;
+  readonly hint?: string;
+  readonly exitCode: number;
+}
+
+/** What was thrown, to be reported. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof FastvError) {
+    return { ...error.toJSON(), exitCode: error.code === 'invalid-option' ? EXIT.usage : EXIT.refused };
+  }
+  if (error instanceof CommanderError) return usage(error);
+  if (error instanceof Interrupted) {
+    return failure('interrupted', error.message, { hint: error.hint }, error.exitCode);
+  }
+  const path = pathOf(error);
+  if (path !== undefined) return failureOf(fileError(path.written ? 'written' : 'read', path.path, error));
+  const text = error instanceof Error ? error.message : String(error);
+  if (isOnnxRuntime(text)) return failure('inference', `ONNX Runtime failed: ${firstLine(statusOf(text))}`);
+  return failure('internal', `something is wrong inside fastv: ${firstLine(text)}`, {
+    hint: 'FASTV_DEBUG=1 shows where; please report it.',
+  });
+}
+
+/** The lines on stderr. */
+export function describeFailure({ message, where, hint }: Failure): string {
+  return [
+    `error: ${message}`,
+    ...(where === undefined || where === '' ? [] : [`  where: ${where}`]),
+    ...(hint === undefined ? [] : [`  hint: ${hint}`]),
+  ].join('\n');
+}
+
+function failure(
+  code: FailureCode,
+  message: string,
+  { where, hint }: { [key in keyof FastvErrorDetails]?: FastvErrorDetails[key] | undefined } = {},
+  exitCode: number = EXIT.refused,
+): Failure {
+  return {
+    code,
+    message,
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+    exitCode,
+  };
 }
 
 /** What commander refuses: `error: unknown option '--rato'`, with a suggestion on a line of its own. */
-function usageError({ message }: CommanderError): FastvError {
+function usage({ message }: CommanderError): Failure {
   const [what = '', ...more] = message.replace(/^error: /u, '').split('\n');
-  return new FastvError('invalid-option', what, { hint: [...more, 'add --help for the options'].join(' ') });
+  const hint = [...more, 'add --help for the options'].join(' ');
+  return failure('invalid-option', what, { hint }, EXIT.usage);
 }
 
-/** A full disk, a missing file or a forbidden folder is the user's to mend: no stack trace. */
-function fileSystemError(error: unknown): FastvError | undefined {
-  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
-  const path = 'path' in error && typeof error.path === 'string' ? { where: error.path } : {};
-  return new FastvError('io', error.message, { ...path, cause: error });
+/** The path of a file system's error; where it has none, the call has to do. */
+function pathOf(error: unknown): { path: string; written: boolean } | undefined {
+  if (fileCode(error) === undefined || !(error instanceof Error) || !('syscall' in error)) return undefined;
+  const call = String(error.syscall);
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : call;
+  return { path, written: ['write', 'mkdir', 'rename', 'copyfile', 'ftruncate', 'fsync'].includes(call) };
+}
+
+/** Whether ONNX Runtime says so: its binding throws plain errors. */
+function isOnnxRuntime(text: string): boolean {
+  return /onnxruntime|Non-zero status code|Load model from .* failed|Exception during initialization|ONNX Runtime/iu.test(
+    text,
+  );
+}
+
+/** Of `Non-zero status code returned while running X node. Name:'…' Status Message: …` the node and the message. */
+function statusOf(text: string): string {
+  const [, operator, status] = /while running (\w+) node\b.*?Status Message: ([^]*)/u.exec(text) ?? [];
+  return operator === undefined || status === undefined ? text : `${operator}: ${status}`;
+}
+
+/** The first line, without C++ paths and signatures before the message. */
+function firstLine(text: string): string {
+  const line = text.trim().split('\n')[0] ?? '';
+  return line.replace(/^(?:\S+\.(?:cc|cpp|h):\d+ .*?\) )/u, '').slice(0, 500);
 }

@@ -1,11 +1,13 @@
 /** Loading the model that a command's flags mean. */
-import { env, ModelFileNotFoundError } from '@huggingface/transformers';
+import { ModelFileNotFoundError } from '@huggingface/transformers';
+import { listSupportedBackends } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options/model.js';
+import { prepareTransformers } from './transformers-env.js';
 
 /** The plug's options as the flags say. */
 export function plugOptions(flags: ModelFlags): PlugOptions {
@@ -50,7 +52,7 @@ export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
 export async function openConversation(
   flags: ModelFlags,
 ): Promise<{ name: string; conversation: Conversation }> {
-  env.allowRemoteModels = flags.allowNetwork === true;
+  prepareTransformers(flags);
   const name = flags.model ?? embeddedModel();
   return { name, conversation: await loading(name, flags, () => Conversation.load(name)) };
 }
@@ -58,7 +60,7 @@ export async function openConversation(
 /** Runs a load, turning what Transformers.js throws into an error that a user can act on. */
 export async function loading<T>(
   name: string,
-  flags: Pick<ModelFlags, 'allowNetwork'>,
+  flags: Pick<ModelFlags, 'allowNetwork' | 'device'>,
   load: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -72,17 +74,28 @@ export async function loading<T>(
         throw new FastvError('io', `the model has no file ${file}`, { where: name, hint, cause });
       }
       const message = flags.allowNetwork
-        ? 'there is no such model'
-        : 'there is no such model on this machine';
+        ? 'the model cannot be loaded: there is no such model'
+        : 'the model cannot be loaded: there is no such model on this machine';
       const hint = flags.allowNetwork
         ? 'Check the name; a private model needs HF_TOKEN.'
         : 'Check the path; a model of the hub that is not in the cache yet needs --allow-network.';
       throw new FastvError('io', message, { where: name, hint, cause });
     }
     const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
+    if (flags.device !== undefined && flags.device !== 'cpu') throw deviceError(flags.device, reason, cause);
     const hint = 'It must be an image-text model in the layout of Transformers.js (config.json, onnx/…).';
     throw new FastvError('io', `the model cannot be loaded: ${reason}`, { where: name, hint, cause });
   }
+}
+
+/** A device that is not there, or that cannot run the model. */
+function deviceError(device: string, reason: string, cause: unknown): FastvError {
+  const here = listSupportedBackends().map(({ name }) => name);
+  return new FastvError('io', `the model cannot be loaded on this device: ${reason}`, {
+    where: `--device ${device}`,
+    hint: `This ONNX Runtime has ${here.join(', ')}; each but cpu needs its hardware and drivers.`,
+    cause,
+  });
 }
 
 function progress(event: { status?: string; file?: string; progress?: number }): void {

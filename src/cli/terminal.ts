@@ -2,6 +2,7 @@
  * What a command says, and where: results on stdout, everything else on stderr. With `--json` stdout holds exactly one
  * document, whatever happens (`fastv chat` alone prints a line of JSON an answer).
  */
+import { Interrupts } from './interrupt.js';
 
 /** How much a command says. */
 export interface TerminalOptions {
@@ -9,6 +10,8 @@ export interface TerminalOptions {
   readonly json: boolean;
   /** `--quiet`: no notes, no progress. */
   readonly quiet: boolean;
+  /** The signals that end the command. */
+  readonly interrupts?: Interrupts;
 }
 
 /** A stream that a progress line is written to. */
@@ -21,10 +24,12 @@ export interface ProgressStream {
 export class Terminal {
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly interrupts: Interrupts;
   #printed = false;
 
-  constructor({ json, quiet }: TerminalOptions) {
+  constructor({ json, quiet, interrupts }: TerminalOptions) {
     this.json = json;
+    this.interrupts = interrupts ?? new Interrupts(() => undefined);
     this.quiet = quiet;
   }
 
@@ -37,6 +42,13 @@ export class Terminal {
   result(document: object, text: () => string): void {
     this.#printed = true;
     console.log(this.json ? JSON.stringify(document) : text());
+  }
+
+  /** Prints what there is to say of an answer that was streamed: the document, or one line that `--quiet` leaves out. */
+  answered(document: object, facts: () => readonly string[]): void {
+    this.#printed = true;
+    if (this.json) console.log(JSON.stringify(document));
+    else if (!this.quiet) console.log(`[${facts().join(' · ')}]`);
   }
 
   /** Prints a part of a result that comes bit by bit; with `--json` nothing, since the document has it all. */

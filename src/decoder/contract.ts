@@ -1,4 +1,12 @@
-// The graph contract: what a rewritten decoder has besides what it had (docs/graph-contract.md).
+// The names of inputs and outputs: what every exporter writes, and the graph contract, which is what a rewritten decoder
+// has besides (docs/graph-contract.md).
+
+/** What goes into layer 0: [batch, sequence, hidden]. */
+export const EMBEDS = 'inputs_embeds';
+/** Which tokens of past and present are there: int64 [batch, total]. */
+export const ATTENTION_MASK = 'attention_mask';
+/** Where this call's tokens are: int64 [batch, sequence], or [3, batch, sequence] for mRoPE. */
+export const POSITION_IDS = 'position_ids';
 
 /** Input, bool [batch, sequence]: true at the image tokens of this call's inputs_embeds. */
 export const IMAGE_TOKEN_MASK = 'image_token_mask';

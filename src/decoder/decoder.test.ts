@@ -44,7 +44,7 @@ describe('recogniseDecoder', () => {
   it('finds layers, states and axes', () => {
     const decoder = recogniseDecoder(toy('hybrid conv'));
     expect(decoder.opset).toBe(21);
-    expect(decoder.layers.map(({ attention }) => attention?.kind ?? 'none')).toEqual([
+    expect(decoder.layers.map(({ attention }) => attention?.kind.name ?? 'none')).toEqual([
       'none',
       'GroupQueryAttention',
       'none',

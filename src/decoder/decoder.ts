@@ -1,10 +1,18 @@
 // Recognises a decoder: its inputs, its layers with their caches, and where each layer's attention is.
 import type { ModelProto, ValueInfoProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { GraphView, type OnnxModel } from '../onnx/index.js';
+import { checkOperators, GraphView, type OnnxModel } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from './contract.js';
+import {
+  ATTENTION_MASK,
+  EMBEDS,
+  IMAGE_TOKEN_MASK,
+  IMAGE_TOKEN_SCORES,
+  KEPT_INDICES,
+  POSITION_IDS,
+  PRUNE_RATIO,
+} from './contract.js';
 
 /** A decoder layer. Layers without attention (convolution, recurrence) have only states. */
 export interface Layer {
@@ -29,10 +37,6 @@ export interface Decoder {
   readonly tokenInputs: readonly string[];
 }
 
-export const EMBEDS = 'inputs_embeds';
-export const ATTENTION_MASK = 'attention_mask';
-export const POSITION_IDS = 'position_ids';
-
 /** The oldest operator set whose ops the rewrite uses. */
 export const MIN_OPSET = 13;
 
@@ -46,6 +50,7 @@ const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
 export function recogniseDecoder(model: OnnxModel): Decoder {
   const graph = new GraphView(model.graph);
   const opset = defaultOpset(model);
+  checkOperators(model);
   checkInputs(graph);
   return {
     model,

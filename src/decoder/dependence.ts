@@ -1,7 +1,8 @@
 // Which tensors are activations (they depend on the *values* of inputs_embeds) and which belong to the prologue (masks,
 // lengths, positions, rotary tables: they depend on shapes and on the other inputs only).
 import type { NodeProto } from 'onnx-buf';
-import type { GraphView } from '../onnx/index.js';
+import { DataType, elementType, type GraphView } from '../onnx/index.js';
+import { POSITION_IDS } from './contract.js';
 
 /** Ops whose result does not depend on the values of their input. */
 export const SHAPE_ONLY = new Set(['Shape', 'Size']);
@@ -58,16 +59,50 @@ export function prologueTensors(
   return tensors;
 }
 
-/** The prologue tensors that carry rotations (cos, sin, or rows of a table of them) rather than a mask or a length. */
+/**
+ * The prologue tensors that carry what is computed from the tokens' own positions, rather than a mask or a length: cos,
+ * sin, or rows of a table of them, and what position_ids become by arithmetic (scales that grow with the position).
+ */
 export function rotaryTensors(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
+  const numbers = numbersFrom(graph, (node) => graph.inputsOf(node).includes(POSITION_IDS));
   return prologueTensors(
     graph,
     activations,
     (node) =>
       node.opType === 'Cos' ||
       node.opType === 'Sin' ||
-      (node.opType === 'Gather' && looksUpFloats(graph, node)),
+      (node.opType === 'Gather' && looksUpFloats(graph, node)) ||
+      node.output.some((name) => numbers.has(name) && isFloat(graph, name)),
   );
+}
+
+const FLOATS: ReadonlySet<DataType> = new Set([
+  DataType.FLOAT,
+  DataType.FLOAT16,
+  DataType.BFLOAT16,
+  DataType.DOUBLE,
+]);
+
+/** Whether a tensor is known to hold floats. */
+export function isFloat(graph: GraphView, tensor: string): boolean {
+  const type = elementType(graph, tensor);
+  return type !== undefined && FLOATS.has(type);
+}
+
+/** Ops after which something is no longer the number that it was: yes or no, or a cosine. */
+const NO_NUMBER = new Set(
+  'Equal Greater GreaterOrEqual Less LessOrEqual And Or Not Xor IsNaN Cos Sin Shape Size'.split(' '),
+);
+
+/** Whatever is computed from the results of some nodes by arithmetic, activations included: no masks, no cosines. */
+export function numbersFrom(graph: GraphView, starts: (node: NodeProto) => boolean): ReadonlySet<string> {
+  const numbers = new Set<string>();
+  for (const node of graph.nodes) {
+    if (NO_NUMBER.has(node.opType) || (node.opType === 'Gather' && looksUpFloats(graph, node))) continue;
+    if (!starts(node) && !graph.inputsOf(node).some((input) => numbers.has(input))) continue;
+    for (const output of node.output) if (output !== '') numbers.add(output);
+  }
+  return numbers;
 }
 
 /** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */

@@ -6,8 +6,16 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
-import { EMBEDS, POSITION_IDS } from './decoder.js';
-import { dependents, looksUpFloats, prologueOf, prologueTensors, SHAPE_ONLY } from './dependence.js';
+import { EMBEDS, POSITION_IDS } from './contract.js';
+import {
+  dependents,
+  isFloat,
+  looksUpFloats,
+  numbersFrom,
+  prologueOf,
+  prologueTensors,
+  SHAPE_ONLY,
+} from './dependence.js';
 
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];
 
@@ -35,6 +43,7 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
   const fromCall = prologueTensors(graph, activations, (node) =>
     graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
   );
+  refuseDistances(graph, activations);
   const casts = castsToAngles(graph, activations);
   const perCall: { readonly node: NodeProto; readonly table: string }[] = [];
   for (const node of graph.nodes) {
@@ -73,6 +82,30 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
     );
   }
   return roots;
+}
+
+/**
+ * Refuses attention that adds a number to each score that grows with the distance (ALiBi). It counts places in the
+ * cache, and where the tokens of a pruned cache stood is not kept anywhere.
+ * @throws {FastvError} `unsupported-decoder`
+ */
+function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): void {
+  const counted = numbersFrom(graph, ({ opType }) => opType === 'CumSum' || opType === 'Range');
+  for (const node of graph.nodes) {
+    if (!node.output.some((name) => activations.has(name))) continue;
+    const distance = graph
+      .inputsOf(node)
+      .find((name) => counted.has(name) && !activations.has(name) && isFloat(graph, name));
+    if (distance === undefined) continue;
+    throw new FastvError(
+      'unsupported-decoder',
+      `${label(node)} takes distances between tokens, "${distance}", as ALiBi does`,
+      {
+        where: label(node),
+        hint: 'Supported are rotary positions, and positions that are added to the embeddings.',
+      },
+    );
+  }
 }
 
 /** What a tensor is another name of, or a cast of: behind Identity, Cast and Concat of one input. */

@@ -8,6 +8,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { intAttribute, intsAttribute, label, rankOf, type GraphView } from '../onnx/index.js';
+import type { SequenceAxis } from './sequence-axis.js';
 
 /** Where the queries of a tensor are. */
 export interface QueryAxis {
@@ -27,7 +28,7 @@ export interface QueryPart {
   /** Whether a tensor depends on the embeddings' values. */
   readonly isActivation: (tensor: string) => boolean;
   /** The sequence axis of an activation from before: 1, or `none` for one value for all tokens. */
-  readonly sequenceAxis: (tensor: string) => 1 | 'none';
+  readonly sequenceAxis: (tensor: string) => SequenceAxis;
 }
 
 /** An entry of a shape: a number, or what a computed one counts; undefined if that is unclear. */
@@ -131,9 +132,10 @@ class NodeAxis {
     const { graph, isActivation, isKeyOrValue, sequenceAxis } = this.#side;
     const known = this.#found.get(tensor);
     if (known !== undefined || !isActivation(tensor) || isKeyOrValue(tensor)) return known;
-    return sequenceAxis(tensor) === 'none'
-      ? undefined
-      : { rank: rankOf(graph, tensor) ?? 3, axis: 1, metKeys: false };
+    const axis = sequenceAxis(tensor);
+    if (axis === 'none') return undefined;
+    if (axis !== 1) throw this.#refusal(`takes "${tensor}", whose sequence is not on axis 1`);
+    return { rank: rankOf(graph, tensor) ?? 3, axis, metKeys: false };
   }
 
   /** The first input's axis, where no other one has queries. */

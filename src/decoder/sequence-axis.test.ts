@@ -1,7 +1,7 @@
 import type { NodeProto, TensorProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
-import { graphOf, intAttr, intsAttr, node } from '../../test/graphs.js';
-import { GraphView, int64Tensor } from '../onnx/index.js';
+import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
+import { DataType, GraphView, int64Tensor } from '../onnx/index.js';
 import { dependents } from './dependence.js';
 import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
 
@@ -17,8 +17,11 @@ function axisOf(...nodes: NodeProto[]): SequenceAxis {
     list('last', -1),
     list('heads', 0, 0, 4, -1),
     list('flat', -1, 8),
+    list('bias', ...Array<number>(8).fill(1)),
+    Object.assign(list('index', 1), { dims: [] }),
   ];
-  const graph = new GraphView(graphOf({ inputs: ['x'], initializers, nodes }));
+  const inputs = [info('x', DataType.FLOAT, ['batch', 'sequence', 'hidden'])];
+  const graph = new GraphView(graphOf({ inputs, initializers, nodes }));
   return new SequenceAxes(graph, dependents(graph, ['x']).tensors, ['x']).of('y');
 }
 
@@ -26,6 +29,21 @@ const dim = (axis: string): NodeProto[] => [
   node('Shape', ['x'], [`shape/${axis}`]),
   node('Gather', [`shape/${axis}`, axis], [`dim/${axis}`]),
   node('Unsqueeze', [`dim/${axis}`, 'zero'], [`entry/${axis}`]),
+];
+
+/** Two streams [2, batch, sequence, hidden]. */
+const stack = (name: string): NodeProto[] => [
+  node('Unsqueeze', ['x', 'zero'], ['x0']),
+  node('Relu', ['x0'], ['x1']),
+  node('Concat', ['x0', 'x1'], [name], intAttr('axis', 0)),
+];
+
+/** x as [batch · sequence, hidden]. */
+const rows = (name: string): NodeProto[] => [
+  node('Shape', ['x'], ['shape of rows']),
+  node('Gather', ['shape of rows', 'two'], ['width']),
+  node('Concat', ['last', 'width'], ['row shape'], intAttr('axis', 0)),
+  node('Reshape', ['x', 'row shape'], [name]),
 ];
 
 describe('SequenceAxes', () => {
@@ -48,6 +66,52 @@ describe('SequenceAxes', () => {
     ],
   ])('%s leave the sequence on axis 1', (_, nodes) => {
     expect(axisOf(...nodes)).toBe(1);
+  });
+
+  it.each<[string, NodeProto[], SequenceAxis]>([
+    ['a stack of streams', stack('y'), 2],
+    ['one stream of a stack', [...stack('h'), node('Gather', ['h', 'index'], ['y'], intAttr('axis', 0))], 1],
+    [
+      'the mean of a stack',
+      [...stack('h'), node('ReduceMean', ['h'], ['y'], intsAttr('axes', 0), intAttr('keepdims', 0))],
+      1,
+    ],
+    ['a stream beside a stack', [...stack('h'), node('Add', ['x', 'h'], ['y'])], 2],
+    [
+      'a stack whose streams are mixed',
+      [
+        ...stack('h'),
+        node('Transpose', ['h'], ['t'], intsAttr('perm', 1, 2, 3, 0)),
+        node('MatMul', ['t', 'w'], ['m']),
+        node('Transpose', ['m'], ['y'], intsAttr('perm', 3, 0, 1, 2)),
+      ],
+      2,
+    ],
+    [
+      'streams that are put in place',
+      [...stack('h'), node('Unsqueeze', ['one', 'last'], ['i']), node('ScatterND', ['h', 'i', 'h'], ['y'])],
+      2,
+    ],
+    ['rows', rows('y'), 'rows'],
+    [
+      'rows by a constant width',
+      [node('Add', ['x', 'bias'], ['b']), node('Reshape', ['b', 'flat'], ['y'])],
+      'rows',
+    ],
+    [
+      'rows that are laid out again',
+      [
+        ...rows('r'),
+        ...dim('zero'),
+        ...dim('one'),
+        node('Gemm', ['r', 'w'], ['g']),
+        node('Concat', ['entry/zero', 'entry/one', 'last'], ['s'], intAttr('axis', 0)),
+        node('Reshape', ['g', 's'], ['y']),
+      ],
+      1,
+    ],
+  ])('%s', (_, nodes, axis) => {
+    expect(axisOf(...nodes)).toBe(axis);
   });
 
   it('knows one value for all tokens', () => {

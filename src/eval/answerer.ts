@@ -27,6 +27,8 @@ export interface Condition {
 
 /** A question to be answered. */
 export interface Ask {
+  /** The sample that it is of, unique in a run: what is drawn at random is drawn for it. */
+  readonly sample?: string;
   readonly images: readonly Picture[];
   readonly prompt: string;
   /** If given, the log-likelihood of each as the reply is wanted, no text. */

@@ -6,12 +6,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UNPRUNED, type Answerer } from './answerer.js';
-import { mean } from './metrics/caption.js';
+import { mean } from '../statistics.js';
+import { sampleMetric } from './metrics/metric.js';
 import { pairedComparison, type PairedComparison } from './paired.js';
 import type { Result } from './result.js';
-import { runEvaluation, type RunOptions } from './runner.js';
-import { readResults } from './sweep.js';
+import { evaluate, type Run, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
+import type { Task } from './tasks/task.js';
 
 /** Scores before and after, in the metric's own unit; differences are after − before. */
 export interface BeforeAfter extends PairedComparison {
@@ -54,18 +55,13 @@ export async function compareModels(
     if (!second.summary.complete) return { tasks: [], mean: null, complete: false };
     const seed = options.seed ?? 0;
     return {
-      tasks: options.tasks.map(({ name }) => taskOf(name, first, second, seed)),
+      tasks: options.tasks.map((task) => taskOf(task, first, second, seed)),
       mean: meanOf(first.results, second.results, seed),
       complete: true,
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-interface Run {
-  readonly summary: Summary;
-  readonly results: readonly Result[];
 }
 
 async function runOne(
@@ -76,14 +72,13 @@ async function runOne(
 ): Promise<Run> {
   const answerer = await open();
   try {
-    const summary = await runEvaluation(answerer, { ...options, out, conditions: [{ ...UNPRUNED, name }] });
-    return { summary, results: await readResults(out, summary) };
+    return await evaluate(answerer, { ...options, out, conditions: [{ ...UNPRUNED, name }] });
   } finally {
     await answerer.close?.();
   }
 }
 
-function taskOf(task: string, before: Run, after: Run, seed: number): TaskBeforeAfter {
+function taskOf({ name: task, metric }: Task, before: Run, after: Run, seed: number): TaskBeforeAfter {
   const of = ({ results }: Run): Result[] => results.filter((r) => r.task === task);
   const cell = ({ summary }: Run): Summary['cells'][number] | undefined =>
     summary.cells.find((c) => c.task === task);
@@ -94,9 +89,17 @@ function taskOf(task: string, before: Run, after: Run, seed: number): TaskBefore
     before: first?.score ?? NaN,
     after: second?.score ?? NaN,
     samples: second?.samples ?? 0,
-    ...pairedComparison(of(after), of(before), seed),
+    ...pairedComparison(metric, of(after), of(before), seed),
   };
 }
+
+/** Samples of several tasks, whatever their metrics: each counts the same. */
+const SAMPLE_MEAN = sampleMetric({
+  name: 'mean',
+  label: 'mean',
+  about: 'the mean of the scores of all samples',
+  scoreReply: () => ({ score: null, choice: null }),
+});
 
 function meanOf(before: readonly Result[], after: readonly Result[], seed: number): BeforeAfter | null {
   const scored = (results: readonly Result[]): Result[] => results.filter(({ score }) => score !== null);
@@ -107,6 +110,6 @@ function meanOf(before: readonly Result[], after: readonly Result[], seed: numbe
     before: score(first),
     after: score(second),
     samples: second.length,
-    ...pairedComparison(second, first, seed),
+    ...pairedComparison(SAMPLE_MEAN, second, first, seed),
   };
 }

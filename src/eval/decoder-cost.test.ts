@@ -27,6 +27,20 @@ describe('knownShape', () => {
     expect(known?.shape.mlp).toBeGreaterThan(7);
   });
 
+  it('counts the tokens that each layer saw, whatever R was asked for', async () => {
+    const known = await knownShape(decoder, config);
+    const layers = known?.shape.layers ?? expect.fail();
+    const saw = (kept: number): number[] =>
+      Array.from({ length: layers }, (_, k) => (k < 2 ? 164 : 20 + kept));
+    const [few, many] = [36, 72].map((kept) =>
+      exactCost(known, 20, 144, { layer: 2, layerTokens: saw(kept) }),
+    );
+    expect(few?.flops).toBeLessThan(many?.flops ?? 0);
+    expect(many?.flops).toBeLessThan(many?.flopsUnpruned ?? 0);
+    expect(few?.kvBytes).toBeLessThan(many?.kvBytes ?? 0);
+    expect(few?.flopsUnpruned).toBe(exactCost(known, 20, 144, null).flops);
+  });
+
   it('falls back where the graph cannot be read, and says so; knows nothing where nothing is said', async () => {
     const model = decodeModel(readFileSync(decoder));
     model.graph.output = model.graph.output.filter(({ name }) => name !== 'logits');
@@ -37,19 +51,5 @@ describe('knownShape', () => {
     expect(exactCost(known, 20, 144, null).shapeFrom).toBe('configuration');
     expect(await knownShape(undefined, {})).toBeUndefined();
     expect(exactCost(undefined, 1, 2, null)).toEqual({});
-  });
-});
-
-describe('exactCost', () => {
-  it('is of the tokens that each layer saw, where they are known', async () => {
-    const known = await knownShape(decoder, config);
-    const pruning = { layer: 2, ratio: 0.5, strategy: 'attention', seed: 0 } as const;
-    const asked = exactCost(known, 20, 144, pruning);
-    const seen = Array.from({ length: 10 }, (_, layer) => (layer < 2 ? 164 : 92));
-    expect(exactCost(known, 20, 144, pruning, seen)).toEqual(asked);
-    const fewer = exactCost(known, 20, 144, pruning, [...seen.slice(0, 2), ...Array<number>(8).fill(30)]);
-    expect(fewer.flops).toBeLessThan(asked.flops ?? 0);
-    expect(fewer.kvBytes).toBeLessThan(asked.kvBytes ?? 0);
-    expect(fewer.flopsUnpruned).toBe(asked.flopsUnpruned);
   });
 });

@@ -14,7 +14,7 @@ import {
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
-import type { AnswerCost, Pruning } from './answerer.js';
+import type { AnswerCost } from './answerer.js';
 
 /** What an answer's cost says of FLOPs and bytes. */
 export type ExactCost = Pick<
@@ -48,29 +48,31 @@ export async function knownShape(
   return shape === undefined ? undefined : { shape, from: 'configuration' };
 }
 
+/** What a pruned prefill did: K, and the tokens that each layer saw. */
+export interface Pruned {
+  readonly layer: number;
+  readonly layerTokens: readonly number[];
+}
+
 /**
  * The cost of a prompt of `text` and `image` tokens; empty where the shape is not known.
- * @param layerTokens the tokens that each layer really saw; where that is not known, what K and R ask for
+ * @param pruned what the layers really saw, which the strategy decides and not the R that was asked for; null: all
  */
 export function exactCost(
   known: KnownShape | undefined,
   text: number,
   image: number,
-  pruning: Pruning | null,
-  layerTokens?: readonly number[],
+  pruned: Pruned | null,
 ): ExactCost {
   if (known === undefined) return {};
   const { shape, from } = known;
-  const tokens = { text, image };
-  const stages = pruning === null ? [] : [{ layer: pruning.layer, ratio: pruning.ratio }];
-  const all = kvCacheLengths(shape, tokens);
-  const seen = layerTokens ?? kvCacheLengths(shape, tokens, stages);
-  const cuts = stages.map(({ layer }) => layer);
+  const whole = kvCacheLengths(shape, { text, image });
+  const saw = pruned?.layerTokens ?? whole;
   return {
-    flops: flops(macsOfLayers(shape, seen, cuts).total),
-    flopsUnpruned: flops(macsOfLayers(shape, all).total),
-    kvBytes: kvCacheBytes(shape, seen).total,
-    kvBytesUnpruned: kvCacheBytes(shape, all).total,
+    flops: flops(macsOfLayers(shape, saw, pruned === null ? [] : [pruned.layer]).total),
+    flopsUnpruned: flops(macsOfLayers(shape, whole).total),
+    kvBytes: kvCacheBytes(shape, saw).total,
+    kvBytesUnpruned: kvCacheBytes(shape, whole).total,
     shapeFrom: from,
   };
 }

@@ -1,19 +1,30 @@
 /**
- * A sweep's results as points to be plotted: one for each K, R and strategy, the seeds of the random
- * baseline taken together, scores averaged over tasks.
+ * A sweep's results as points to be plotted: one for each K, R and strategy, the seeds of the random baseline taken
+ * together, scores averaged over tasks.
+ *
+ * Every task counts the same, however many samples it has, in the score, in its interval and in the difference to the
+ * unpruned model, which is the difference of the two scores. Samples are drawn again within their task.
  */
+import { FastvError } from '../errors.js';
+import { mean } from '../statistics.js';
 import type { StrategyName } from '../strategies/index.js';
 import type { Condition } from './answerer.js';
-import {
-  bootstrapInterval,
-  pairedBootstrap,
-  type BootstrapOptions,
-  type Interval,
-} from './metrics/bootstrap.js';
-import { mean } from './metrics/caption.js';
+import { costOf } from './cost.js';
+import { groupBy } from './group-by.js';
+import { findMetric } from './metrics/index.js';
+import { scoreOf, strataOf, type Metric, type Unit } from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
-import type { Result } from './result.js';
+import { sampleName, type Result } from './result.js';
+import {
+  differenceInterval,
+  percentileInterval,
+  type BootstrapOptions,
+  type Interval,
+  type PairedDifference,
+} from './statistics/bootstrap.js';
+import { resampledScores } from './statistics/resample.js';
+import type { Task } from './tasks/task.js';
 
 /** What a point stands for. */
 export type PointKind = StrategyName | 'unpruned' | 'downsample';
@@ -24,13 +35,18 @@ export interface Point {
   readonly kind: PointKind;
   readonly layer: number | null;
   readonly ratio: number;
-  /** Mean over tasks of the mean score of their samples, with its interval over samples. */
+  /**
+   * Mean over tasks of each task's own score (accuracy, CIDEr, F1, …), in shares: MME's points over the most that can be
+   * had, CIDEr as it is, which may be more than 1. With its interval over samples.
+   */
   readonly score: Interval;
+  /** Default: yes. */
+  readonly higherIsBetter?: boolean;
   /** Score less the unpruned model's on the same samples; null where that has not run. */
-  readonly difference: (Interval & { readonly pValue: number }) | null;
+  readonly difference: PairedDifference | null;
   /** Share of samples on which it says what the unpruned model says. */
   readonly loyalty: number | null;
-  /** Samples, seeds counted once. */
+  /** Samples, seeds counted once (units: a pair of MME's questions is one). */
   readonly samples: number;
   readonly seeds: number;
   /** Scores of each seed, to show their spread. */
@@ -44,79 +60,49 @@ export interface Point {
 }
 
 /**
- * The points of a sweep. Samples without a score of their own (captions) do not count.
- * @param results of the conditions, on any tasks
+ * The points of a sweep.
+ * @param results of the conditions on the tasks
+ * @throws FastvError `invalid-input` for tasks whose scores have no mean: higher is better in some, lower in others
  */
 export function sweepPoints(
+  tasks: readonly Task[],
   conditions: readonly Condition[],
   results: readonly Result[],
   options: BootstrapOptions = {},
 ): readonly Point[] {
-  const byCondition = new Map<string, Result[]>();
-  for (const result of results) {
-    if (result.score === null) continue;
-    const group = byCondition.get(result.condition);
-    if (group === undefined) byCondition.set(result.condition, [result]);
-    else group.push(result);
-  }
+  const higherIsBetter = directionOf(tasks);
+  const byCondition = groupBy(results, ({ condition }) => condition);
   const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
   const baseResults = base === undefined ? [] : (byCondition.get(base.name) ?? []);
-  const reference = new Map(baseResults.map((r) => [sampleKey(r), r]));
-  const baseFlops = meanOf(baseResults, (r) => r.cost.flops);
-  const baseKv = meanOf(baseResults, (r) => r.cost.kvBytes);
-
-  const groups = new Map<string, Condition[]>();
-  for (const condition of conditions) {
-    const name = condition.name.replace(/-s\d+$/, '');
-    groups.set(name, [...(groups.get(name) ?? []), condition]);
-  }
+  const reference = new Map(baseResults.map((r) => [sampleName(r), r]));
+  const whole = scoresByTask(tasks, [baseResults]);
+  const groups = groupBy(conditions, ({ name }) => name.replace(/-s\d+$/, ''));
   return [...groups].flatMap(([name, members]): Point[] => {
     const [first] = members;
-    const all = members.flatMap((c) => byCondition.get(c.name) ?? []);
-    if (first === undefined || all.length === 0) return [];
-    const samples = averaged(all);
-    const paired = samples.flatMap((s) => {
-      const other = reference.get(s.key)?.score ?? null;
-      return other === null ? [] : [{ ...s, other }];
-    });
-    const said = all.flatMap((r) => {
-      const other = reference.get(sampleKey(r));
-      return other === undefined
-        ? []
-        : [normalizeText(r.prediction) === normalizeText(other.prediction) ? 1 : 0];
-    });
-    const ratioOf = (own: number | null, whole: number | null): number | null =>
-      own === null || whole === null || whole === 0 ? null : own / whole;
+    const each = members.map((c) => byCondition.get(c.name) ?? []);
+    const all = each.flat();
+    const own = scoresByTask(tasks, each);
+    if (first === undefined || own.length === 0) return [];
+    const isBase = first === base;
+    const cost = costOf(all, baseResults);
     return [
       {
         name,
         kind: kindOf(first),
         layer: first.pruning?.layer ?? null,
         ratio: first.pruning?.ratio ?? 1 - first.imageScale ** 2,
-        score: bootstrapInterval(samples, { resamples: 1000, ...options }, macroMean),
-        difference:
-          first === base || paired.length === 0
-            ? null
-            : pairedBootstrap(
-                paired.map((s) => s.score),
-                paired.map((s) => s.other),
-                { resamples: 1000, ...options },
-              ),
-        loyalty: first === base || said.length === 0 ? null : mean(said),
-        samples: samples.length,
+        score: scoreInterval(own, options),
+        ...(higherIsBetter ? {} : { higherIsBetter }),
+        difference: isBase ? null : difference(own, whole, options),
+        loyalty: isBase ? null : agreement(all, reference),
+        samples: own.reduce((sum, { units }) => sum + units.size, 0),
         seeds: members.length,
-        bySeed: members.map((c) => macroMean(averaged(byCondition.get(c.name) ?? []))),
-        flopsRatio: ratioOf(
-          meanOf(all, (r) => r.cost.flops),
-          baseFlops,
-        ),
-        kvRatio: ratioOf(
-          meanOf(all, (r) => r.cost.kvBytes),
-          baseKv,
-        ),
-        prefillMs: median(all.map((r) => r.cost.prefillMs)),
-        keptImageTokens: meanOf(all, (r) => r.cost.keptImageTokens) ?? 0,
-        byTask: Object.fromEntries([...tasksOf(samples)].map(([task, scores]) => [task, mean(scores)])),
+        bySeed: each.map((of) => macroScore(scoresByTask(tasks, [of]))),
+        flopsRatio: cost.flopsRatio,
+        kvRatio: cost.kvRatio,
+        prefillMs: cost.prefillMs,
+        keptImageTokens: cost.keptImageTokens,
+        byTask: Object.fromEntries(own.map((scores) => [scores.task, shareOf(scores)])),
       },
     ];
   });
@@ -127,57 +113,135 @@ export function frontOf(points: readonly Point[]): readonly Point[] {
   return paretoFront(
     points,
     (p) => p.flopsRatio ?? NaN,
-    (p) => p.score.estimate,
+    (p) => (p.higherIsBetter === false ? -p.score.estimate : p.score.estimate),
   );
 }
 
-interface SampleScore {
-  readonly key: string;
+function directionOf(tasks: readonly Task[]): boolean {
+  const [first = true, ...others] = new Set(tasks.map(({ metric }) => findMetric(metric).higherIsBetter));
+  if (others.length === 0) return first;
+  throw new FastvError(
+    'invalid-input',
+    'higher is better in some tasks, and lower in others: they have no mean',
+    {
+      where: tasks.map(({ name }) => name).join(', '),
+      hint: 'run them one by one',
+    },
+  );
+}
+
+/** A task's units under one condition, by name: the mean of each over seeds. */
+interface TaskScores {
   readonly task: string;
-  readonly score: number;
+  readonly metric: Metric;
+  readonly units: ReadonlyMap<string, Unit>;
 }
 
-/** One score a sample: the mean over seeds. */
-function averaged(results: readonly Result[]): readonly SampleScore[] {
-  const samples = new Map<string, { task: string; scores: number[] }>();
-  for (const result of results) {
-    const key = sampleKey(result);
-    const sample = samples.get(key) ?? { task: result.task, scores: [] };
-    samples.set(key, sample);
-    sample.scores.push(result.score ?? 0);
-  }
-  return [...samples].map(([key, { task, scores }]) => ({ key, task, score: mean(scores) }));
+/** @param each results of each seed. Tasks without results are left out, the others come by name. */
+function scoresByTask(tasks: readonly Task[], each: readonly (readonly Result[])[]): TaskScores[] {
+  const byTask = each.map((results) => groupBy(results, ({ task }) => task));
+  const scored = tasks.map((task): TaskScores => {
+    const metric = findMetric(task.metric);
+    const seeds = byTask.flatMap((of) => namedUnits(metric, of.get(task.name) ?? []));
+    const units = [...groupBy(seeds, ([name]) => name)].map(([name, same]): [string, Unit] => {
+      const [[, first] = [name, { samples: [], values: [] }]] = same;
+      const values = first.values.map((_, column) =>
+        mean(same.map(([, unit]) => unit.values[column] ?? NaN)),
+      );
+      return [name, { ...first, values }];
+    });
+    // the order in which questions were asked, or lie in a file, decides nothing
+    return { task: task.name, metric, units: new Map(units.sort(([a], [b]) => (a < b ? -1 : 1))) };
+  });
+  return scored.filter(({ units }) => units.size > 0).sort((a, b) => (a.task < b.task ? -1 : 1));
 }
 
-function tasksOf(samples: readonly SampleScore[]): Map<string, number[]> {
-  const tasks = new Map<string, number[]>();
-  for (const { task, score } of samples) {
-    const scores = tasks.get(task);
-    if (scores === undefined) tasks.set(task, [score]);
-    else scores.push(score);
-  }
-  return tasks;
+/** Units by the samples that they are made of. */
+function namedUnits(metric: Metric, results: readonly Result[]): [string, Unit][] {
+  const whole = metric.whole?.(results);
+  const usable = results.filter((_, place) => whole?.[place] !== false);
+  if (usable.length === 0) return [];
+  return metric.units(usable).map((unit): [string, Unit] => {
+    const samples = unit.samples.map((place) => usable[place]?.sample ?? '');
+    return [samples.sort().join('\n'), unit];
+  });
 }
 
-/** Every task counts the same, however many samples it has. */
-function macroMean(samples: readonly SampleScore[]): number {
-  return mean([...tasksOf(samples).values()].map(mean));
+function shareOf({ metric, units }: TaskScores): number {
+  const all = [...units.values()];
+  return share(metric, scoreOf(metric, all), strataOf(all).length);
+}
+
+function share(metric: Metric, score: number, strata: number): number {
+  return metric.share?.(score, strata) ?? score;
+}
+
+function macroScore(tasks: readonly TaskScores[]): number {
+  return mean(tasks.map(shareOf));
+}
+
+function scoreInterval(tasks: readonly TaskScores[], options: BootstrapOptions): Interval {
+  const each = tasks.map(({ metric, units }, place) =>
+    resampledShares(metric, [[...units.values()]], place, options),
+  );
+  return percentileInterval(macroScore(tasks), meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
+}
+
+/** The difference over the samples that both have, drawn in pairs. */
+function difference(
+  own: readonly TaskScores[],
+  base: readonly TaskScores[],
+  options: BootstrapOptions,
+): PairedDifference | null {
+  const paired = own.flatMap(({ task, metric, units }) => {
+    const other = base.find((b) => b.task === task)?.units;
+    const names = [...units.keys()].filter((name) => other?.has(name) === true);
+    const of = (all: ReadonlyMap<string, Unit> | undefined): Unit[] =>
+      names.flatMap((name) => all?.get(name) ?? []);
+    return names.length === 0 ? [] : [{ metric, own: of(units), base: of(other) }];
+  });
+  if (paired.length === 0) return null;
+  const estimate = mean(
+    paired.map(({ metric, own: a, base: b }) => {
+      const strata = strataOf(a).length;
+      return share(metric, scoreOf(metric, a), strata) - share(metric, scoreOf(metric, b), strata);
+    }),
+  );
+  const each = paired.map(({ metric, own: a, base: b }, place) => {
+    const [first = new Float64Array(), second] = resampledShares(metric, [a, b], place, options);
+    return first.map((score, resample) => score - (second?.[resample] ?? NaN));
+  });
+  return differenceInterval(estimate, meanOfTasks(each), options);
+}
+
+/** Strata of one task and tasks are drawn apart: a task has fewer strata than that. */
+const STREAMS_OF_A_TASK = 10_000;
+
+function resampledShares(
+  metric: Metric,
+  systems: readonly (readonly Unit[])[],
+  task: number,
+  options: BootstrapOptions,
+): Float64Array[] {
+  const strata = strataOf(systems[0] ?? []).length;
+  const scores = resampledScores(metric, systems, { ...options, stream: task * STREAMS_OF_A_TASK });
+  return scores.map((of) => of.map((score) => share(metric, score, strata)));
+}
+
+function meanOfTasks(each: readonly Float64Array[]): Float64Array {
+  const [first = new Float64Array()] = each;
+  return first.map((_, resample) => mean(each.map((scores) => scores[resample] ?? NaN)));
+}
+
+function agreement(results: readonly Result[], reference: ReadonlyMap<string, Result>): number | null {
+  const same = results.flatMap((r) => {
+    const other = reference.get(sampleName(r));
+    if (other === undefined) return [];
+    return [normalizeText(r.prediction) === normalizeText(other.prediction) ? 1 : 0];
+  });
+  return same.length === 0 ? null : mean(same);
 }
 
 function kindOf({ pruning, imageScale }: Condition): PointKind {
   return pruning?.strategy ?? (imageScale === 1 ? 'unpruned' : 'downsample');
-}
-
-function sampleKey(result: Result): string {
-  return `${result.task}\n${result.sample}`;
-}
-
-function meanOf(results: readonly Result[], of: (r: Result) => number | undefined): number | null {
-  const values = results.map(of).filter((v) => v !== undefined);
-  return values.length === 0 ? null : mean(values);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }

@@ -1,6 +1,8 @@
 /** One line of results: what was asked, what was said, what it is worth and what it cost. */
 import { createHash } from 'node:crypto';
 import type { AnswerCost, AnswererIdentity, Condition } from './answerer.js';
+import { version } from '../version.js';
+import { findMetric } from './metrics/index.js';
 import type { Sample } from './tasks/sample.js';
 import type { Task } from './tasks/task.js';
 
@@ -14,6 +16,8 @@ export interface Result {
   readonly prediction: string;
   /** The choice taken, where there were choices. */
   readonly choice: number | null;
+  /** How many choices there were; null for an open question. */
+  readonly options: number | null;
   /** In [0, 1]; null where only a corpus can be scored. */
   readonly score: number | null;
   readonly answers: readonly string[];
@@ -24,22 +28,35 @@ export interface Result {
   readonly cost: AnswerCost;
 }
 
+/** What a result's question is called in a run: the same under every condition. */
+export function sampleName({ task, sample }: Pick<Result, 'task' | 'sample'>): string {
+  return `${task}\n${sample}`;
+}
+
 /** Options of a run that change answers, other than the condition. */
 export interface AnsweringOptions {
   /** Choices by the letter in the reply, or by the log-likelihood of each letter. */
   readonly choices: 'letter' | 'likelihood';
 }
 
-/** The part of the key that all samples of a task under a condition share. */
+/**
+ * The part of the key that all samples of a task under a condition share: everything that can change an answer, so that
+ * a run that is gone on with after an upgrade does not mix answers of two programs.
+ * @param revision of the dataset, where one was asked for
+ */
 export function keyPrefix(
   identity: AnswererIdentity,
   options: AnsweringOptions,
   condition: Condition,
   task: Task,
+  revision?: string,
 ): string {
+  const { model, options: settings, versions } = identity;
   // the condition's name is for people; what it does is what counts
   const { pruning, imageScale } = condition;
-  return hash([identity.model, identity.options, options, pruning, imageScale, task]);
+  const asked = { ...task, metric: findMetric(task.metric).name };
+  const program = { fastv: version, ...versions };
+  return hash([model, settings, program, options, pruning, imageScale, asked, revision]);
 }
 
 /** The key of one sample. */

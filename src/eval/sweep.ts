@@ -7,7 +7,7 @@ import { parseLines } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import type { Result } from './result.js';
-import { runEvaluation, type RunOptions } from './runner.js';
+import { evaluate, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
 
 export interface SweepOptions extends Omit<RunOptions, 'conditions'> {
@@ -27,9 +27,8 @@ export interface Sweep {
  */
 export async function runSweep(answerer: Answerer, { grid, ...options }: SweepOptions): Promise<Sweep> {
   const conditions = gridConditions(grid);
-  const summary = await runEvaluation(answerer, { ...options, conditions });
-  const results = await readResults(options.out, summary);
-  const points = sweepPoints(conditions, results, { seed: options.seed ?? 0 });
+  const { summary, results } = await evaluate(answerer, { ...options, conditions });
+  const points = sweepPoints(options.tasks, conditions, results, { seed: options.seed ?? 0 });
   const front = frontOf(points).map((p) => p.name);
   await writeAtomically(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);
   return { summary, points, front };

@@ -112,6 +112,16 @@ describe('the embedded model as an answerer', () => {
     }
   });
 
+  it('draws for each sample anew, and the same again', async () => {
+    const ask: Ask = { ...(asks[0] ?? expect.fail()), maxTokens: 1, candidates: ['yes', 'no'] };
+    const random = prunedCondition(2, 0.5, 'random', 1);
+    const said = async (sample: string) =>
+      (await model.answer([{ ...ask, sample }], random))[0]?.logLikelihoods;
+    const first = await said('pope\n1');
+    expect(await said('pope\n2')).not.toEqual(first);
+    expect(await said('pope\n1')).toEqual(first);
+  });
+
   it('answers in batches as one by one', async () => {
     const many: Ask[] = [];
     for (const name of ['scenes-existence', 'scenes-text', 'scenes-multi-image', 'scenes-count-class']) {

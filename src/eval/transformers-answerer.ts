@@ -27,6 +27,8 @@ import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
 import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
 import { greedyReplies, type Reply } from './greedy.js';
 import { choiceLogLikelihoods } from './likelihood.js';
+import { modelFingerprint } from './model-fingerprint.js';
+import { sampleSeed } from './sample-seed.js';
 import { VisionCache } from './vision-cache.js';
 
 export interface TransformersOptions {
@@ -58,7 +60,8 @@ type Variant = 'original' | StrategyName;
 export async function openTransformersAnswerer(
   options: TransformersOptions,
 ): Promise<Answerer & { readonly vision: VisionCache }> {
-  return new TransformersAnswerer(options, await Conversation.load(options.model));
+  const conversation = await Conversation.load(options.model);
+  return new TransformersAnswerer(options, conversation, await modelFingerprint(options.model));
 }
 
 class TransformersAnswerer implements Answerer {
@@ -74,7 +77,7 @@ class TransformersAnswerer implements Answerer {
   /** What the vision encoder is to do for a call. */
   readonly #seen = new WeakMap<FastvCall, Seen>();
 
-  constructor(options: TransformersOptions, conversation: Conversation) {
+  constructor(options: TransformersOptions, conversation: Conversation, files: string | undefined) {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
@@ -85,6 +88,7 @@ class TransformersAnswerer implements Answerer {
         dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
         device,
         ...(decoder === undefined ? {} : { decoder }),
+        ...(files === undefined ? {} : { files }),
       },
       versions: {
         '@huggingface/transformers': versionOf('@huggingface/transformers'),
@@ -202,8 +206,8 @@ class TransformersAnswerer implements Answerer {
         ? {}
         : {
             ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
-            // each row is drawn as if it were alone
-            seed: asks.map(() => pruning.seed),
+            // each row is drawn as if it were alone, and each sample anew
+            seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
           },
     );
     this.#seen.set(call, { questions: asks.length, poolTo: first.poolTo });
@@ -221,8 +225,11 @@ class TransformersAnswerer implements Answerer {
           }));
     const { ms, report } = call;
     const share = 1 / asks.length;
-    const seen = report?.layerTokens;
-    const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruning, seen);
+    const pruned =
+      pruning === null || report === undefined
+        ? null
+        : { layer: pruning.layer, layerTokens: report.layerTokens };
+    const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruned);
     return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
       text,
       ...(logLikelihoods === undefined ? {} : { logLikelihoods }),

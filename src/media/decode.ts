@@ -1,7 +1,8 @@
 // Bytes to pixels, with sharp (libvips). The format is what the bytes say, never what the name says.
 import sharp, { type Metadata } from 'sharp';
 import { FastvError } from '../errors.js';
-import { LIMITS } from './limits.js';
+import { formatOf, IMAGE_FORMATS } from './format.js';
+import { LIMITS, PixelBudget } from './limits.js';
 
 /** A decoded picture: RGB, 8 bits a channel, row by row. */
 export interface Picture {
@@ -10,64 +11,115 @@ export interface Picture {
   readonly height: number;
 }
 
-const FORMATS: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'heif']);
+/** What decoding a picture may cost. */
+export interface DecodeLimits {
+  /** Pixels of one picture as stored; default {@link LIMITS}. */
+  readonly pixels?: number;
+  /** What all pictures of the same thing share. */
+  readonly budget?: PixelBudget;
+  /** The longer side after decoding; larger pictures are shrunk. */
+  readonly side?: number;
+  /** The frame of an animated picture; default: the first. */
+  readonly page?: number;
+}
+
 const HINT =
   'Images can be JPEG, PNG, WebP, GIF or AVIF; animated GIF, MP4 and folders of frames are videos.';
 
+/** What to do about formats that people have. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['HEIC', 'Convert it to JPEG first: heif-convert photo.heic photo.jpg, or on a Mac, export it as JPEG.'],
+  ['MP4', 'Films end in .mp4, .m4v, .mov, .mkv, .webm or .avi, and need ffmpeg.'],
+]);
+
 /**
- * Decodes a picture, or the frames of an animated one.
+ * Decodes a picture, or the frames of an animated one, which are shrunk to what may be held of all.
  * @param where the file's name, for errors
  * @param frames how many frames to take of an animated GIF or WebP, evenly spaced
  * @throws {FastvError} `invalid-input` if the bytes are no picture, are broken, or are too large
  */
 export async function decodePictures(bytes: Uint8Array, where: string, frames: number): Promise<Picture[]> {
-  const pages = (await metadataOf(bytes, where)).pages ?? 1;
+  const { pages } = await inspectPicture(bytes, where);
+  const wanted = evenly(pages, Math.min(frames, pages));
+  const side = sideFor(wanted.length);
+  const budget = new PixelBudget(LIMITS.videoPixels);
   const pictures: Picture[] = [];
-  for (const page of evenly(pages, Math.min(frames, pages)))
-    pictures.push(await decodePage(bytes, where, page));
+  for (const page of wanted) pictures.push(await decodePicture(bytes, where, { page, side, budget }));
   return pictures;
 }
 
-async function metadataOf(bytes: Uint8Array, where: string): Promise<Metadata> {
+/** The longer side of pictures of which so many are held at once. */
+export function sideFor(count: number): number {
+  return Math.min(LIMITS.side, Math.floor(Math.sqrt(LIMITS.heldPixels / Math.max(1, count))));
+}
+
+/**
+ * Looks at a picture without decoding it.
+ * @returns how many frames it has, and the pixels of one
+ * @throws {FastvError} `invalid-input` if the bytes are no picture that is read here
+ */
+export async function inspectPicture(
+  bytes: Uint8Array,
+  where: string,
+): Promise<{ pages: number; width: number; height: number }> {
   if (bytes.length === 0) throw new FastvError('invalid-input', 'the image is empty', { where, hint: HINT });
+  const format = formatOf(bytes);
+  if (format === undefined) throw new FastvError('invalid-input', 'this is no image', { where, hint: HINT });
+  if (!IMAGE_FORMATS.has(format)) throw unread(format, where);
   let metadata: Metadata;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
   } catch (cause) {
-    throw new FastvError('invalid-input', 'this is no image', { where, hint: HINT, cause });
+    throw broken(where, cause);
   }
-  const { format, width, height, pageHeight } = metadata;
-  // SVG, PDF and the like are programs rather than pictures
-  if (!FORMATS.has(format)) {
-    throw new FastvError('invalid-input', `${format.toUpperCase()} is no image format that fastv reads`, {
-      where,
-      hint: HINT,
-    });
-  }
-  if (width * (pageHeight ?? height) > LIMITS.pixels) {
-    throw new FastvError('invalid-input', `the image has ${width} x ${pageHeight ?? height} pixels`, {
-      where,
-      hint: `At most ${LIMITS.pixels / 1e6} megapixels are read; shrink it first.`,
-    });
-  }
-  return metadata;
+  // a file may look like one format to us and like another to libvips
+  if (metadata.format !== (format === 'AVIF' ? 'heif' : format.toLowerCase()))
+    throw unread(metadata.format, where);
+  const { width, height, pageHeight = height, pages = 1 } = metadata;
+  return { pages, width, height: pageHeight };
 }
 
-async function decodePage(bytes: Uint8Array, where: string, page: number): Promise<Picture> {
+/**
+ * Decodes one picture to RGB: upright, as the camera was held (EXIF), transparency over white.
+ * @throws {FastvError} `invalid-input` if the bytes are no picture, are broken, or are too large
+ */
+export async function decodePicture(
+  bytes: Uint8Array,
+  where: string,
+  { pixels = LIMITS.pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits = {},
+): Promise<Picture> {
+  const { width, height } = await inspectPicture(bytes, where);
+  if (width * height > pixels) {
+    throw new FastvError('invalid-input', `the image has ${width} x ${height} pixels`, {
+      where,
+      hint: `At most ${pixels / 1e6} megapixels are read; shrink it first.`,
+    });
+  }
+  budget?.take(width * height, where);
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: LIMITS.pixels, page, failOn: 'error' })
-      .rotate() // as the camera was held (EXIF)
-      .resize({ width: LIMITS.side, height: LIMITS.side, fit: 'inside', withoutEnlargement: true })
+    const { data, info } = await sharp(bytes, { limitInputPixels: pixels, page, failOn: 'error' })
+      .autoOrient()
+      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
       .removeAlpha()
       .raw()
+      .timeout({ seconds: LIMITS.decodeSeconds })
       .toBuffer({ resolveWithObject: true });
     return { data: toRgb(data, info.channels), width: info.width, height: info.height };
   } catch (cause) {
-    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw new FastvError('invalid-input', `the image is broken: ${reason}`, { where, hint: HINT, cause });
+    throw broken(where, cause);
   }
+}
+
+function unread(format: string, where: string): FastvError {
+  const message = `${format} is no image format that fastv reads`;
+  return new FastvError('invalid-input', message, { where, hint: HINTS.get(format) ?? HINT });
+}
+
+function broken(where: string, cause: unknown): FastvError {
+  const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+  return new FastvError('invalid-input', `the image is broken: ${reason}`, { where, hint: HINT, cause });
 }
 
 function toRgb(data: Buffer, channels: number): Uint8ClampedArray {

@@ -1,4 +1,5 @@
 // What a picture may cost. Every file is hostile: sizes are checked before pixels are decoded.
+import { FastvError } from '../errors.js';
 
 /** Limits on what is read. */
 export const LIMITS = {
@@ -6,6 +7,10 @@ export const LIMITS = {
   bytes: 256 * 1024 * 1024,
   /** Pixels of a picture as stored. A 40-megapixel photo passes with room to spare. */
   pixels: 120_000_000,
+  /** Pixels, as stored, of all frames that are taken of one video: decoding them takes time. */
+  videoPixels: 1_000_000_000,
+  /** Pixels, after decoding, of all frames of one video: they are shrunk to fit, for they are held at once. */
+  heldPixels: 120_000_000,
   /** The longer side after decoding; larger pictures are shrunk. No image processor in use looks at more. */
   side: 4096,
   /** Frames taken of a video, unless the caller asks for another number. */
@@ -14,4 +19,31 @@ export const LIMITS = {
   maxFrames: 256,
   /** Milliseconds for a download, or for ffmpeg. */
   timeout: 60_000,
+  /** Seconds that one picture may take to decode. */
+  decodeSeconds: 20,
 } as const;
+
+/** Pixels that may be decoded for one thing, a video or a dataset's row, however many pictures it has. */
+export class PixelBudget {
+  readonly #most: number;
+  #left: number;
+
+  constructor(most: number) {
+    this.#most = most;
+    this.#left = most;
+  }
+
+  /** Takes a picture's pixels, before it is decoded. @throws {FastvError} `invalid-input` if too few are left */
+  take(pixels: number, where: string): void {
+    this.#left -= pixels;
+    if (this.#left >= 0) return;
+    throw new FastvError(
+      'invalid-input',
+      `the pictures have more than ${this.#most / 1e6} megapixels in all`,
+      {
+        where,
+        hint: 'Shrink them, or take fewer.',
+      },
+    );
+  }
+}

@@ -1,10 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { evenly } from './decode.js';
+import { evenly, sideFor } from './decode.js';
+import { LIMITS } from './limits.js';
 import { loadMedia } from './load.js';
 import { splitPngs } from './video.js';
 
@@ -106,6 +108,83 @@ describe('loadMedia', () => {
     await expect(loadMedia(join(folder, 'absent.png'))).rejects.toMatchObject({ code: 'invalid-input' });
     const none = await mkdtemp(join(folder, 'none-'));
     await expect(loadMedia(none)).rejects.toMatchObject({ code: 'invalid-input', where: none });
+  });
+
+  it.each([
+    ['HEIC', '\0\0\0\x18ftypheic\0\0\0\0mif1heic', /HEIC is no image format/, /Convert it to JPEG/],
+    ['a HEIC of another brand', '\0\0\0\x18ftypmif1\0\0\0\0mif1heix', /HEIC/, /Convert it to JPEG/],
+    ['a film', '\0\0\0\x18ftypisom\0\0\0\0isommp42', /MP4/, /need ffmpeg/],
+    ['BMP', 'BM\x46\0\0\0', /BMP is no image format/, /JPEG, PNG/],
+    ['PDF', '%PDF-1.7', /PDF is no image format/, /JPEG, PNG/],
+    ['TIFF', 'II*\0\x08\0\0\0', /TIFF is no image format/, /JPEG, PNG/],
+    [
+      'SVG',
+      '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+      /SVG is no image format/,
+      /JPEG/,
+    ],
+    ['a web page', '<!doctype html><title>404</title>', /this is no image/, /JPEG, PNG/],
+  ])('names %s, and says what to do', async (name, head, message, hint) => {
+    const path = await write(`${name}.png`, Buffer.from(head, 'latin1'));
+    await expect(loadMedia(path)).rejects.toMatchObject({
+      code: 'invalid-input',
+      where: path,
+      message: expect.stringMatching(message) as string,
+      hint: expect.stringMatching(hint) as string,
+    });
+  });
+
+  it.each(['jpeg', 'png', 'webp', 'gif', 'avif'] as const)(
+    'calls a %s that breaks off broken, wherever it does',
+    async (format) => {
+      const whole = await sharp({ create: { ...red.create, width: 300, height: 200 } })
+        .toFormat(format)
+        .toBuffer();
+      for (const length of [16, 40, Math.floor(whole.length / 2)]) {
+        const path = await write('cut', whole.subarray(0, length));
+        await expect(loadMedia(path), String(length)).rejects.toThrow(/the image is broken/);
+      }
+    },
+  );
+
+  it.skipIf(process.platform === 'win32')(
+    'reads no pipe, device, or link out of a folder of frames',
+    async () => {
+      const frames = await mkdtemp(join(folder, 'hostile-'));
+      const png = await sharp(red).png().toBuffer();
+      const outside = await write('private.png', png);
+      const refused = async (message: RegExp): Promise<void> => {
+        await expect(loadMedia(frames)).rejects.toMatchObject({
+          code: 'invalid-input',
+          message: expect.stringMatching(message) as string,
+        });
+      };
+      await symlink(outside, join(frames, '1.png'));
+      await refused(/leads outside/);
+      await rm(join(frames, '1.png'));
+      await symlink('/dev/zero', join(frames, '1.png'));
+      await refused(/no file but a pipe, a socket or a device/);
+      await rm(join(frames, '1.png'));
+      execFileSync('mkfifo', [join(frames, '1.png')]);
+      await refused(/no file but a pipe/);
+      await rm(join(frames, '1.png'));
+      await writeFile(join(frames, '1.png'), png);
+      await symlink('1.png', join(frames, '2.png'));
+      expect((await loadMedia(frames)).pictures).toHaveLength(2);
+    },
+  );
+
+  it('shrinks frames to what may be held of so many', async () => {
+    expect(sideFor(1)).toBe(4096);
+    for (const count of [8, 64, 256])
+      expect(count * sideFor(count) ** 2).toBeLessThanOrEqual(LIMITS.heldPixels);
+    const frames = await mkdtemp(join(folder, 'large-'));
+    const png = await sharp({ create: { ...red.create, width: 4000, height: 400 } })
+      .png()
+      .toBuffer();
+    for (let i = 0; i < 32; i++) await writeFile(join(frames, `${i}.png`), png);
+    const { pictures } = await loadMedia(frames, { frames: 32 });
+    expect(pictures[0]?.width).toBe(sideFor(32));
   });
 
   it('refuses a pixel bomb before decoding it', async () => {

@@ -1,9 +1,11 @@
 // Where pictures come from: files, standard input, URLs (only if allowed), folders of frames, and videos.
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { FastvError } from '../errors.js';
-import { decodePictures, evenly, type Picture } from './decode.js';
-import { LIMITS } from './limits.js';
+import { fileError } from '../files/file-error.js';
+import { readRegular } from '../files/read.js';
+import { decodePicture, decodePictures, evenly, sideFor, type Picture } from './decode.js';
+import { LIMITS, PixelBudget } from './limits.js';
 import { videoFrames } from './video.js';
 
 /** How to load. */
@@ -52,38 +54,51 @@ export async function loadMedia(source: string, options: LoadOptions = {}): Prom
     throw new FastvError('invalid-input', 'this is neither a file nor a folder', { where: source });
   }
   if (VIDEO_NAMES.has(extname(source).toLowerCase())) {
-    const pictures: Picture[] = [];
-    for (const png of await videoFrames(source, frames))
-      pictures.push(...(await decodePictures(png, source, 1)));
-    return { name: basename(source), pictures };
+    const pngs = await videoFrames(source, frames);
+    return { name: basename(source), pictures: await decodeAll(pngs, source) };
   }
-  const bytes = await readLimited(source, found.size);
+  const bytes = await readImage(source);
   return { name: basename(source), pictures: await decodePictures(bytes, source, frames) };
 }
 
 async function folderFrames(folder: string, frames: number): Promise<Picture[]> {
-  const names = (await readdir(folder))
+  const entries = await readdir(folder).catch((cause: unknown) => {
+    throw fileError('read', folder, cause, 'invalid-input');
+  });
+  const names = entries
     .filter((name) => IMAGE_NAMES.has(extname(name).toLowerCase()))
     .sort(new Intl.Collator('en', { numeric: true }).compare);
   if (names.length === 0) {
     throw new FastvError('invalid-input', 'the folder holds no images', { where: folder });
   }
+  const chosen = evenly(names.length, Math.min(frames, names.length)).map((i) =>
+    join(folder, names[i] ?? ''),
+  );
+  const side = sideFor(chosen.length);
+  const budget = new PixelBudget(LIMITS.videoPixels);
+  // a frame may be no link out of the folder: it may be a stranger's
+  const roots = [await realpath(folder)];
   const pictures: Picture[] = [];
-  for (const index of evenly(names.length, Math.min(frames, names.length))) {
-    const path = join(folder, names[index] ?? '');
-    pictures.push(...(await decodePictures(await readLimited(path, (await stat(path)).size), path, 1)));
+  for (const path of chosen) {
+    pictures.push(await decodePicture(await readImage(path, roots), path, { side, budget }));
   }
   return pictures;
 }
 
-async function readLimited(path: string, size: number): Promise<Uint8Array> {
-  if (size > LIMITS.bytes) throw tooLarge(path);
-  const file = await open(path, 'r');
-  try {
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
+/** Frames, shrunk to what may be held of so many. */
+async function decodeAll(frames: readonly Uint8Array[], where: string): Promise<Picture[]> {
+  const side = sideFor(frames.length);
+  const pictures: Picture[] = [];
+  for (const frame of frames) pictures.push(await decodePicture(frame, where, { side }));
+  return pictures;
+}
+
+function readImage(path: string, roots?: readonly string[]): Promise<Uint8Array> {
+  return readRegular(path, LIMITS.bytes, {
+    code: 'invalid-input',
+    tooLarge: () => tooLarge(path),
+    ...(roots === undefined ? {} : { roots }),
+  });
 }
 
 async function readStdin(): Promise<Uint8Array> {

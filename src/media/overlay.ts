@@ -1,4 +1,5 @@
-// Which tokens of a picture were kept, drawn over it: kept patches as they are, dropped ones dark and grey.
+// Which tokens of a picture were kept, drawn over it: kept patches as they are, dropped ones dark, grey and hatched,
+// so that they can be told from a picture that is dark itself.
 import sharp from 'sharp';
 import type { Picture } from './decode.js';
 
@@ -81,14 +82,20 @@ async function draw(
     for (let x = 0; x < w; x++) {
       const column = Math.floor(((x - seen.left) / seen.width) * columns);
       const inside = row >= 0 && row < rows && column >= 0 && column < columns;
-      if (!inside || bright[row * columns + column] !== 1) darken(data, (y * w + x) * 3);
+      if (!inside || bright[row * columns + column] !== 1) drop(data, (y * w + x) * 3, (x + y) % HATCH === 0);
     }
   }
   return { data, info: { width: w, height: h } };
 }
 
-function darken(data: Buffer, at: number): void {
+/** Pixels from one line of the hatching to the next. */
+const HATCH = 8;
+/** Lighter than all that is dropped, darker than most that is kept. */
+const LINE = 96;
+
+function drop(data: Buffer, at: number, onLine: boolean): void {
   const [r = 0, g = 0, b = 0] = data.subarray(at, at + 3);
   const grey = 0.299 * r + 0.587 * g + 0.114 * b;
-  for (const [c, value] of [r, g, b].entries()) data[at + c] = 28 + 0.16 * (0.75 * grey + 0.25 * value);
+  for (const [c, value] of [r, g, b].entries())
+    data[at + c] = onLine ? LINE : 28 + 0.16 * (0.75 * grey + 0.25 * value);
 }

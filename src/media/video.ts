@@ -1,80 +1,99 @@
 // Frames of a video file, through ffmpeg where it is installed.
+//
+// ffmpeg decides by the content of a file what it is, and a file that is called .mp4 may be a playlist (HLS, DASH, concat):
+// ffmpeg then opens whatever the playlist names, any file of the user's, and with some builds addresses on the network,
+// whatever protocols are allowed. So it is told which *formats* it may read, and that none of them leads elsewhere.
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { FastvError } from '../errors.js';
+import { fileCode } from '../files/file-error.js';
+import { openRegular } from '../files/read.js';
 import { LIMITS } from './limits.js';
 
 const INSTALL = 'Install ffmpeg (with ffprobe), or give a folder of frames or an animated GIF.';
+const UNREAD = 'Films can be MP4, MOV, MKV, WebM or AVI; or give a folder of frames or an animated GIF.';
+
+/** Before each input, of both programs. */
+const GUARDS = [
+  ...['-v', 'error'],
+  ...['-format_whitelist', 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi'],
+  ...['-protocol_whitelist', 'file'],
+  ...['-max_streams', '64'],
+  ...['-max_pixels', String(LIMITS.pixels)],
+] as const;
+
+/** The most that either program may take in one piece, in bytes: a frame of {@link LIMITS}.pixels, in YUV. */
+const MAX_ALLOCATION = String(2 * LIMITS.pixels);
 
 /**
  * Frames of a video, evenly spaced.
  * @returns each frame as a PNG
- * @throws {FastvError} `invalid-input` if ffmpeg is not installed or cannot read the file
+ * @throws {FastvError} `invalid-input` if ffmpeg is not installed or cannot read the file, `io` if the file cannot be read
  */
 export async function videoFrames(path: string, count: number): Promise<Uint8Array[]> {
   const file = resolve(path);
-  const probed = await call(
-    'ffprobe',
-    ['-v', 'error', '-show_entries', 'format=duration', '-of', 'csv=p=0', file],
-    path,
-  );
-  const seconds = Number(new TextDecoder().decode(probed).trim());
-  if (!(seconds > 0)) {
-    throw new FastvError('invalid-input', 'the video has no duration', { where: path, hint: INSTALL });
+  closeSync(openRegular(file).fd);
+  const probe = [...GUARDS, '-show_entries', 'format=duration', '-of', 'csv=p=0', file];
+  const seconds = Number(new TextDecoder().decode(await call('ffprobe', probe, path, 4096)).trim());
+  if (!(seconds > 0 && seconds < 1e7)) {
+    throw new FastvError('invalid-input', 'the video has no duration', { where: path, hint: UNREAD });
   }
   const filters = [`fps=${count}/${seconds}`, "scale='min(1024,iw)':-2"].join(',');
-  const args = [
-    '-nostdin',
-    '-v',
-    'error',
-    '-protocol_whitelist',
-    'file,pipe',
-    '-i',
-    file,
-    '-an',
-    '-vf',
-    filters,
-  ];
-  const pngs = await call(
-    'ffmpeg',
-    [...args, '-frames:v', String(count), '-c:v', 'png', '-f', 'image2pipe', '-'],
-    path,
-  );
-  const frames = splitPngs(pngs);
+  const input = ['-nostdin', '-max_alloc', MAX_ALLOCATION, ...GUARDS, '-i', file, '-an', '-sn', '-dn'];
+  const output = ['-vf', filters, '-frames:v', String(count), '-c:v', 'png', '-f', 'image2pipe', '-'];
+  const frames = splitPngs(await call('ffmpeg', [...input, ...output], path, LIMITS.bytes));
   if (frames.length === 0) throw new FastvError('invalid-input', 'the video has no frames', { where: path });
   return frames;
 }
 
-async function call(program: string, args: readonly string[], where: string): Promise<Uint8Array> {
+/** What a program prints. It is killed when its time is up, or when it prints too much. */
+async function call(
+  program: string,
+  args: readonly string[],
+  where: string,
+  most: number,
+): Promise<Uint8Array> {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMITS.timeout });
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const refuse = (message: string, hint: string, cause?: unknown): void => {
+      clearTimeout(timer);
+      fail(
+        new FastvError('invalid-input', message, { where, hint, ...(cause === undefined ? {} : { cause }) }),
+      );
+    };
+    let killed = '';
+    const kill = (why: string): void => {
+      killed = why;
+      child.kill('SIGKILL'); // a program that is stuck heeds nothing less
+    };
+    const timer = setTimeout(() => {
+      kill(`${program} took more than ${LIMITS.timeout / 1000} seconds`);
+    }, LIMITS.timeout);
     const chunks: Buffer[] = [];
     let size = 0;
     let complaint = '';
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > LIMITS.bytes) child.kill();
+      if (size > most) kill(`${program} printed more than ${most} bytes`);
       else chunks.push(chunk);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       if (complaint.length < 500) complaint += chunk.toString();
     });
     child.on('error', (cause) => {
-      fail(
-        new FastvError('invalid-input', `videos need ${program}, which is not installed`, {
-          where,
-          hint: INSTALL,
-          cause,
-        }),
-      );
+      const absent = fileCode(cause) === 'ENOENT';
+      const what = absent ? 'is not installed' : `cannot be run: ${cause.message}`;
+      refuse(`videos need ${program}, which ${what}`, INSTALL, cause);
     });
     child.on('close', (code) => {
+      clearTimeout(timer);
       if (code === 0) done(Buffer.concat(chunks));
+      else if (/not on whitelist/iu.test(complaint))
+        refuse('the video is a playlist, or of another format', UNREAD);
       else {
-        const reason = complaint.trim().split('\n')[0] ?? '';
-        fail(
-          new FastvError('invalid-input', `the video cannot be read: ${reason}`, { where, hint: INSTALL }),
-        );
+        const reason = killed === '' ? (complaint.trim().split('\n')[0] ?? '') : killed;
+        refuse(`the video cannot be read: ${reason}`, UNREAD);
       }
     });
   });

@@ -34,6 +34,13 @@ describe('Emitter', () => {
     expect(new Set(made).size).toBe(7);
   });
 
+  it('names an output as it is told, and gives the same node under that name later', () => {
+    const emit = new Emitter(21, ['x']);
+    const [first, named] = [emit.op('Neg', ['x']), emit.op('Neg', ['x'], { output: 'y' })];
+    expect([named, emit.op('Neg', ['x'])]).toEqual(['y', 'y']);
+    expect(emit.nodes.map(({ output }) => output)).toEqual([[first], ['y']]);
+  });
+
   it('copies a node under fresh names, and leaves absent outputs absent', () => {
     const emit = new Emitter(21, ['x', 'a', 'b', 'x2']);
     const copies = emit.copy(node('Split', ['x'], ['a', '', 'b']), () => 'x2');

@@ -8,7 +8,7 @@ import {
   type NodeProto,
   type TensorProto,
 } from 'onnx-buf';
-import { withInputs } from './graph.js';
+import { renameInputs } from './graph.js';
 import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
 
 /** The contrib domain of ONNX Runtime. */
@@ -22,6 +22,8 @@ export interface OpOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
   /** How many outputs the node has; 1 unless given. */
   readonly outputs?: number;
+  /** The name of its first output; a fresh one unless given. */
+  readonly output?: string;
 }
 
 /** Collects new nodes and constants for a graph. */
@@ -58,22 +60,24 @@ export class Emitter {
   }
 
   /** Adds a node with one output; returns the output's name. */
-  op(opType: string, inputs: readonly string[], options: OpOptions = {}): string {
-    const [output] = this.ops(opType, inputs, { ...options, outputs: 1 });
+  op(opType: string, inputs: readonly string[], options: Omit<OpOptions, 'outputs'> = {}): string {
+    const [output] = this.ops(opType, inputs, options);
     return output ?? '';
   }
 
   /** Adds a node with several outputs. */
   ops(opType: string, inputs: readonly string[], options: OpOptions = {}): readonly string[] {
-    const { domain = '', attributes = {}, outputs = 1 } = options;
-    // Every op used here is a function of its inputs, so the same node need not be made twice.
+    const { domain = '', attributes = {}, outputs = 1, output: named } = options;
+    // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
     const key = JSON.stringify(
       [opType, domain, inputs, outputs, Object.entries(attributes)],
       (_, value: unknown) => (typeof value === 'bigint' ? { int: String(value) } : value),
     );
     const made = this.#made.get(key);
-    if (made !== undefined) return made;
-    const output = Array.from({ length: outputs }, () => this.fresh(opType));
+    if (made !== undefined && named === undefined) return made;
+    const output = Array.from({ length: outputs }, (_, i) =>
+      i === 0 && named !== undefined ? named : this.fresh(opType),
+    );
     this.nodes.push(
       create(NodeProtoSchema, {
         opType,
@@ -93,7 +97,7 @@ export class Emitter {
     const outputs = new Map(
       node.output.filter((name) => name !== '').map((name) => [name, this.fresh(name)]),
     );
-    const copy = withInputs(node, rename);
+    const copy = renameInputs(node, rename);
     copy.name = this.fresh(node.name === '' ? node.opType : node.name);
     copy.output = node.output.map((name) => outputs.get(name) ?? '');
     this.nodes.push(copy);

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { bodyAttr, graphOf, node, type GraphParts } from '../../test/graphs.js';
-import { allNames, GraphView, label, topologicalOrder, withInputs } from './graph.js';
+import { allNames, GraphView, label, topologicalOrder, renameInputs } from './graph.js';
 import { int64Tensor } from './tensor.js';
 
 const view = (parts: GraphParts): GraphView => new GraphView(graphOf(parts));
@@ -126,9 +126,9 @@ describe('allNames', () => {
   });
 });
 
-describe('withInputs', () => {
+describe('renameInputs', () => {
   it('renames what a node and its subgraphs take from outside, in a copy', () => {
-    const renamed = withInputs(branching, (name) => `${name}'`);
+    const renamed = renameInputs(branching, (name) => `${name}'`);
     const graph = view({ inputs: ["c'", "x'", "y'"], nodes: [renamed] });
     expect(graph.inputsOf(renamed)).toEqual(["c'", "x'", "y'"]);
     expect(renamed.output).toEqual(['z']);
@@ -136,7 +136,7 @@ describe('withInputs', () => {
   });
 
   it('leaves the places of absent inputs empty', () => {
-    expect(withInputs(node('Clip', ['x', '', 'm'], ['y']), (name) => `${name}'`).input).toEqual([
+    expect(renameInputs(node('Clip', ['x', '', 'm'], ['y']), (name) => `${name}'`).input).toEqual([
       "x'",
       '',
       "m'",

@@ -99,9 +99,8 @@ export class GraphView {
 
   /** The values of a small integer constant: an initialiser or a Constant node; undefined if it is computed. */
   constantInts(tensor: string): number[] | undefined {
-    let name = tensor;
-    let node = this.producer(name);
-    for (; node?.opType === 'Identity'; node = this.producer(name)) name = node.input[0] ?? '';
+    const name = this.upstream(tensor, ({ opType }) => opType === 'Identity');
+    const node = this.producer(name);
     const initializer = this.initializers.get(name);
     if (initializer !== undefined) return readInts(initializer);
     if (node?.opType !== 'Constant') return undefined;
@@ -109,6 +108,34 @@ export class GraphView {
       if (attribute.name === 'value' && attribute.t !== undefined) return readInts(attribute.t);
       if (attribute.name === 'value_ints') return attribute.ints.map(Number);
       if (attribute.name === 'value_int') return [Number(attribute.i)];
+    }
+    return undefined;
+  }
+
+  /** The tensor that another one comes from, through nodes that hand their first input on. */
+  upstream(tensor: string, through: (node: NodeProto) => boolean): string {
+    let name = tensor;
+    for (let node = this.producer(name); node !== undefined && through(node); node = this.producer(name)) {
+      name = node.input[0] ?? '';
+    }
+    return name;
+  }
+
+  /** The nearest node that `wanted` accepts among the users of a node's results, through nodes that `through` accepts. */
+  downstream(
+    from: NodeProto,
+    wanted: (node: NodeProto) => boolean,
+    through: (node: NodeProto) => boolean,
+  ): NodeProto | undefined {
+    const seen = new Set<NodeProto>();
+    let front: readonly NodeProto[] = [from];
+    while (front.length > 0) {
+      const next = front.flatMap((node) => node.output.flatMap((output) => this.consumers(output)));
+      const found = next.find(wanted);
+      if (found !== undefined) return found;
+      // Each node once: paths that part and meet again would double the front at every turn.
+      front = [...new Set(next)].filter((node) => through(node) && !seen.has(node));
+      for (const node of front) seen.add(node);
     }
     return undefined;
   }
@@ -125,6 +152,11 @@ export class GraphView {
     }
     return seen;
   }
+}
+
+/** Whether a node is of one of some types: a condition for walks through a graph. */
+export function inSet(opTypes: ReadonlySet<string>): (node: NodeProto) => boolean {
+  return ({ opType }) => opTypes.has(opType);
 }
 
 /** How errors name a node. */
@@ -215,7 +247,7 @@ function capturesOf(node: NodeProto, depth = 0): Set<string> {
 }
 
 /** A copy of a node that takes its inputs, and what its subgraphs take from outside, under other names. */
-export function withInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
+export function renameInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
   return create(NodeProtoSchema, {
     ...node,
     input: node.input.map((name) => (name === '' ? '' : rename(name))),
@@ -240,7 +272,7 @@ function withCaptures(body: GraphProto, rename: (tensor: string) => string): Gra
   const outside = (name: string): string => (own.has(name) ? name : rename(name));
   return create(GraphProtoSchema, {
     ...body,
-    node: body.node.map((node) => withInputs(node, outside)),
+    node: body.node.map((node) => renameInputs(node, outside)),
     output: body.output.map((value) => ({ ...value, name: outside(value.name) })),
   });
 }

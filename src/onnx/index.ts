@@ -10,7 +10,7 @@ export {
   tensorBytes,
   type ExternalTensor,
 } from './external.js';
-export { allNames, GraphView, label, topologicalOrder, withInputs } from './graph.js';
+export { allNames, GraphView, inSet, label, renameInputs, topologicalOrder } from './graph.js';
 export { Emitter, MICROSOFT, type AttributeValue, type OpOptions } from './emit.js';
 export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
 export { rankOf } from './rank.js';
@@ -25,3 +25,16 @@ export {
   readInts,
 } from './tensor.js';
 export { renameAxes, valueInfo } from './value-info.js';
+export {
+  checkOperator,
+  checkOperators,
+  input,
+  inputs,
+  isOperator,
+  withInputs,
+  withoutAttributes,
+  type InputOf,
+  type OperatorName,
+  type OperatorNode,
+} from './operators.js';
+export { editModel, type Edit, type Pass } from './edit.js';

@@ -2,8 +2,9 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import type { Emitter } from '../onnx/index.js';
-import { attentionOf, EMBEDS, type Decoder } from '../decoder/decoder.js';
-import { emitQueries, querySide, rowSource, type QuerySide } from './queries.js';
+import { EMBEDS } from '../decoder/contract.js';
+import { attentionOf, type Decoder } from '../decoder/decoder.js';
+import { emitQueries, querySide, type QuerySide } from './queries.js';
 import { Regions, type Kept } from './regions.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
@@ -59,7 +60,7 @@ export function drop(
       sequenceLength: () => emit.reshape(regions.sequenceLength(stage), emit.ints(1)),
       mask: () => regions.mask(stage),
       inPlace: (node) => regions.inRegion(node),
-      positions: (node) => regions.inOpPositions(node, stage),
+      positions: (core) => regions.inOpPositions(core, stage),
       rowSource: early.of === 'kept' ? () => early.lastRow : undefined,
     });
     const { indices } = select(
@@ -110,7 +111,7 @@ function earlyQueries(
     const core = attentionOf(decoder, k - 1);
     const side = querySide(decoder, core, regions);
     const last = regions.fork(lastToken(emit, regions.sequenceLength(side.region)));
-    const lastRow = emitQueries(side, emit, last).get(rowSource(core)) ?? '';
+    const lastRow = emitQueries(side, emit, last).get(core.rowSource) ?? '';
     return { of: 'kept', side, lastRow };
   } catch (error) {
     if (!(error instanceof FastvError)) throw error;

@@ -69,7 +69,7 @@ function inspectLayer({ index, attention: core }: Layer): LayerInspection {
   const softcap = core === undefined ? 0 : floatAttribute(core.node, 'softcap', 0);
   return {
     index,
-    attention: core?.kind ?? 'none',
+    attention: core?.kind.name ?? 'none',
     heads: core?.heads,
     kvHeads: core?.kvHeads,
     headSize: core?.headSize,

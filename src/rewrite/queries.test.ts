@@ -214,7 +214,7 @@ describe('the report says why the queries of all tokens are computed', () => {
 
   it('something else that needs them', () => {
     const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
-    const score = recogniseDecoder(model).layers[1]?.attention?.decomposed?.probabilities ?? '';
+    const score = recogniseDecoder(model).layers[1]?.attention?.rowSource ?? '';
     model.graph.output.push(valueInfo(score, DataType.FLOAT, ['batch_size', 4, 'sequence_length', 'total']));
     const { stages } = rewriteDecoder(model, { stages: [{ layer: 1 }, { layer: 2 }] }).report;
     expect(stages.map(({ queries }) => queries)).toEqual(['kept', 'all']);

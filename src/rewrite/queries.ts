@@ -19,7 +19,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { label, rankOf, type Emitter } from '../onnx/index.js';
-import { cacheStaysInside, isCausal, keepsCache } from '../decoder/attention/cache-outside.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import type { Decoder } from '../decoder/decoder.js';
 import { dependents, prologueOf, SHAPE_ONLY } from '../decoder/dependence.js';
@@ -61,7 +60,7 @@ export function querySide(decoder: Decoder, core: AttentionCore, regions: Region
   };
   const axes = queryAxes(part);
   const result = axes.get(core.output);
-  const row = axes.get(rowSource(core));
+  const row = axes.get(core.rowSource);
   if (result?.axis !== 1 || !result.metKeys || row?.axis !== (row?.rank ?? 0) - 2) {
     throw new FastvError('unsupported-decoder', `"${core.output}" is not made of queries as expected`, {
       where,
@@ -72,16 +71,10 @@ export function querySide(decoder: Decoder, core: AttentionCore, regions: Region
 
 /** Why an attention cannot do with fewer queries, whatever surrounds it; undefined if it can. */
 function wantsAllQueries(core: AttentionCore): string | undefined {
-  if (core.kind === 'decomposed') return undefined;
-  const other = cacheStaysInside(core);
-  if (other !== undefined) return other;
-  if (keepsCache(core)) return `${label(core.node)} keeps its cache itself`;
-  return isCausal(core) ? `${label(core.node)} masks the future by the places of its queries` : undefined;
-}
-
-/** What the last token's attention is computed from: the probabilities, or an operator's queries. */
-export function rowSource(core: AttentionCore): string {
-  return core.decomposed?.probabilities ?? core.node.input[0] ?? '';
+  const always = core.kind.allQueries(core);
+  if (always !== undefined) return always;
+  if (core.cacheInside) return `${label(core.node)} keeps its cache itself`;
+  return core.causal ? `${label(core.node)} masks the future by the places of its queries` : undefined;
 }
 
 /**

@@ -12,11 +12,12 @@
 //    - a KV cache of an earlier region → the first one of this region, which has this region's length.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { DataType, intAttribute, label, withInputs, type Emitter } from '../onnx/index.js';
-import { ATTENTION_MASK, EMBEDS, POSITION_IDS, type Decoder } from '../decoder/decoder.js';
+import { DataType, intAttribute, label, renameInputs, type Emitter, type GraphView } from '../onnx/index.js';
+import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
+import type { AttentionCore } from '../decoder/attention/core.js';
+import { type Decoder } from '../decoder/decoder.js';
 import { dependents, prologueOf, rotaryTensors, SHAPE_ONLY } from '../decoder/dependence.js';
 import { positionRoots, valueSource } from '../decoder/positions.js';
-import { inOpPositions, rotateOutside } from './rotation.js';
 import { SequenceAxes, type SequenceAxis } from '../decoder/sequence-axis.js';
 
 type Purpose = 'rotation' | 'mask';
@@ -44,6 +45,8 @@ export class Regions {
   readonly #activations: ReadonlySet<string>;
   readonly #region: Map<NodeProto, number>;
   readonly #axes: SequenceAxes;
+  /** Attention's results before their Transpose: [batch, heads, sequence, head size], or with batch and heads in one. */
+  readonly #headMajor: ReadonlySet<string>;
   /** Prologue tensors that carry rotations. */
   readonly #rotary: ReadonlySet<string>;
   readonly #positionRoots: ReadonlySet<string>;
@@ -68,6 +71,7 @@ export class Regions {
       this.#rotary = origin.#rotary;
       this.#positionRoots = origin.#positionRoots;
       this.#axes = origin.#axes;
+      this.#headMajor = origin.#headMajor;
       return;
     }
     const { graph, layers } = decoder;
@@ -87,6 +91,7 @@ export class Regions {
     this.#rotary = rotaryTensors(graph, tensors);
     this.#positionRoots = positionRoots(graph, tensors);
     this.#axes = new SequenceAxes(graph, tensors, [...sources, ...outputs]);
+    this.#headMajor = new Set(layers.flatMap(({ attention }) => headMajor(graph, attention)));
   }
 
   /** The region of an activation's node; 0 for the prologue. */
@@ -141,10 +146,11 @@ export class Regions {
     const region = this.regionOf(node);
     if (region === 0) return node;
     const rotates = node.opType === 'RotaryEmbedding';
-    const renamed = withInputs(node, (tensor) => this.resolve(tensor, region, rotates));
+    const renamed = renameInputs(node, (tensor) => this.resolve(tensor, region, rotates));
     const core = this.#decoder.layers.find(({ attention }) => attention?.node === node)?.attention;
-    if (core?.rotation !== 'in-op') return renamed;
-    return rotateOutside(this.#emit, this.#decoder.graph, core, renamed, this.inOpPositions(node, region));
+    if (core?.rotation !== 'in-op' || core.kind.rotateOutside === undefined) return renamed;
+    const positions = this.inOpPositions(core, region);
+    return core.kind.rotateOutside(this.#emit, this.#decoder.graph, core, renamed, positions);
   }
 
   /**
@@ -195,14 +201,10 @@ export class Regions {
   }
 
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
-  inOpPositions(node: NodeProto, region: number): string {
-    // Layers share their lengths, so that all give the same node unless a model has several.
-    const key = `${node.input[5] ?? ''} ${node.input[6] ?? ''}`;
-    return this.#once(`in-op positions ${region} ${key}`, () =>
-      region === 0
-        ? inOpPositions(this.#emit, node, EMBEDS)
-        : this.gather(this.inOpPositions(node, region - 1), region),
-    );
+  inOpPositions(core: AttentionCore, region: number): string {
+    if (region > 0) return this.gather(this.inOpPositions(core, region - 1), region);
+    if (core.kind.positions === undefined) throw new RangeError(`${core.kind.name} rotates nothing`);
+    return core.kind.positions(this.#emit, core);
   }
 
   /** The cache whose length is a region's past: that of its first layer with attention. */
@@ -249,8 +251,17 @@ export class Regions {
     }
     const node = this.#decoder.graph.producer(tensor);
     const home = node === undefined ? 0 : this.regionOf(node);
-    if (home >= region || this.#axes.of(tensor) === 'none') return tensor;
-    return this.gather(this.#activation(tensor, region - 1), region);
+    if (home >= region) return tensor;
+    const axis = this.#axes.of(tensor);
+    if (axis === 'none') return tensor;
+    const before = this.#activation(tensor, region - 1);
+    if (axis === 1) return this.gather(before, region);
+    if (axis === 'rows') return this.#emit.gather(before, this.#keptIn(region).rows, 0);
+    // [stack, batch, sequence, …]: the tokens come first, are gathered, and go back.
+    const all = Array.from({ length: this.#axes.rank(tensor) ?? 0 }, (_, i) => i);
+    const order = [axis - 1, axis, ...all.filter((i) => i !== axis - 1 && i !== axis)];
+    const back = all.map((i) => order.indexOf(i));
+    return this.#emit.transpose(this.gather(this.#emit.transpose(before, ...order), region), ...back);
   }
 
   #prologue(tensor: string, region: number, purpose: Purpose): string {
@@ -350,7 +361,8 @@ export class Regions {
   /** Shape of an activation from an earlier region, with this region's sequence length. */
   #shorterShape(node: NodeProto, tensor: string, region: number): string {
     const emit = this.#emit;
-    if (node.opType !== 'Shape' || this.#axes.of(tensor) !== 1) {
+    const axis = this.#headMajor.has(tensor) ? -2 : this.#axes.of(tensor);
+    if (node.opType !== 'Shape' || axis === 'none') {
       throw new FastvError(
         'unsupported-decoder',
         `${label(node)} looks across the cut in a way that is not understood`,
@@ -366,8 +378,14 @@ export class Regions {
     const shape = emit.op('Shape', [tensor]);
     const end = emit.ints(Number.MAX_SAFE_INTEGER);
     const length = emit.reshape(this.sequenceLength(region), emit.ints(1));
+    const tokens = axis === 'rows' ? emit.op('Mul', [emit.dim1(EMBEDS, 0), length]) : length;
+    const at = axis === 'rows' ? 0 : axis;
     const shorter = emit.concat(
-      [emit.slice(shape, emit.ints(0), emit.ints(1), 0), length, emit.slice(shape, emit.ints(2), end, 0)],
+      [
+        emit.slice(shape, emit.ints(0), emit.ints(at), 0),
+        tokens,
+        emit.slice(shape, emit.ints(at + 1), end, 0),
+      ],
       0,
     );
     return this.#partOfShape(node, shorter);
@@ -417,4 +435,16 @@ export class Regions {
     this.#memo.set(key, made);
     return made;
   }
+}
+
+/** What lies between an attention's product and the Transpose that puts the sequence on axis 1. */
+function headMajor(graph: GraphView, core: AttentionCore | undefined): string[] {
+  const tensors: string[] = [];
+  let node = graph.producer(core?.output ?? '');
+  while (node !== undefined && node !== core?.node) {
+    const [from = ''] = node.input;
+    tensors.push(from);
+    node = graph.producer(from);
+  }
+  return tensors;
 }

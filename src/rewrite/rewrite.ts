@@ -14,18 +14,19 @@ import { FastvError } from '../errors.js';
 import {
   allNames,
   DataType,
+  editModel,
   Emitter,
   GraphView,
   label,
   MICROSOFT,
   topologicalOrder,
   valueInfo,
-  withInputs,
+  renameInputs,
   type OnnxModel,
 } from '../onnx/index.js';
-import { cacheOutside, cacheStaysInside, keepsCache } from '../decoder/attention/cache-outside.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
-import { attentionOf, EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
+import { EMBEDS } from '../decoder/contract.js';
+import { attentionOf, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { drop, type Rewritten } from './drop.js';
 import { mask } from './mask.js';
 import type { QuotaArithmetic } from './quota.js';
@@ -205,7 +206,7 @@ function renamed(nodes: readonly NodeProto[], names: ReadonlyMap<string, string>
   return nodes.map((node) => {
     const tensors = [...node.input, ...node.output, ...GraphView.captures(node)];
     if (!tensors.some((name) => names.has(name))) return node;
-    return create(NodeProtoSchema, { ...withInputs(node, rename), output: node.output.map(rename) });
+    return create(NodeProtoSchema, { ...renameInputs(node, rename), output: node.output.map(rename) });
   });
 }
 
@@ -213,22 +214,13 @@ function renamed(nodes: readonly NodeProto[], names: ReadonlyMap<string, string>
 function withCachesOutside(decoder: Decoder, layers: readonly number[]): Decoder {
   const { graph, model, opset } = decoder;
   const emit = new Emitter(opset, allNames(model.graph));
-  const replaced = new Map<NodeProto, readonly NodeProto[]>();
+  const replace = new Map<NodeProto, NodeProto>();
   for (const layer of layers) {
     const core = attentionOf(decoder, layer);
-    if (keepsCache(core) && cacheStaysInside(core) === undefined)
-      replaced.set(core.node, cacheOutside(emit, graph, core, EMBEDS));
+    if (core.cacheInside && core.kind.allQueries(core) === undefined && core.kind.cacheOutside !== undefined)
+      replace.set(core.node, core.kind.cacheOutside(emit, graph, core));
   }
-  if (replaced.size === 0) return decoder;
-  const nodes = model.graph.node.flatMap((node) => replaced.get(node) ?? [node]);
-  return recogniseDecoder({
-    ...model,
-    graph: create(GraphProtoSchema, {
-      ...model.graph,
-      node: [...emit.nodes, ...nodes],
-      initializer: [...model.graph.initializer, ...emit.initializers],
-    }),
-  });
+  return replace.size === 0 ? decoder : recogniseDecoder(editModel(model, { replace, emit }));
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */

@@ -3,9 +3,10 @@ import type { NodeProto } from 'onnx-buf';
 import type { Emitter } from '../onnx/index.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { PRUNE_RATIO } from '../decoder/contract.js';
-import { attentionOf, EMBEDS, type Decoder } from '../decoder/decoder.js';
+import { EMBEDS } from '../decoder/contract.js';
+import { attentionOf, type Decoder } from '../decoder/decoder.js';
 import type { StageContext } from '../strategies/index.js';
-import { lastRowAttention } from './tap.js';
+import { lastRowAttention } from '../decoder/attention/rows.js';
 
 /** The sequence as it is where a stage prunes. */
 export interface StagePlace {
@@ -20,7 +21,7 @@ export interface StagePlace {
   /** An attention operator with the inputs that it has here. */
   readonly inPlace: (node: NodeProto) => NodeProto;
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
-  readonly positions: (node: NodeProto) => string;
+  readonly positions: (core: AttentionCore) => string;
   /** What the last token's attention is computed from, where that is there apart from the other tokens'. */
   readonly rowSource?: (() => string) | undefined;
 }
@@ -42,7 +43,7 @@ export function stageContext(decoder: Decoder, emit: Emitter, k: number, place: 
         core: core(),
         node: place.inPlace(node),
         mask: place.mask(),
-        positions: () => place.positions(node),
+        positions: () => place.positions(core()),
         rowSource: place.rowSource?.(),
       });
       return thisCall(row, 1);

@@ -10,8 +10,16 @@
 // scale comes from fewer tokens then, which makes it finer. `logits` has one token, or num_logits_to_keep of them.
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ValueInfoProtoSchema, type NodeProto, type ValueInfoProto } from 'onnx-buf';
-import { allNames, Emitter, GraphView, topologicalOrder, withInputs, type OnnxModel } from '../onnx/index.js';
-import { EMBEDS, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
+import {
+  allNames,
+  Emitter,
+  GraphView,
+  topologicalOrder,
+  renameInputs,
+  type OnnxModel,
+} from '../onnx/index.js';
+import { EMBEDS } from '../decoder/contract.js';
+import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { dependents } from '../decoder/dependence.js';
 import { SequenceAxes } from '../decoder/sequence-axis.js';
 
@@ -49,7 +57,7 @@ export function lastTokenTail(model: OnnxModel): Tail {
     [...entering].map((tensor) => [tensor, emit.slice(tensor, keep, emit.ints(Number.MAX_SAFE_INTEGER), 1)]),
   );
   const nodes = graph.nodes.map((node) =>
-    tail.nodes.has(node) ? withInputs(node, (tensor) => sliced.get(tensor) ?? tensor) : node,
+    tail.nodes.has(node) ? renameInputs(node, (tensor) => sliced.get(tensor) ?? tensor) : node,
   );
   const result = Object.assign(create(GraphProtoSchema), model.graph, {
     node: topologicalOrder([...nodes, ...emit.nodes], (node) => [...node.input, ...GraphView.captures(node)]),

@@ -162,7 +162,7 @@ export function settingsOf(options: PlugOptions): Settings {
   if (layers[0] === 0 && needsLayer(found)) {
     throw refuse(
       'layer',
-      'before layer 0 there is no attention to rank by',
+      `before layer 0 there is no attention to rank by, as the strategy ${found.name} does`,
       `choose layer 1 or more, or a strategy that needs none: ${strategies
         .filter((one) => !needsLayer(one))
         .map(({ name }) => name)

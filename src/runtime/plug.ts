@@ -25,6 +25,7 @@ import {
   type SessionClass,
   type SessionOptions,
   type SessionSource,
+  type Swap,
 } from './session-swap.js';
 import { slowWeights } from './slow-weights.js';
 import { guarded, reasonOf } from './tell.js';
@@ -75,7 +76,7 @@ export interface Platform {
   /** The rewritten decoder to load in its place. */
   rewrite(source: SessionSource, request: RewriteRequest): Promise<SessionSource>;
   /** A model with uint8 weights in the place of int8, for processors whose int8 products saturate. */
-  readonly unsigned: (source: SessionSource) => Promise<SessionSource>;
+  readonly unsigned: Swap;
   /** The bytes of a decoder's file. */
   bytes(source: SessionSource): Promise<Uint8Array>;
   /** Where the copies of ONNX Runtime that this process has loaded lie, as far as that can be told. */

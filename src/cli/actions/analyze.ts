@@ -1,6 +1,5 @@
 /** What `fastv analyze` does. */
 import { join } from 'node:path';
-import { env } from '@huggingface/transformers';
 import { allocationPlot, efficiencyPlot, PARTS } from '../../analysis/allocation-plot.js';
 import { efficiency } from '../../analysis/allocation.js';
 import { analyzeAttention, type Analysis } from '../../analysis/analyze.js';
@@ -8,12 +7,13 @@ import { attentionMaps } from '../../analysis/map-plot.js';
 import { svgToPng } from '../../analysis/plot.js';
 import { positionBiasPlot } from '../../analysis/position-bias-plot.js';
 import { writeAtomically } from '../../files/atomic.js';
-import { makeFolder } from '../../files/make-folder.js';
 import { progressLine } from '../../eval/progress.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { tasksOf } from '../evaluation.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { prepareTransformers } from '../transformers-env.js';
+import { prepareOutputFolder } from '../output-path.js';
 
 /** The flags of `fastv analyze`. */
 export interface AnalyzeFlags {
@@ -33,7 +33,8 @@ export interface AnalyzeFlags {
 export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<void> {
   const { limit, ratio, dtype, output } = flags;
   const tasks = await tasksOf(flags, ['scenes']);
-  env.allowRemoteModels = flags.allowNetwork === true;
+  await prepareOutputFolder(output);
+  prepareTransformers(flags);
   const progress = progressLine(terminal.progress, () => 0);
   const allocation = await analyzeAttention({
     model: flags.model ?? embeddedModel(),
@@ -51,7 +52,6 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<
     },
   });
   progress.end();
-  await makeFolder(output);
   const about = {
     model: flags.model ?? 'scenes-llava (embedded)',
     tasks: tasks.map((t) => t.name),

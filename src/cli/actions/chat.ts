@@ -4,20 +4,28 @@ import { FastvError } from '../../errors.js';
 import { loadMedia, type Picture } from '../../media/index.js';
 import type { Chat } from '../../runtime/chat.js';
 import type { OpenedModel } from '../../runtime/model.js';
+import { AnswerStream } from '../answer-stream.js';
+import { describeFailure, failureOf } from '../failure.js';
 import { timings } from '../format.js';
 import { openConversation, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
+import { answerJson } from '../report-json.js';
 import { readShare } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv chat`. */
+export interface ChatFlags extends ModelFlags {
+  readonly keptIndices?: boolean;
+}
 
 /** A conversation, and the images that wait for a question. */
 class Talk {
   readonly #chat: Chat;
-  readonly #flags: ModelFlags;
+  readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
   #waiting: Picture[] = [];
 
-  constructor(chat: Chat, flags: ModelFlags, terminal: Terminal) {
+  constructor(chat: Chat, flags: ChatFlags, terminal: Terminal) {
     this.#chat = chat;
     this.#flags = flags;
     this.#terminal = terminal;
@@ -35,23 +43,23 @@ class Talk {
   }
 
   async ask(text: string): Promise<void> {
+    const printed = new AnswerStream((piece) => {
+      this.#terminal.stream(piece);
+    });
     const result = await this.#chat.ask(text, this.#waiting, {
       maxNewTokens: this.#flags.maxNewTokens,
       onText: (piece) => {
-        this.#terminal.stream(piece);
+        printed.add(piece);
       },
     });
     this.#waiting = [];
-    const { tokens, ttftMs, tokensPerSecond, report } = result;
-    this.#terminal.result(
-      { question: text, answer: result.text, tokens, ttftMs, tokensPerSecond, fastv: report },
-      () => `\n[${timings(result).join(' · ')}]`,
-    );
+    this.#terminal.stream('\n');
+    this.#terminal.answered({ question: text, ...answerJson(result, this.#flags) }, () => timings(result));
   }
 }
 
 /** Reads questions until the input ends. */
-export async function chat(images: readonly string[], flags: ModelFlags, terminal: Terminal): Promise<void> {
+export async function chat(images: readonly string[], flags: ChatFlags, terminal: Terminal): Promise<void> {
   if (images.includes('-')) {
     throw new FastvError('invalid-option', 'the questions come from standard input, so no image can', {
       where: '-',
@@ -69,16 +77,15 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
     prompt: '> ',
   });
   if (interactive) {
-    process.stderr.write(`${name}; /quit ends, /image FILE adds an image\n`);
+    terminal.note(`${name}; /quit ends, /image FILE adds an image`);
     lines.prompt();
   }
   for await (const line of lines) {
     try {
-      if (await command(line.trim(), talk, model)) break;
+      if (await command(line.trim(), talk, model, terminal)) break;
     } catch (error) {
-      // a mistake in one line does not end the chat
-      if (!(error instanceof FastvError)) throw error;
-      process.stderr.write(`error: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}\n`);
+      // what goes wrong with one line does not end the chat
+      process.stderr.write(`${describeFailure(failureOf(error))}\n`);
     }
     if (interactive) lines.prompt();
   }
@@ -89,7 +96,7 @@ export async function chat(images: readonly string[], flags: ModelFlags, termina
 }
 
 /** Does what a line says. @returns whether the chat ends */
-async function command(line: string, talk: Talk, model: OpenedModel): Promise<boolean> {
+async function command(line: string, talk: Talk, model: OpenedModel, terminal: Terminal): Promise<boolean> {
   if (line === '') return false;
   const [word = '', ...rest] = line.split(' ');
   const value = rest.join(' ').trim();
@@ -101,7 +108,7 @@ async function command(line: string, talk: Talk, model: OpenedModel): Promise<bo
       return false;
     case '/image': {
       const count = await talk.addImage(value);
-      process.stderr.write(`${count} image${count === 1 ? '' : 's'} for the next question\n`);
+      terminal.note(`${count} image${count === 1 ? '' : 's'} for the next question`);
       return false;
     }
     case '/ratio':

@@ -1,5 +1,4 @@
 /** `fastv cost`: what pruning saves of a decoder, by the paper's formula and exactly. */
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { compareCost, type CostComparison } from '../../cost/compare.js';
 import { flops, type CostOptions } from '../../cost/exact.js';
@@ -37,9 +36,15 @@ export async function cost(flags: CostFlags, terminal: Terminal): Promise<void> 
   const { cut, lmHead, tail, attention, generated } = flags;
   const options = { cut, lmHead, tail, attention, generated };
   const comparison = compareCost(shape, tokens, stages, options);
-  terminal.result({ decoder: { name, source, shape }, tokens, stages, options, ...comparison }, () =>
-    costTable(name, shape, tokens, stages, comparison),
-  );
+  const document = {
+    decoder: { name, source, shape },
+    tokens,
+    stages,
+    options,
+    ...comparison,
+    kvBytes: { pruned: comparison.kvBytes.after.total, unpruned: comparison.kvBytes.before.total },
+  };
+  terminal.result(document, () => costTable(name, shape, tokens, stages, comparison));
 }
 
 interface Found {
@@ -51,7 +56,11 @@ interface Found {
 
 async function decoderOf({ model, decoder }: CostFlags): Promise<Found> {
   if ((model === undefined) === (decoder === undefined)) {
-    throw new FastvError('invalid-option', 'one of --model and --decoder is needed', {
+    const both =
+      model === undefined
+        ? 'one of --model and --decoder is needed'
+        : '--model and --decoder exclude each other';
+    throw new FastvError('invalid-option', both, {
       where: '--model',
       hint: `known models are ${KNOWN_MODELS.map((known) => known.name).join(', ')}`,
     });
@@ -67,11 +76,12 @@ async function decoderOf({ model, decoder }: CostFlags): Promise<Found> {
   }
   const file = decoder ?? '';
   // a graph is read only here: the table of known models needs no reader
-  const [{ decodeModel }, { shapeOfDecoder }] = await Promise.all([
+  const [{ readModelBytes }, { decodeModel }, { shapeOfDecoder }] = await Promise.all([
+    import('../../files/model-file.js'),
     import('../../onnx/read.js'),
     import('../../cost/decoder.js'),
   ]);
-  const bytes = await readFile(file);
+  const bytes = await readModelBytes(file);
   const shape = shapeOfDecoder(decodeModel(bytes, file));
   return { name: basename(file), shape, source: file };
 }

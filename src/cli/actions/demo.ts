@@ -1,24 +1,29 @@
 /** What `fastv demo` does. */
-import { access, constants } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { arch, availableParallelism, cpus, platform } from 'node:os';
+import { basename, resolve } from 'node:path';
 import type { Picture } from '../../media/index.js';
-import { measure, median } from '../../bench/in-turns.js';
+import { measure } from '../../bench/in-turns.js';
+import { median } from '../../statistics.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
+import { ask } from '../../scenes/ask.js';
 import { loadAtlas } from '../../scenes/atlas.js';
 import { makeItem } from '../../scenes/dataset.js';
 import type { Family } from '../../scenes/question.js';
+import { Random } from '../../scenes/random.js';
 import { renderScene } from '../../scenes/render.js';
 import { IMAGE_SIZE } from '../../scenes/scene.js';
 import { writeAtomically } from '../../files/atomic.js';
 import { demoReport } from '../demo-report.js';
-import { isRight, type DemoResult, type DemoSummary } from '../demo-results.js';
+import { answersTable, isRight, type DemoResult, type DemoSummary } from '../demo-results.js';
 import { ms, percent, times } from '../format.js';
 import { openOriginal, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
-import { overlayOf } from '../overlay.js';
+import { checkOutputFile } from '../output-path.js';
+import { overlaysOf } from '../overlay.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { prepareTransformers } from '../transformers-env.js';
 
 /** The flags of `fastv demo`. */
 export interface DemoFlags {
@@ -53,7 +58,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
   const name = embeddedModel();
   const out = resolve(flags.output);
   // before the minute, not after it
-  await access(dirname(out), constants.W_OK);
+  await checkOutputFile(out, { option: '--output' });
   const modelFlags: ModelFlags = {
     layer: LAYER,
     strategy: 'attention',
@@ -61,6 +66,7 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     frames: 8,
     ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
   };
+  prepareTransformers({});
   const conversation = await Conversation.load(name);
   const items = questions();
 
@@ -80,8 +86,8 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
     for (const [i, measured] of others.entries()) {
       const { report } = measured;
       if (report === undefined) continue;
-      const overlay = await overlayOf(conversation, pictures, report, 192);
-      runs.push({ ratio: flags.ratios[i] ?? 0, measured, report, overlay });
+      const overlays = await overlaysOf(conversation, pictures, report, 192);
+      runs.push({ ratio: flags.ratios[i] ?? 0, measured, report, overlays });
     }
     if (first !== undefined) results.push({ ...item, original: first, runs });
     say('.');
@@ -93,7 +99,15 @@ export async function demo(flags: DemoFlags, terminal: Terminal): Promise<void> 
   const seconds = (performance.now() - started) / 1000;
   await writeAtomically(
     out,
-    await demoReport(results, summary, { layer: LAYER, repeat: flags.repeat, seconds }),
+    await demoReport(results, summary, {
+      layer: LAYER,
+      repeat: flags.repeat,
+      seconds,
+      model: basename(name),
+      dtype: flags.dtype ?? 'fp32',
+      machine: machine(),
+      date: new Date(),
+    }),
   );
   say(`\n`);
   const answers = results.map(({ title, question, answer, original: { text }, runs }) => ({
@@ -120,8 +134,17 @@ export function questions(): Omit<DemoResult, 'original' | 'runs'>[] {
       width: IMAGE_SIZE,
       height: IMAGE_SIZE,
     }));
-    return { title, question, answer, pictures };
+    const descriptions = scenes.map(
+      (scene) => ask('caption', scene, atlas.classes, new Random(0))?.answer ?? 'A scene.',
+    );
+    return { title, question, answer, pictures, descriptions };
   });
+}
+
+/** Processor, cores and system, as reports name them. */
+function machine(): string {
+  const cpu = cpus()[0]?.model.trim() ?? '';
+  return `${cpu === '' ? 'unknown processor' : cpu}, ${availableParallelism()} cores, ${platform()} ${arch()}, Node ${process.version}`;
 }
 
 function summarise(results: readonly DemoResult[], ratios: readonly number[]): DemoSummary[] {
@@ -172,9 +195,6 @@ function summaryTable(results: readonly DemoResult[], summary: readonly DemoSumm
     percent(s.flopsRatio),
     percent(s.kvRatio),
   ]);
-  const answers = results.map(({ question, answer, original, runs }) => {
-    const given = [original.text, ...runs.map(({ measured }) => measured.text)];
-    return `${question}\n  expected ${answer}; ${given.join(' | ')}`;
-  });
-  return [...answers, '', ...table([head, ...rows])].join('\n');
+  const sums = `Times are sums over the ${results.length} questions.`;
+  return [...answersTable(results), '', ...table([head, ...rows]), sums].join('\n');
 }

@@ -2,6 +2,7 @@
 import { prunedCondition, UNPRUNED } from '../../eval/answerer.js';
 import type { StrategyName } from '../../strategies/index.js';
 import { runEvaluation } from '../../eval/runner.js';
+import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
 import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
@@ -24,15 +25,23 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Pro
   const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, strategy, seed)];
   const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
   const model = await openModel(flags);
-  const { options, end } = runOptions(flags, tasks, terminal);
+  const options = runOptions(flags, tasks, terminal);
   try {
     const summary = await runEvaluation(model, { ...options, conditions });
     terminal.result(summary, () => summaryTable(summary));
+    sayOf(summary, options.out, terminal);
     if (!summary.complete) throw endedEarly();
   } finally {
-    end();
     await model.close?.();
   }
+}
+
+/** What a reader of the numbers should know, and what can be done next. */
+export function sayOf(summary: Summary, out: string, terminal: Terminal): void {
+  for (const note of summary.notes) terminal.note(note);
+  if (summary.cells.some(({ samples }) => samples < FEW_SAMPLES))
+    terminal.note(`fewer than ${FEW_SAMPLES} samples of a task say little: look at the intervals`);
+  terminal.note(`results are in ${out}; fastv report ${out} makes a page of them`);
 }
 
 /** A summary as a table, one line a task and condition. */
@@ -42,8 +51,10 @@ export function summaryTable(summary: Summary): string {
     cell.task,
     cell.condition,
     cell.metric,
-    cell.metric.startsWith('perception') ? cell.score.toFixed(1) : percent(cell.score),
-    cell.interval === null ? '' : `[${percent(cell.interval.low)}, ${percent(cell.interval.high)}]`,
+    scoreText(cell.score, cell.unit),
+    cell.interval === null
+      ? ''
+      : `[${scoreText(cell.interval.low, cell.unit)}, ${scoreText(cell.interval.high, cell.unit)}]`,
     percent(cell.loyalty),
     percent(cell.cost.flopsRatio),
     cell.cost.prefillMs.toFixed(1),

@@ -1,13 +1,12 @@
 /** `fastv quantize --evaluate`: quantises, and lets the model answer with the decoder before and after. */
 import { basename, dirname, join } from 'node:path';
 import { statSync } from 'node:fs';
-import { env } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import { UNPRUNED, type Answerer } from '../../eval/answerer.js';
 import { compareModels, type BeforeAfter, type ModelComparison } from '../../eval/compare-models.js';
 import { progressLine } from '../../eval/progress.js';
 import { openTransformersAnswerer } from '../../eval/transformers-answerer.js';
-import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
+import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';
@@ -15,6 +14,8 @@ import { tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { prepareTransformers } from '../transformers-env.js';
+import { Interrupted } from '../interrupt.js';
 
 /** The flags of the evaluation. */
 export interface EvaluateFlags {
@@ -63,35 +64,30 @@ export async function quantizeAndEvaluate(
   const names = flags.evaluate === true ? {} : { tasks: flags.evaluate };
   const tasks = await tasksOf({ ...flags, ...names }, DEFAULT_TASKS);
   const limit = flags.limit ?? LIMIT;
-  env.allowRemoteModels = flags.allowNetwork === true;
+  prepareTransformers(flags);
 
   return staged(output, async (folder) => {
     const result = quantizeFile(decoder, output, { ...options, into: folder });
-    const stop = stopOnInterrupt();
-    try {
-      const comparison = await compareModels(
-        () => open(place, decoder, flags),
-        () => open(place, join(folder, basename(output)), flags),
-        {
-          tasks,
-          limit,
-          signal: stop.signal,
-          progress: progressLine(terminal.progress, () => 0),
-          data: {
-            ...(flags.data === undefined ? {} : { folders: flags.data }),
-            ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-            allowNetwork: flags.allowNetwork === true,
-          },
+    const signal = terminal.interrupts.inGoodOrder('ending after this question');
+    const comparison = await compareModels(
+      () => open(place, decoder, flags),
+      () => open(place, join(folder, basename(output)), flags),
+      {
+        tasks,
+        limit,
+        signal,
+        progress: progressLine(terminal.progress, () => 0),
+        data: {
+          ...(flags.data === undefined ? {} : { folders: flags.data }),
+          ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
+          allowNetwork: flags.allowNetwork === true,
         },
-      );
-      if (!comparison.complete)
-        throw new FastvError('io', 'ended before it was through; nothing was written');
-      if (result.layers.length === 0) refuseChanges(comparison);
-      const files = result.files.map((file) => join(dirname(output), basename(file)));
-      return { result: { ...result, files }, evaluation: { model: place.folder, limit, ...comparison } };
-    } finally {
-      stop.end();
-    }
+      },
+    );
+    if (!comparison.complete) throw new Interrupted('ended before it was through; nothing was written');
+    if (result.layers.length === 0) refuseChanges(comparison);
+    const files = result.files.map((file) => join(dirname(output), basename(file)));
+    return { result: { ...result, files }, evaluation: { model: place.folder, limit, ...comparison } };
   });
 }
 
@@ -126,18 +122,6 @@ export function refuseChanges({ tasks }: ModelComparison): void {
     where: changed.map(({ task }) => task).join(', '),
     hint: "This processor's int8 products saturate (x86 without VNNI): keep the uint8 decoder there.",
   });
-}
-
-/** Ctrl-C ends the evaluation after the question at hand; a second one ends the program. */
-function stopOnInterrupt(): { signal: AbortSignal; end: () => void } {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    process.stderr.write('\nending after this question (Ctrl-C again: at once)\n');
-    stop.abort();
-  };
-  process.on('SIGINT', interrupt);
-  return { signal: stop.signal, end: () => void process.off('SIGINT', interrupt) };
 }
 
 /** The evaluation as a table: scores in percent, differences in points. */

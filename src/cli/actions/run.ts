@@ -1,16 +1,19 @@
 /** What `fastv run` does. */
 import { existsSync } from 'node:fs';
 import { FastvError } from '../../errors.js';
-import { loadMedia, type Picture } from '../../media/index.js';
-import type { Answer } from '../../runtime/ask.js';
-import type { Conversation, Message } from '../../runtime/conversation.js';
-import type { PrefillReport } from '../../runtime/options.js';
-import { writeAtomically } from '../../files/atomic.js';
 import { measure, type Measured } from '../../bench/in-turns.js';
+import { writeAtomically } from '../../files/atomic.js';
+import { loadMedia, type Picture } from '../../media/index.js';
+import type { Conversation, Message } from '../../runtime/conversation.js';
+import type { OpenedModel } from '../../runtime/model.js';
+import type { PrefillReport } from '../../runtime/options.js';
+import { AnswerStream } from '../answer-stream.js';
 import { comparison, timings } from '../format.js';
 import { openConversation, openOriginal, openPruned } from '../model.js';
-import { overlayOf } from '../overlay.js';
 import type { ModelFlags } from '../options/model.js';
+import { checkOutputFile } from '../output-path.js';
+import { overlayOf } from '../overlay.js';
+import { answerJson } from '../report-json.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv run`. */
@@ -18,17 +21,29 @@ export interface RunFlags extends ModelFlags {
   readonly compare?: boolean;
   readonly repeat: number;
   readonly overlay?: string;
+  readonly keptIndices?: boolean;
+}
+
+/** What is asked, of which model. */
+interface Call {
+  readonly name: string;
+  readonly conversation: Conversation;
+  readonly question: string;
+  readonly pictures: readonly Picture[];
+  readonly flags: RunFlags;
 }
 
 /** Answers one question. */
 export async function run(inputs: readonly string[], flags: RunFlags, terminal: Terminal): Promise<void> {
   const { sources, question } = imagesAndQuestion(inputs);
+  if (flags.overlay !== undefined)
+    await checkOutputFile(flags.overlay, { option: '--overlay', inputs: sources });
   const { name, conversation } = await openConversation(flags);
   const pictures: Picture[] = [];
   for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
-  const messages: Message[] = [{ role: 'user', text: question, images: pictures }];
-  if (flags.compare === true) await compare(name, conversation, messages, pictures, flags, terminal);
-  else await answer(name, conversation, messages, pictures, flags, terminal);
+  const call: Call = { name, conversation, question, pictures, flags };
+  if (flags.compare === true) await compare(call, terminal);
+  else await answer(call, terminal);
 }
 
 /** The last argument is the question, all others are images. */
@@ -57,84 +72,66 @@ export function imagesAndQuestion(inputs: readonly string[]): {
   return { sources, question };
 }
 
-async function answer(
-  name: string,
-  conversation: Conversation,
-  messages: readonly Message[],
-  pictures: readonly Picture[],
-  flags: RunFlags,
-  terminal: Terminal,
-): Promise<void> {
+async function answer(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
   const model = await openPruned(name, flags, conversation);
-  const result = await model.ask(messages, {
+  const printed = new AnswerStream((text) => {
+    terminal.stream(text);
+  });
+  const result = await model.ask(messagesOf(call), {
     maxNewTokens: flags.maxNewTokens,
     onText: (text) => {
-      terminal.stream(text);
+      printed.add(text);
     },
   });
-  const overlay = await writeOverlay(flags.overlay, conversation, pictures, result.report);
   terminal.stream('\n');
-  terminal.result(
-    { model: name, question: messages[0]?.text, answer: result.text, ...jsonOf(result), overlay },
-    () => `[${[...timings(result), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join(' · ')}]`,
-  );
+  const overlay = await writeOverlay(call, result.report);
+  terminal.answered({ model: name, question, ...answerJson(result, flags), overlay }, () => [
+    ...timings(result),
+    ...(overlay === undefined ? [] : [`overlay: ${overlay}`]),
+  ]);
   await model.close();
 }
 
-async function compare(
-  name: string,
-  conversation: Conversation,
-  messages: readonly Message[],
-  pictures: readonly Picture[],
-  flags: RunFlags,
-  terminal: Terminal,
-): Promise<void> {
-  const inputs = await conversation.inputs(messages);
+async function compare(call: Call, terminal: Terminal): Promise<void> {
+  const { name, conversation, question, flags } = call;
+  const inputs = await conversation.inputs(messagesOf(call));
   const results: Measured[] = [];
-  if (flags.model === undefined) {
-    const models = [
-      await openOriginal(name, flags, conversation),
-      await openPruned(name, flags, conversation),
-    ];
+  const time = async (...models: OpenedModel[]): Promise<void> => {
     const contenders = models.map((model) => ({ model }));
     results.push(...(await measure(contenders, inputs, flags)));
     for (const model of models) await model.close();
-  } else {
+  };
+  const theirs = () => openOriginal(name, flags, conversation);
+  const ours = () => openPruned(name, flags, conversation);
+  if (flags.model === undefined) await time(await theirs(), await ours());
+  else {
     // a model of unknown size: one after the other, never two decoders at once
-    for (const open of [openOriginal, openPruned]) {
-      const model = await open(name, flags, conversation);
-      results.push(...(await measure([{ model }], inputs, flags)));
-      await model.close();
-    }
+    await time(await theirs());
+    await time(await ours());
   }
   const [original, pruned] = results;
   if (original === undefined || pruned === undefined) return;
-  const overlay = await writeOverlay(flags.overlay, conversation, pictures, pruned.report);
-  const prefillSpeedup = original.prefillMs / pruned.prefillMs;
-  const both = {
-    original: { answer: original.text, ...jsonOf(original) },
-    pruned: { answer: pruned.text, ...jsonOf(pruned) },
+  const overlay = await writeOverlay(call, pruned.report);
+  const document = {
+    model: name,
+    question,
+    original: answerJson(original, flags),
+    pruned: answerJson(pruned, flags),
+    prefillSpeedup: original.prefillMs / pruned.prefillMs,
+    overlay,
   };
-  terminal.result({ model: name, question: messages[0]?.text, ...both, prefillSpeedup, overlay }, () =>
+  terminal.result(document, () =>
     [comparison(original, pruned), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join('\n'),
   );
 }
 
-function jsonOf({
-  tokens,
-  ttftMs,
-  prefillMs,
-  totalMs,
-  tokensPerSecond,
-  report,
-}: Omit<Answer, 'sequences'>): object {
-  return { tokens, ttftMs, prefillMs, totalMs, tokensPerSecond, fastv: report };
+function messagesOf({ question, pictures }: Call): readonly Message[] {
+  return [{ role: 'user', text: question, images: pictures }];
 }
 
 async function writeOverlay(
-  file: string | undefined,
-  conversation: Conversation,
-  pictures: readonly Picture[],
+  { flags: { overlay: file }, conversation, pictures }: Call,
   report: PrefillReport | undefined,
 ): Promise<string | undefined> {
   if (file === undefined || report === undefined) return undefined;

@@ -8,6 +8,7 @@ import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+import { sayOf } from './eval.js';
 
 /** The flags of `fastv sweep`. */
 export interface SweepFlags extends EvalFlags {
@@ -32,7 +33,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
   const model = await openModel(flags);
-  const { options, end } = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
+  const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
@@ -40,9 +41,9 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   try {
     const { summary, points, front } = await runSweep(model, { ...options, about, grid });
     terminal.result({ summary, points, front }, () => pointsTable(points, front));
+    sayOf(summary, options.out, terminal);
     if (!summary.complete) throw endedEarly();
   } finally {
-    end();
     await model.close?.();
   }
 }

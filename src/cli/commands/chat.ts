@@ -1,13 +1,15 @@
 /** `fastv chat`: several turns on one KV cache. */
 import { Command } from 'commander';
-import { addModelOptions, type ModelFlags } from '../options/model.js';
+import type { ChatFlags } from '../actions/chat.js';
+import { addModelOptions, refuseIdleSeed } from '../options/model.js';
 import type { Terminal } from '../terminal.js';
 
 /** The command, to be added to the program. */
 export function chatCommand(terminal: Terminal): Command {
   const command = new Command('chat')
     .argument('[image...]', 'images for the first question')
-    .action(async (images: readonly string[], flags: ModelFlags) => {
+    .action(async (images: readonly string[], flags: ChatFlags) => {
+      refuseIdleSeed(command, flags);
       const { chat } = await import('../actions/chat.js');
       await chat(images, flags, terminal);
     });

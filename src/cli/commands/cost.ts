@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { KNOWN_MODELS } from '../../cost/models.js';
 import type { CostFlags } from '../actions/cost.js';
 import { addOutputOptions, layerOption, ratioOption } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import { collectStage } from '../parse/stage.js';
 import type { Terminal } from '../terminal.js';
@@ -39,6 +40,8 @@ export function costCommand(terminal: Terminal): Command {
       ]),
     )
     .action(async (flags: CostFlags) => {
+      if (flags.imageTokens !== undefined)
+        refuseIdle(command, '--images', 'all image tokens are given already', 'leave --image-tokens out');
       const { cost } = await import('../actions/cost.js');
       await cost(flags, terminal);
     });

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
+import { refuseIdleSeed } from '../options/model.js';
 import { layerOption, ratioOption, seedOption } from '../options/option.js';
 import { strategyOption } from '../options/strategy.js';
 import type { Terminal } from '../terminal.js';
@@ -16,6 +17,7 @@ export function evalCommand(terminal: Terminal): Command {
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
     .action(async (flags: EvalCommandFlags) => {
+      refuseIdleSeed(command, flags);
       const { evaluate } = await import('../actions/eval.js');
       await evaluate(flags, terminal);
     });

@@ -10,15 +10,26 @@ import {
   networkOption,
   taskFileOption,
 } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { names } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
+
+/** Options that say something only with --evaluate. */
+const EVALUATION = ['--task-file', '--limit', '--dtype', '--data', '--images', '--allow-network'];
 
 /** The command, to be added to the program. */
 export function quantizeCommand(terminal: Terminal): Command {
   const command = new Command('quantize')
     .argument('<decoder>', 'the decoder to read')
-    .addOption(new Option('--type <type>', 'what weights become').choices(['int8', 'int4']).default('int8'))
+    .addOption(
+      new Option(
+        '--type <type>',
+        "what weights become; auto: int8, or uint8 where this machine's int8 kernels saturate; int8-portable: 7 bits, exact on every processor",
+      )
+        .choices(['auto', 'int8', 'int8-portable', 'uint8', 'int4'])
+        .default('auto'),
+    )
     .option('--block <n>', 'int4: weights that share a scale (default: 32)', wholeNumber('--block'))
     .option('--exclude <names...>', 'leave layers alone whose name contains one of these, e.g. lm_head')
     .option(
@@ -42,6 +53,16 @@ export function quantizeCommand(terminal: Terminal): Command {
     about: 'the decoder to write; one file if the other is, else its weights go to <file>_data',
   });
   return addOutputOptions(command).action(async (decoder: string, flags: QuantizeFlags) => {
+    if (flags.type !== 'int4')
+      refuseIdle(command, '--block', 'a scale of int8 belongs to a whole channel', 'add --type int4');
+    for (const option of flags.evaluate === undefined ? EVALUATION : []) {
+      refuseIdle(
+        command,
+        option,
+        'this option belongs to an evaluation, and there is none',
+        'add --evaluate',
+      );
+    }
     const { quantize } = await import('../actions/quantize.js');
     await quantize(decoder, flags, terminal);
   });

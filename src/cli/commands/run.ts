@@ -1,7 +1,8 @@
 /** `fastv run`: one question about images. */
 import { Command } from 'commander';
 import type { RunFlags } from '../actions/run.js';
-import { addModelOptions } from '../options/model.js';
+import { addModelOptions, refuseIdleSeed } from '../options/model.js';
+import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
@@ -18,6 +19,9 @@ export function runCommand(terminal: Terminal): Command {
     )
     .option('--overlay <file>', 'write a PNG of the kept image patches over the picture')
     .action(async (inputs: readonly string[], flags: RunFlags) => {
+      refuseIdleSeed(command, flags);
+      if (flags.compare !== true)
+        refuseIdle(command, '--repeat', 'an answer alone is not timed again', 'add --compare');
       const { run } = await import('../actions/run.js');
       await run(inputs, flags, terminal);
     });

@@ -4,8 +4,13 @@ import { FAMILIES } from '../../scenes/question.js';
 import { SPLITS } from '../../scenes/dataset.js';
 import type { ScenesFlags } from '../actions/scenes.js';
 import { addOutputOptions } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
+
+/** Options that say nothing in one layout or the other. */
+const QUESTIONS_IDLE = ['--questions-per-image', '--images-per-conversation'];
+const CONVERSATIONS_IDLE = ['--split', '--family', '--no-images', '--no-sheet'];
 
 /** The command, to be added to the program. */
 export function scenesCommand(terminal: Terminal): Command {
@@ -37,6 +42,15 @@ export function scenesCommand(terminal: Terminal): Command {
     .option('--no-images', 'write no PNGs')
     .option('--no-sheet', 'write no contact sheet')
     .action(async (folder: string, flags: ScenesFlags) => {
+      const [idle, why, hint] =
+        flags.layout === 'questions'
+          ? [QUESTIONS_IDLE, 'this is of conversations only', 'add --layout conversations']
+          : [
+              CONVERSATIONS_IDLE,
+              'conversations are of the training split and have no pictures',
+              'leave it out',
+            ];
+      for (const option of idle) refuseIdle(command, option, why, hint);
       const { scenes } = await import('../actions/scenes.js');
       await scenes(folder, flags, terminal);
     });

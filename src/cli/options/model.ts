@@ -1,6 +1,7 @@
 /** Options that the commands which ask a model have in common. */
 import { Option, type Command } from 'commander';
-import type { StrategyName } from '../../strategies/index.js';
+import { isSeeded, type StrategyName } from '../../strategies/index.js';
+import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import {
   addOptions,
@@ -48,6 +49,13 @@ export function addModelOptions(command: Command): Command {
       .default(128),
     new Option('--frames <n>', 'frames to take of a video').argParser(wholeNumber('--frames', 1)).default(8),
     networkOption('models and images'),
+    new Option('--kept-indices', 'with --json: the positions of all kept tokens too'),
   ]);
   return addOutputOptions(command);
+}
+
+/** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */
+export function refuseIdleSeed(command: Command, { strategy }: { readonly strategy: StrategyName }): void {
+  if (isSeeded(strategy)) return;
+  refuseIdle(command, '--seed', `the strategy ${strategy} draws nothing`, 'add --strategy random');
 }

@@ -1,3 +1,4 @@
+import type { NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { nextTurn, prefillAndDecode } from '../../../test/toy/compare.js';
 import { toyDecoder } from '../../../test/toy/decoder.js';
@@ -7,12 +8,12 @@ import {
   allNames,
   concatChunks,
   decodeModel,
+  editModel,
   Emitter,
   encodeModel,
   type OnnxModel,
 } from '../../onnx/index.js';
-import { attentionOf, EMBEDS, recogniseDecoder } from '../decoder.js';
-import { cacheOutside, cacheStaysInside, isCausal, keepsCache } from './cache-outside.js';
+import { attentionOf, recogniseDecoder } from '../decoder.js';
 
 function load(family: string): OnnxModel {
   return decodeModel(toyDecoder(toyFamily(family).config).bytes);
@@ -22,13 +23,12 @@ function load(family: string): OnnxModel {
 function allOutside(model: OnnxModel): OnnxModel {
   const decoder = recogniseDecoder(model);
   const emit = new Emitter(decoder.opset, allNames(model.graph));
-  const nodes = model.graph.node.flatMap((node) => {
-    const core = decoder.layers.find(({ attention }) => attention?.node === node)?.attention;
-    return core === undefined ? [node] : cacheOutside(emit, decoder.graph, core, EMBEDS);
-  });
-  model.graph.node = [...emit.nodes, ...nodes];
-  model.graph.initializer.push(...emit.initializers);
-  return model;
+  const replace = new Map<NodeProto, NodeProto>();
+  for (const { attention: core } of decoder.layers) {
+    const outside = core?.kind.cacheOutside?.(emit, decoder.graph, core);
+    if (core !== undefined && outside !== undefined) replace.set(core.node, outside);
+  }
+  return editModel(model, { replace, emit });
 }
 
 describe('a cache outside its operator', () => {
@@ -65,34 +65,33 @@ describe('a cache outside its operator', () => {
   it('is recognised as such', () => {
     const before = attentionOf(recogniseDecoder(load('mha unidirectional')), 1);
     const after = attentionOf(recogniseDecoder(allOutside(load('mha unidirectional'))), 1);
-    expect([keepsCache(before), isCausal(before)]).toEqual([true, true]);
-    expect([keepsCache(after), isCausal(after)]).toEqual([false, false]);
+    expect([before.cacheInside, before.causal]).toEqual([true, true]);
+    expect([after.cacheInside, after.causal]).toEqual([false, false]);
     expect([after.keys, after.heads, after.kvHeads]).toEqual([before.keys, before.heads, before.kvHeads]);
   });
 });
 
 describe('a cache stays inside', () => {
   it.each<[string, string, number, RegExp]>([
-    ['an operator with a bias', 'mha', 3, /has an input 3 \("bias"\)$/],
-    ['one with a padding mask', 'mha', 4, /has an input 4 \("bias"\)$/],
-    ['one with lengths', 'attention23', 6, /has an input 6 \("bias"\)$/],
+    ['an operator with a bias', 'mha', 3, /has an input bias \("bias"\)$/],
+    ['one with a padding mask', 'mha', 4, /has an input key_padding_mask \("bias"\)$/],
+    ['one with lengths', 'attention23', 6, /has an input nonpad_kv_seqlen \("bias"\)$/],
   ])('%s', (_, family, input, reason) => {
     const core = attentionOf(recogniseDecoder(load(family)), 1);
-    expect(cacheStaysInside(core)).toBeUndefined();
+    expect(core.kind.allQueries(core)).toBeUndefined();
     while (core.node.input.length <= input) core.node.input.push('');
     core.node.input[input] = 'bias';
-    expect(cacheStaysInside(core)).toMatch(reason);
+    expect(core.kind.allQueries(core)).toMatch(reason);
   });
 
   it('GroupQueryAttention', () => {
-    expect(cacheStaysInside(attentionOf(recogniseDecoder(load('gqa')), 1))).toMatch(
-      /takes as many queries as new keys$/,
-    );
+    const core = attentionOf(recogniseDecoder(load('gqa')), 1);
+    expect(core.kind.allQueries(core)).toMatch(/takes as many queries as new keys$/);
   });
 
   it('an operator that gives its scores as well', () => {
     const core = attentionOf(recogniseDecoder(load('attention23')), 1);
     core.node.output.push('scores');
-    expect(cacheStaysInside(core)).toMatch(/gives more than its result$/);
+    expect(core.kind.allQueries(core)).toMatch(/gives more than its result$/);
   });
 });

@@ -12,118 +12,74 @@
 // The result is the same: every operator that keeps a cache does the same Concat inside.
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
-import {
-  DataType,
-  elementType,
-  intAttribute,
-  label,
-  type Emitter,
-  type GraphView,
-} from '../../onnx/index.js';
+import { DataType, elementType, inputs, label, type Emitter, type GraphView } from '../../onnx/index.js';
+import { EMBEDS } from '../contract.js';
 import type { AttentionCore } from './core.js';
+import { low } from './hide.js';
 
-/** Input positions, and the attribute that masks the future. */
-const OPERATORS = {
-  MultiHeadAttention: { mask: 5, past: 6, causal: 'unidirectional' },
-  Attention: { mask: 3, past: 4, causal: 'is_causal' },
-} as const;
-
-/** Attributes that tell how three axes of Attention are split. */
-const HEADS = new Set(['q_num_heads', 'kv_num_heads']);
-
-/** Operators whose cache can be outside. */
-export function operatorOf(core: AttentionCore): (typeof OPERATORS)[keyof typeof OPERATORS] | undefined {
-  return core.kind === 'MultiHeadAttention' || core.kind === 'Attention' ? OPERATORS[core.kind] : undefined;
+/** The operator as its kind reads it, and how it is written with its cache outside. */
+export interface Inside {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly mask: string;
+  /** Whether a mask that is made where there was none is of bool. */
+  readonly boolMask: boolean;
+  /** Whether queries and result with three axes must get four. */
+  readonly needsHeads: boolean;
+  /** The operator with present keys and values, and neither a past nor causality of its own. */
+  readonly outside: (taken: Taken) => NodeProto;
 }
 
-/** Whether an operator takes the past itself. */
-export function keepsCache(core: AttentionCore): boolean {
-  const operator = operatorOf(core);
-  return operator !== undefined && (core.node.input[operator.past] ?? '') !== '';
+export interface Taken {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly mask: string;
 }
 
-/** Whether an operator masks the future by the places of its queries. */
-export function isCausal(core: AttentionCore): boolean {
-  const operator = operatorOf(core);
-  return operator !== undefined && intAttribute(core.node, operator.causal, 0) !== 0;
-}
-
-/** Why an operator's cache has to stay inside; undefined if it can be outside. */
-export function cacheStaysInside(core: AttentionCore): string | undefined {
-  const operator = operatorOf(core);
-  if (operator === undefined) return `${label(core.node)} takes as many queries as new keys`;
-  const { input, output } = core.node;
-  const known = new Set<number>([0, 1, 2, operator.mask, operator.past, operator.past + 1]);
-  const other = input.findIndex((name, i) => name !== '' && !known.has(i));
-  if (other >= 0) return `${label(core.node)} has an input ${other} ("${input[other] ?? ''}")`;
-  if (output.slice(3).some((name) => name !== '')) return `${label(core.node)} gives more than its result`;
-  if (!core.fourAxes && (core.heads === undefined || core.kvHeads === undefined))
+/** Why an operator's cache has to stay inside, given the inputs that it may have; undefined if it can be outside. */
+export function staysInside(core: AttentionCore, known: ReadonlySet<string>): string | undefined {
+  const other = inputs(core.node).find(({ name }) => !known.has(name));
+  if (other !== undefined) return `${label(core.node)} has an input ${other.name} ("${other.tensor}")`;
+  if (core.node.output.slice(3).some((name) => name !== ''))
+    return `${label(core.node)} gives more than its result`;
+  if (core.layout === 'BSH' && (core.heads === undefined || core.kvHeads === undefined))
     return `${label(core.node)} does not say how many heads it has`;
   return undefined;
 }
 
 /**
- * Takes the cache out of an operator that {@link keepsCache} and of which {@link cacheStaysInside} says nothing.
- * @param embeds the tensor whose axis 1 is this call's sequence
- * @returns the nodes in place of the operator; what they need besides is left in `emit`
+ * Takes the cache out of an operator of which {@link staysInside} says nothing.
+ * @returns the operator in its place; what it needs besides is left in `emit`
  */
 export function cacheOutside(
   emit: Emitter,
   graph: GraphView,
   core: AttentionCore,
-  embeds: string,
-): NodeProto[] {
-  const operator = operatorOf(core);
-  if (operator === undefined) throw new RangeError(`${core.kind} keeps its cache`);
+  { query, key, value, mask, boolMask, needsHeads, outside }: Inside,
+): NodeProto {
   const { node, heads = 0, kvHeads = 0 } = core;
-  const [q = '', k = '', v = ''] = node.input;
   const [result = '', presentKey = '', presentValue = ''] = node.output;
-  const fourAxes = (x: string, count: number): string =>
-    core.fourAxes ? x : emit.transpose(emit.reshape(x, emit.ints(0, 0, count, -1)), 0, 2, 1, 3);
-  const append = (past: string, x: string, present: string): NodeProto => {
-    emit.concat([past, fourAxes(x, kvHeads)], 2);
-    return named(emit, present);
-  };
-  const masked = isCausal(core)
-    ? causalMask(emit, graph, core, node.input[operator.mask] ?? '', embeds)
-    : (node.input[operator.mask] ?? '');
+  const withHeads = (x: string, count: number): string =>
+    core.layout === 'BNSH' ? x : emit.transpose(emit.reshape(x, emit.ints(0, 0, count, -1)), 0, 2, 1, 3);
   // A present that nobody takes has no name.
-  const keys = presentKey === '' ? emit.fresh('present_key') : presentKey;
-  const values = presentValue === '' ? emit.fresh('present_value') : presentValue;
-  const nodes = [
-    append(node.input[operator.past] ?? '', k, keys),
-    append(node.input[operator.past + 1] ?? '', v, values),
-  ];
-  const splits = core.kind === 'Attention' && !core.fourAxes;
-  const input = [splits ? fourAxes(q, heads) : q, keys, values];
-  if (masked !== '') {
-    while (input.length < operator.mask) input.push('');
-    input.push(masked);
+  const append = (past: string, x: string, present: string): string =>
+    emit.op('Concat', [past, withHeads(x, kvHeads)], {
+      attributes: { axis: 2n },
+      ...(present === '' ? {} : { output: present }),
+    });
+  const inner = needsHeads ? emit.fresh(node.opType) : result;
+  const taken = {
+    query: needsHeads ? withHeads(query, heads) : query,
+    key: append(core.pastKey, key, presentKey),
+    value: append(core.pastValue, value, presentValue),
+    mask: core.causal ? causalMask(emit, graph, core, mask, boolMask) : mask,
+  };
+  if (needsHeads) {
+    emit.op('Reshape', [emit.transpose(inner, 0, 2, 1, 3), emit.ints(0, 0, -1)], { output: result });
   }
-  const inner = splits ? emit.fresh('Attention') : result;
-  nodes.push(
-    create(NodeProtoSchema, {
-      ...node,
-      input,
-      output: [inner],
-      attribute: node.attribute.filter(
-        ({ name }) => name !== operator.causal && !(splits && HEADS.has(name)),
-      ),
-    }),
-  );
-  if (splits) {
-    emit.reshape(emit.transpose(inner, 0, 2, 1, 3), emit.ints(0, 0, -1));
-    nodes.push(named(emit, result));
-  }
-  return nodes;
-}
-
-/** Takes the node that was made last out of the emitter and names its result. */
-function named(emit: Emitter, output: string): NodeProto {
-  const node = emit.nodes.pop();
-  if (node === undefined) throw new RangeError('the emitter is empty');
-  node.output = [output];
-  return node;
+  return create(NodeProtoSchema, { ...outside(taken), output: [inner] });
 }
 
 /** What the operator's mask was, and what its causality adds: [1, 1, sequence, total] or as the mask. */
@@ -132,18 +88,16 @@ function causalMask(
   graph: GraphView,
   core: AttentionCore,
   mask: string,
-  embeds: string,
+  boolMask: boolean,
 ): string {
   const past = emit.dim(core.pastKey, 2);
-  const sequence = emit.dim(embeds, 1);
+  const sequence = emit.dim(EMBEDS, 1);
   const places = emit.unsqueeze(emit.op('Add', [emit.range(sequence), past]), 1);
   const keys = emit.unsqueeze(emit.range(emit.op('Add', [past, sequence])), 0);
   const seen = emit.unsqueeze(emit.op('LessOrEqual', [keys, places]), 0, 1);
-  const isBool = mask === '' ? core.kind === 'Attention' : elementType(graph, mask) === DataType.BOOL;
+  const isBool = mask === '' ? boolMask : elementType(graph, mask) === DataType.BOOL;
   if (isBool) return mask === '' ? seen : emit.op('And', [mask, seen]);
-  // Lost by every softmax, and added to another mask it does not overflow.
-  const low = emit.float(core.elementType === DataType.FLOAT16 ? -3e4 : -1e30);
-  const bias = emit.op('Where', [seen, emit.float(0), low]);
+  const bias = emit.op('Where', [seen, emit.float(0), emit.float(low(core))]);
   const typed = core.elementType === DataType.FLOAT ? bias : emit.cast(bias, core.elementType);
   return mask === '' ? typed : emit.op('Add', [mask, typed]);
 }

@@ -22,23 +22,23 @@ function found(family: string, damage: (graph: GraphProto) => void = () => undef
 
 describe('findAttention', () => {
   it.each([
-    ['gqa', 'GroupQueryAttention', 'in-op', false],
-    ['gqa rotary outside', 'GroupQueryAttention', 'outside', false],
-    ['mha', 'MultiHeadAttention', 'outside', false],
-    ['mha past outside 4d', 'MultiHeadAttention', 'outside', false],
-    ['attention23', 'Attention', 'outside', true],
-    ['attention23 3d', 'Attention', 'outside', false],
-    ['attention23 past outside', 'Attention', 'outside', true],
-    ['eager', 'decomposed', 'outside', true],
-    ['eager 5d', 'decomposed', 'outside', true],
-    ['eager sink', 'decomposed', 'outside', true],
-    ['sdpa nan guard', 'decomposed', 'outside', true],
-  ])('%s: %s, rotation %s', (family, kind, rotation, fourAxes) => {
+    ['gqa', 'GroupQueryAttention', 'in-op', 'BSH'],
+    ['gqa rotary outside', 'GroupQueryAttention', 'outside', 'BSH'],
+    ['mha', 'MultiHeadAttention', 'outside', 'BSH'],
+    ['mha past outside 4d', 'MultiHeadAttention', 'outside', 'BSH'],
+    ['attention23', 'Attention', 'outside', 'BNSH'],
+    ['attention23 3d', 'Attention', 'outside', 'BSH'],
+    ['attention23 past outside', 'Attention', 'outside', 'BNSH'],
+    ['eager', 'decomposed', 'outside', 'BNSH'],
+    ['eager 5d', 'decomposed', 'outside', 'BNSH'],
+    ['eager sink', 'decomposed', 'outside', 'BNSH'],
+    ['sdpa nan guard', 'decomposed', 'outside', 'BNSH'],
+  ])('%s: %s, rotation %s', (family, kind, rotation, layout) => {
     const { config } = toyFamily(family);
     expect(found(family)).toMatchObject({
-      kind,
+      kind: { name: kind },
       rotation,
-      fourAxes,
+      layout,
       layer: 1,
       heads: config.heads,
       kvHeads: config.kvHeads,
@@ -49,10 +49,10 @@ describe('findAttention', () => {
   });
 
   it('knows the softmax of decomposed attention, and the columns of real keys where there is a sink', () => {
-    expect(found('eager').decomposed?.scoresUser.opType).toBe('Softmax');
-    expect(found('eager').decomposed?.probabilities).toContain('Softmax');
-    expect(found('eager sink').decomposed?.scoresUser.opType).toBe('Concat');
-    expect(found('eager sink').decomposed?.probabilities).toContain('Slice');
+    expect(found('eager').scoresUser?.opType).toBe('Softmax');
+    expect(found('eager').rowSource).toContain('Softmax');
+    expect(found('eager sink').scoresUser?.opType).toBe('Concat');
+    expect(found('eager sink').rowSource).toContain('Slice');
   });
 
   it('looks behind other names of the cache', () => {
@@ -65,7 +65,7 @@ describe('findAttention', () => {
         node('Concat', ['one'], ['other']),
       );
     });
-    expect(core.kind).toBe('GroupQueryAttention');
+    expect(core.kind.name).toBe('GroupQueryAttention');
   });
 
   it.each(['eager', 'mha past outside 4d', 'attention23 past outside'])(

@@ -3,16 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   Binary,
+  Decimal,
   Field,
   Int64,
   List,
+  makeData,
   Struct,
   Table,
   tableToIPC,
+  TimestampMillisecond,
   Utf8,
   vectorFromArray,
   type DataType,
-  type Vector,
+  Vector,
 } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
 import { readArrow } from './arrow.js';
@@ -80,5 +83,37 @@ describe('readArrow', () => {
         where: expect.stringContaining(`${path}, row `) as string,
       });
     }
+  });
+
+  it('refuses a batch that claims more rows than its bytes can hold', async () => {
+    const whole = tableToIPC(table(40), 'stream');
+    const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength);
+    // the lengths of the batch and of its columns are the only int64s of this value
+    for (let at = 0; at + 8 <= whole.length; at += 4) {
+      if (view.getBigUint64(at, true) === 40n) view.setBigUint64(at, 2n ** 40n, true);
+    }
+    const path = join(folder, 'claims.arrow');
+    writeFileSync(path, whole);
+    await expect(collect(path)).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: expect.stringMatching(/claims to have 1099511627776 rows/) as string,
+    });
+  });
+
+  it('has decimals as numbers and times as dates, as Parquet’s reader does', async () => {
+    const words = (value: bigint): Uint32Array =>
+      Uint32Array.from({ length: 4 }, (_, i) => Number(BigInt.asUintN(32, value >> BigInt(32 * i))));
+    const price = makeData({
+      type: new Decimal(2, 10, 128),
+      length: 2,
+      data: Uint32Array.from([...words(125n), ...words(-7n)]),
+    });
+    const when = vectorFromArray([new Date(0), new Date(1500)], new TimestampMillisecond());
+    const path = join(folder, 'types.arrow');
+    writeFileSync(path, tableToIPC(new Table({ price: new Vector([price]), when }), 'stream'));
+    expect((await collect(path)).map((r) => r.fields)).toEqual([
+      { price: 1.25, when: new Date(0) },
+      { price: -0.07, when: new Date(1500) },
+    ]);
   });
 });

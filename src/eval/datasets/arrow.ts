@@ -1,7 +1,7 @@
 /**
  * Rows of an Arrow IPC stream or file (what the `datasets` library saves to disk), a record batch at a time.
  */
-import { RecordBatchReader, StructRow, type RecordBatch } from 'apache-arrow';
+import { DataType, RecordBatchReader, StructRow, type RecordBatch } from 'apache-arrow';
 import { FastvError } from '../../errors.js';
 import type { DataFile } from './data-file.js';
 import { describe, LIMITS, type Row } from './row.js';
@@ -35,10 +35,16 @@ export async function* readArrow(file: DataFile): AsyncGenerator<Row> {
     } catch (error) {
       throw malformed(error);
     }
+    // a value takes a bit at least; what a batch says of itself is a claim
+    if (batch.numRows > 8 * batch.data.byteLength + 64) {
+      throw malformed(
+        new Error(`a batch of ${batch.data.byteLength} bytes claims to have ${batch.numRows} rows`),
+      );
+    }
     for (let i = 0; i < batch.numRows; i++) {
       let fields: Record<string, unknown>;
       try {
-        fields = plain(batch.get(i)?.toJSON() ?? {}) as Record<string, unknown>;
+        fields = rowOf(batch, i);
       } catch (error) {
         throw malformed(error);
       }
@@ -47,20 +53,46 @@ export async function* readArrow(file: DataFile): AsyncGenerator<Row> {
   }
 }
 
-/** Arrow's vectors and rows as lists and objects; bytes stay bytes. */
-function plain(value: unknown, depth = 0): unknown {
+function rowOf(batch: RecordBatch, index: number): Record<string, unknown> {
+  const row: Record<string, unknown> = batch.get(index)?.toJSON() ?? {};
+  return Object.fromEntries(
+    batch.schema.fields.map(({ name, type }) => [name, plain(row[name], type as DataType)]),
+  );
+}
+
+/**
+ * Arrow's vectors and rows as lists and objects, decimals as numbers, times as dates, as Parquet's reader has them;
+ * bytes stay bytes.
+ */
+function plain(value: unknown, type: DataType | undefined, depth = 0): unknown {
+  if (DataType.isDictionary(type)) return plain(value, type.dictionary as DataType, depth);
+  if ((DataType.isTimestamp(type) || DataType.isDate(type)) && typeof value === 'number')
+    return new Date(value);
+  if (DataType.isDecimal(type) && value instanceof Uint32Array) return decimal(value, type.scale);
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   if (depth > 16) throw new Error('values are nested too deeply');
-  if (Array.isArray(value)) return value.map((v) => plain(v, depth + 1));
+  const children: readonly { name: string; type: DataType }[] = type?.children ?? [];
   if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number | bigint>);
   if (Symbol.iterator in value && 'get' in value && 'length' in value) {
     const { length } = value;
     if (typeof length !== 'number' || length > LIMITS.items)
       throw new Error(`a list of ${describe(length)} items`);
-    return Array.from(value as unknown as Iterable<unknown>, (v) => plain(v, depth + 1));
+    return Array.from(value as unknown as Iterable<unknown>, (v) => plain(v, children[0]?.type, depth + 1));
   }
   const record = value instanceof StructRow ? value.toJSON() : value;
-  return Object.fromEntries(Object.entries(record).map(([k, v]) => [k, plain(v, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(record).map(([key, item]) => {
+      const child = children.find(({ name }) => name === key);
+      return [key, plain(item, child?.type, depth + 1)];
+    }),
+  );
+}
+
+/** A decimal: a whole number in two's complement, its lowest 32 bits first, over a power of ten. */
+function decimal(words: Uint32Array, scale: number): number {
+  const bits = BigInt(32 * words.length);
+  const whole = words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n);
+  return Number(BigInt.asIntN(Number(bits), whole)) / 10 ** scale;
 }
 
 /** The chunks of a stream, each bounded: Arrow's reader asks for a whole message at once. */

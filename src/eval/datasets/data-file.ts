@@ -1,8 +1,10 @@
 /** A file of a dataset, on disk or on a server: its bytes can be had in pieces, so none is held whole. */
-import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { closeSync, read } from 'node:fs';
 import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { FastvError } from '../../errors.js';
+import { openRegular, streamRegular } from '../../files/read.js';
+import { isLfsPointer, LFS_HINT } from '../../lfs-pointer.js';
 
 export interface DataFile {
   /** Its path as messages name it. */
@@ -16,29 +18,44 @@ export interface DataFile {
 
 /** A file on disk. @throws FastvError `io` if it cannot be read */
 export async function localFile(path: string, name = path): Promise<DataFile> {
-  const { size } = await orIo(path, stat(path));
+  const { size } = await refusePointer(path);
   return {
     name,
     size,
     async slice(start, end) {
-      const handle = await orIo(path, open(path));
+      const { fd } = openRegular(path);
       try {
         const length = Math.max(0, Math.min(end, size) - start);
         const bytes = new Uint8Array(length);
         let at = 0;
         while (at < length) {
-          const { bytesRead } = await handle.read(bytes, at, length - at, start + at);
+          const { bytesRead } = await orIo(path, readAt(fd, bytes, at, length - at, start + at));
           if (bytesRead === 0)
             throw new FastvError('io', 'the file became shorter while it was read', { where: path });
           at += bytesRead;
         }
         return bytes.buffer;
       } finally {
-        await handle.close();
+        closeSync(fd);
       }
     },
-    stream: () => Promise.resolve(createReadStream(path)),
+    stream: () => Promise.resolve(streamRegular(path)),
   };
+}
+
+const readAt = promisify(read);
+
+/** Looks at a file: it must be one, and not the pointer of Git LFS in the place of one. */
+async function refusePointer(path: string): Promise<{ size: number }> {
+  const { fd, size } = openRegular(path);
+  try {
+    const head = new Uint8Array(64);
+    await orIo(path, readAt(fd, head, 0, head.length, 0));
+    if (!isLfsPointer(head)) return { size };
+  } finally {
+    closeSync(fd);
+  }
+  throw new FastvError('io', 'this is a pointer of Git LFS, not the data', { where: path, hint: LFS_HINT });
 }
 
 /** What `remoteFile` needs to know. `fetch` can be replaced to count or forbid requests. */
@@ -78,20 +95,56 @@ export function remoteFile(url: string, size: number, name: string, options: Rem
       const last = Math.min(end, size) - 1;
       if (last < start) return new ArrayBuffer(0);
       const response = await request(`bytes=${start}-${last}`);
-      const bytes = await orIo(name, response.arrayBuffer());
-      if (bytes.byteLength !== last - start + 1) {
-        throw new FastvError('io', `${last - start + 1} bytes were asked for, ${bytes.byteLength} came`, {
+      const wanted = last - start + 1;
+      const bytes = await orIo(name, bodyOf(response, wanted, name));
+      if (bytes.byteLength !== wanted) {
+        throw new FastvError('io', `${wanted} bytes were asked for, ${bytes.byteLength} came`, {
           where: name,
         });
       }
-      return bytes;
+      return bytes.buffer;
     },
     async stream() {
       const { body } = await request();
       if (body === null) throw new FastvError('io', 'the server sent no body', { where: name });
-      return Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);
+      return atMost(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), size, name);
     },
   };
+}
+
+async function* atMost(
+  stream: AsyncIterable<Uint8Array>,
+  most: number,
+  where: string,
+): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.length;
+    if (length > most) throw new FastvError('io', `the server sends more than ${most} bytes`, { where });
+    yield chunk;
+  }
+}
+
+/** The body of an answer, of which no more is read than agreed. @throws FastvError `io` if the server sends more */
+export async function bodyOf(
+  response: Response,
+  most: number,
+  where: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > most) throw new FastvError('io', `the server sends more than ${most} bytes`, { where });
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** The promise's value; what it rejects with becomes a typed error. */

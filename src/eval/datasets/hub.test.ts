@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../scenes/random.js';
+import { remoteFile } from './data-file.js';
 import { resolveSplit, selectSplit } from './hub.js';
 import { parquetBytes } from '../../../test/eval/parquet-fixture.js';
 import { readRows } from './read.js';
@@ -123,6 +124,64 @@ describe('folders', () => {
     ] as const) {
       expect(await resolveSplit(repository, null, 'test', { folders: [folder] })).toHaveLength(1);
     }
+  });
+});
+
+describe('a folder that has another dataset', () => {
+  const place = (path: string): string => {
+    const root = mkdtempSync(join(tmpdir(), 'fastv-other-'));
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), '{}\n');
+    return root;
+  };
+  const MME = 'lmms-lab/MME/data/test.jsonl';
+  it.each([
+    ['as <owner>/<name>', MME, ''],
+    ['as <name>', 'MME/data/test.jsonl', ''],
+    ['of the same owner, itself', MME, 'lmms-lab/MME'],
+    ['and its owner', MME, 'lmms-lab'],
+    ['that is known', 'MME/data/test.jsonl', 'MME'],
+    ['under its new owner', 'lmms-lab-encoder/MME/test.jsonl', 'lmms-lab-encoder/MME'],
+  ])('%s is not read in the place of the one that is wanted', async (_, path, folder) => {
+    const folders = [join(place(path), folder)];
+    const others = ['lmms-lab/MME', 'lmms-lab/POPE'];
+    await expect(resolveSplit('lmms-lab/POPE', null, 'test', { folders, others })).rejects.toThrow(
+      /in none of the given folders/,
+    );
+    // the one that it is can be read
+    expect(await resolveSplit('lmms-lab/MME', null, 'test', { folders, others })).toHaveLength(1);
+  });
+
+  it('is found under the name that its owner has now', async () => {
+    const folders = [place('lmms-lab-encoder/POPE/data/test.jsonl')];
+    expect(await resolveSplit('lmms-lab/POPE', null, 'test', { folders })).toHaveLength(1);
+  });
+});
+
+describe('a server', () => {
+  it('that sends more than was agreed is not listened to', async () => {
+    const endless = (): Promise<Response> =>
+      Promise.resolve(
+        new Response(
+          new ReadableStream({
+            pull(controller) {
+              controller.enqueue(new Uint8Array(2 ** 20));
+            },
+          }),
+          { status: 200 },
+        ),
+      );
+    const options = { endpoint, allowNetwork: true, fetch: endless };
+    await expect(resolveSplit('own/set', null, 'test', options)).rejects.toThrow(/sends more than/);
+    const partial = async (): Promise<Response> => new Response((await endless()).body, { status: 206 });
+    const file = remoteFile('http://x/', 100, 'x', { fetch: partial });
+    await expect(file.slice(0, 50)).rejects.toThrow(/sends more than 50 bytes/);
+    const whole = remoteFile('http://x/', 100, 'x', { fetch: endless });
+    await expect(
+      (async () => {
+        for await (const chunk of await whole.stream()) expect(chunk.length).toBeLessThan(0);
+      })(),
+    ).rejects.toThrow(/sends more than 100 bytes/);
   });
 });
 

@@ -3,14 +3,17 @@
  * itself, from where they are streamed, if the network is allowed.
  */
 import { readdir } from 'node:fs/promises';
-import { dirname, extname, join, relative, sep } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
-import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
+import { fileCode, fileError } from '../../files/file-error.js';
+import { bodyOf, localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
 import { READERS } from './read.js';
 
 export interface ResolveOptions extends RemoteOptions {
   /** Folders that may hold the dataset, as `<folder>/<owner>/<name>` or `<folder>/<name>` or the folder itself. */
   readonly folders?: readonly string[];
+  /** Datasets that are known by other names: a folder that is called like one of them is that one. */
+  readonly others?: readonly string[];
   readonly allowNetwork?: boolean;
   /** The hub's address. */
   readonly endpoint?: string;
@@ -68,11 +71,14 @@ export async function resolveRepository(
   options: ResolveOptions = {},
 ): Promise<readonly Listed[]> {
   const name = checkName(repository);
+  const others = (options.others ?? []).filter((other) => other !== repository);
   for (const folder of options.folders ?? []) {
-    for (const place of [join(folder, repository), join(folder, name), folder]) {
+    for (const place of placesOf(folder, repository, name)) {
       const files = await listFolder(place);
       if (files.length > 0) return files;
     }
+    const files = await listFolder(folder);
+    if (isItself(folder, files, repository, others)) return files;
   }
   if (options.allowNetwork !== true) {
     throw new FastvError(
@@ -85,6 +91,41 @@ export async function resolveRepository(
     );
   }
   return listHub(repository, options);
+}
+
+/** Owners whose repositories have moved; the hub sends on from the old names for the time being. */
+const MOVED: ReadonlyMap<string, string> = new Map([['lmms-lab', 'lmms-lab-encoder']]);
+
+/** Where a folder of datasets may have this one, by its name. */
+function placesOf(folder: string, repository: string, name: string): string[] {
+  const owner = repository.split('/')[0] ?? '';
+  const moved = MOVED.get(owner);
+  return [
+    join(folder, repository),
+    ...(moved === undefined ? [] : [join(folder, moved, name)]),
+    join(folder, name),
+  ];
+}
+
+/**
+ * Whether a folder is the dataset itself: because it is named so, or because it is named like no other and has data files
+ * where a repository has them. What lies deeper is a dataset among others, and another one than is wanted.
+ */
+function isItself(
+  folder: string,
+  files: readonly Listed[],
+  repository: string,
+  others: readonly string[],
+): boolean {
+  if (files.length === 0) return false;
+  const own = resolve(folder);
+  const called = (other: string): boolean => basename(own).toLowerCase() === basename(other).toLowerCase();
+  if (called(repository)) return true;
+  if (others.some(called)) return false;
+  // <owner>/<another name>
+  const owner = repository.split('/')[0] ?? '';
+  if ([owner, MOVED.get(owner)].includes(basename(dirname(own)))) return false;
+  return files.every(({ path }) => path.split('/').length <= 2);
 }
 
 /** Paths that belong to a split: `<config>/<split>-00000-of-00003.parquet`, `data/<split>.jsonl`, … */
@@ -139,9 +180,19 @@ async function listFolder(folder: string): Promise<Listed[]> {
       })
       .filter((e) => !e.path.split('/').some((part) => part.startsWith('.')));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return [];
-    throw error;
+    if (['ENOENT', 'ENOTDIR'].includes(fileCode(error) ?? '')) return [];
+    throw fileError('read', folder, error);
+  }
+}
+
+/** A page of a list of files has some hundred kilobytes. */
+const MAX_LIST_BYTES = 2 ** 25;
+
+function parsedList(body: Uint8Array, repository: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch (cause) {
+    throw new FastvError('io', 'the hub sent no list of files', { where: repository, cause });
   }
 }
 
@@ -168,7 +219,8 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
         ...(response.status === 401 ? { hint: 'check the name; for a gated dataset set HF_TOKEN' } : {}),
       });
     }
-    const listed: unknown = await orIo(repository, response.json());
+    const body = await orIo(repository, bodyOf(response, MAX_LIST_BYTES, repository));
+    const listed = parsedList(body, repository);
     if (!Array.isArray(listed))
       throw new FastvError('io', 'the hub sent no list of files', { where: repository });
     for (const entry of listed as unknown[]) {

@@ -50,21 +50,29 @@ export async function* readJson(file: DataFile): AsyncGenerator<RowOrError> {
   }
 }
 
+/** Lines, without their ends. A long line is put together once, at its end: joining it at each chunk would be quadratic. */
 async function* lines(file: DataFile): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let rest = '';
+  let begun: string[] = [];
+  let length = 0;
   for await (const chunk of await file.stream()) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = parts.pop() ?? '';
-    if (rest.length > LIMITS.jsonLine) {
+    const parts = decoder.decode(chunk, { stream: true }).split('\n');
+    const rest = parts.pop() ?? '';
+    for (const part of parts) {
+      yield begun.length === 0 ? part : begun.join('') + part;
+      begun = [];
+      length = 0;
+    }
+    begun.push(rest);
+    length += rest.length;
+    if (length > LIMITS.jsonLine) {
       throw new FastvError('invalid-input', `a line is longer than ${LIMITS.jsonLine} characters`, {
         where: file.name,
       });
     }
-    yield* parts;
   }
-  rest += decoder.decode();
-  if (rest !== '') yield rest;
+  const last = begun.join('') + decoder.decode();
+  if (last !== '') yield last;
 }
 
 function parsed(file: string, index: number, line: string): RowOrError {

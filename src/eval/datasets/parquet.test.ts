@@ -1,12 +1,14 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ColumnMetaData, FileMetaData, SchemaElement } from 'hyparquet';
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { FastvError } from '../../errors.js';
 import { Random } from '../../scenes/random.js';
 import { localFile, type DataFile } from './data-file.js';
 import { parquetBytes } from '../../../test/eval/parquet-fixture.js';
-import { readParquet } from './parquet.js';
+import { boundedCompressors, readParquet } from './parquet.js';
 import type { Row } from './row.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'fastv-parquet-'));
@@ -118,5 +120,59 @@ describe('readParquet', () => {
 
   it('says typed what the file system refuses', async () => {
     await expect(localFile(join(folder, 'absent.parquet'))).rejects.toMatchObject({ code: 'io' });
+  });
+
+  /** A file of one column whose footer says of its row group what `lie` makes of the truth. */
+  function lying(
+    data: readonly (string | bigint)[],
+    lie: (group: FileMetaData['row_groups'][number], column: ColumnMetaData) => void,
+  ): DataFile {
+    const type = typeof data[0] === 'string' ? 'BYTE_ARRAY' : 'INT64';
+    const schema: SchemaElement[] = [
+      { name: 'root', num_children: 1 },
+      { name: 'a', type, repetition_type: 'REQUIRED' },
+    ];
+    const bytes = new ByteWriter();
+    const writer = new ParquetWriter({ writer: bytes, schema, statistics: false });
+    void writer.write({ columnData: [{ name: 'a', data: [...data] }] });
+    const [group] = writer.row_groups;
+    const column = group?.columns[0]?.meta_data;
+    if (group === undefined || column === undefined) throw new Error('nothing was written');
+    lie(group, column);
+    void writer.finish();
+    return memory(new Uint8Array(bytes.getBuffer()));
+  }
+  const numbers = Array.from({ length: 50 }, (_, i) => BigInt(i));
+
+  it.each<[string, Parameters<typeof lying>[1]]>([
+    ['20 million rows', (group) => void (group.num_rows = 20_000_000n)],
+    ['2^40 rows', (group) => void (group.num_rows = 2n ** 40n)],
+    ['less than no rows', (group) => void (group.num_rows = -1n)],
+    ['half a gigabyte', (_, column) => void (column.total_uncompressed_size = 2n ** 29n)],
+    ['more compressed bytes than there are', (_, column) => void (column.total_compressed_size = 2n ** 29n)],
+  ])('refuses a row group that claims to have %s', async (_, lie) => {
+    expect(await collect(readParquet(lying(numbers, () => undefined)))).toHaveLength(50);
+    await expect(collect(readParquet(lying(numbers, lie)))).rejects.toMatchObject({
+      code: 'invalid-input',
+      where: expect.stringMatching(/row group 0/) as string,
+      message: expect.stringMatching(/claims more than the file can hold/) as string,
+    });
+  });
+
+  it('refuses a page that unpacks to more than its row group claims', async () => {
+    const text = ['x'.repeat(2 ** 22)];
+    expect(await collect(readParquet(lying(text, () => undefined)))).toHaveLength(1);
+    const file = lying(text, (_, column) => void (column.total_uncompressed_size = 1n));
+    await expect(collect(readParquet(file))).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: expect.stringMatching(/a page unpacks to more than its row group claims/) as string,
+    });
+  });
+
+  it('reads empty pages in every codec', () => {
+    const bounded = boundedCompressors(100);
+    for (const decompress of Object.values(bounded)) {
+      expect(decompress(new Uint8Array([0]), 0)).toHaveLength(0);
+    }
   });
 });

@@ -2,7 +2,7 @@
  * Rows of a Parquet file, one row group at a time, or fewer rows at a time where the file has an offset
  * index. Strings come as strings, bytes as bytes, nested columns as objects and lists.
  */
-import { parquetMetadataAsync, parquetReadObjects, type FileMetaData } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects, type Compressors, type FileMetaData } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { FastvError } from '../../errors.js';
 import type { DataFile } from './data-file.js';
@@ -10,6 +10,11 @@ import { LIMITS, type Row } from './row.js';
 
 /** Rows read at once where the file lets us read fewer than a row group. */
 const SLICE = 64;
+
+/** What a row group may have. A million rows is what pandas and pyarrow put into one. */
+const MOST = { rows: 2 ** 20, cells: 2 ** 24, rowsPerByte: 100, unpacking: 200 } as const;
+/** Small groups may be of constant values, which take next to nothing. */
+const SLACK = { rows: 10_000, bytes: 2 ** 26 } as const;
 
 export interface ParquetOptions {
   /** Only these top-level columns; all of them otherwise. */
@@ -32,8 +37,20 @@ export async function* readParquet(file: DataFile, options: ParquetOptions = {})
     // only bytes that the file can have: the sizes are claims until then
     const bytes = wanted.reduce((sum, c) => sum + Number(c.meta_data?.total_compressed_size ?? 0), 0);
     const unpacked = wanted.reduce((sum, c) => sum + Number(c.meta_data?.total_uncompressed_size ?? 0), 0);
-    if (!Number.isSafeInteger(rows) || rows < 0 || bytes > file.size) {
+    const all = group.columns.reduce((sum, c) => sum + Number(c.meta_data?.total_compressed_size ?? 0), 0);
+    if (
+      !(Number.isSafeInteger(rows) && rows >= 0 && Math.max(bytes, all) <= file.size) ||
+      rows > SLACK.rows + MOST.rowsPerByte * all ||
+      unpacked > SLACK.bytes + MOST.unpacking * bytes
+    ) {
       throw new FastvError('invalid-input', 'the row group claims more than the file can hold', { where });
+    }
+    if (rows > MOST.rows || rows * wanted.length > MOST.cells) {
+      throw new FastvError(
+        'invalid-input',
+        `the row group has ${rows} rows of ${wanted.length} columns; at most ${MOST.rows} rows and ${MOST.cells} values are read`,
+        { where, hint: 'rewrite the file with smaller row groups' },
+      );
     }
     const sliced = wanted.length > 0 && wanted.every((c) => c.offset_index_offset !== undefined);
     if (!sliced && unpacked > LIMITS.batch) {
@@ -54,7 +71,7 @@ export async function* readParquet(file: DataFile, options: ParquetOptions = {})
         metadata,
         rowStart: start,
         rowEnd,
-        compressors,
+        compressors: boundedCompressors(1.1 * unpacked + 2 ** 20),
         utf8: false,
         useOffsetIndex: sliced,
         ...(columns === undefined ? {} : { columns }),
@@ -73,6 +90,23 @@ export async function* readParquet(file: DataFile, options: ParquetOptions = {})
     }
     rowStart += rows;
   }
+}
+
+/**
+ * Decompressors that together unpack no more than the row group says it takes: what a page says of itself is one claim
+ * more. An empty page is empty in every codec; one of them chokes on it.
+ */
+export function boundedCompressors(most: number): Compressors {
+  let left = most;
+  const bounded = Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    (input: Uint8Array, length: number): Uint8Array => {
+      left -= length;
+      if (!(length >= 0 && left >= 0)) throw new Error('a page unpacks to more than its row group claims');
+      return length === 0 ? new Uint8Array() : decompress(input, length);
+    },
+  ]);
+  return Object.fromEntries(bounded) as Compressors;
 }
 
 function topLevelColumns(metadata: FileMetaData): Set<string> {

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { picture, readPicture } from './picture.js';
+import { picture, readPicture, rowBudget } from './picture.js';
 import type { Row } from './row.js';
 import { readFrames, spread } from './video.js';
 
@@ -109,6 +110,68 @@ describe('readPicture', () => {
     const bomb = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="20000" height="20000"/>');
     await expect(readPicture(row, 'image', new Uint8Array(bomb))).rejects.toThrow(/not an image/);
   });
+});
+
+describe('a hostile picture', () => {
+  const refused = (message: RegExp): unknown =>
+    expect.objectContaining({
+      ...{ name: 'FastvError', code: 'invalid-input' },
+      where: expect.stringMatching(/^f.jsonl, row 3, field image/) as string,
+      message: expect.stringMatching(message) as string,
+    });
+
+  it('that is a program is not run: SVG, PDF, TIFF', async () => {
+    const svg =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>';
+    const tiff = await sharp(png).tiff().toBuffer();
+    for (const [bytes, format] of [
+      [Buffer.from(svg), 'SVG'],
+      [Buffer.from('%PDF-1.7'), 'PDF'],
+      [tiff, 'TIFF'],
+    ] as const) {
+      await expect(readPicture(row, 'image', new Uint8Array(bytes))).rejects.toEqual(
+        refused(new RegExp(`not an image that can be decoded: ${format} is no image format`)),
+      );
+    }
+    const url = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
+    await expect(readPicture(row, 'image', url)).rejects.toEqual(refused(/SVG is no image format/));
+  });
+
+  it('is refused where all pictures of its row are too much', async () => {
+    const create = { width: 8000, height: 8000, channels: 3, background: '#fff' } as const;
+    const bomb = new Uint8Array(await sharp({ create }).png().toBuffer());
+    const budget = rowBudget();
+    expect((await readPicture(row, 'image[0]', bomb, undefined, budget)).width).toBe(4096);
+    await readPicture(row, 'image[1]', bomb, undefined, budget);
+    await expect(readPicture(row, 'image[2]', bomb, undefined, budget)).rejects.toEqual(
+      refused(/more than 150 megapixels in all/),
+    );
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'that is a pipe, a folder or no possible path can be skipped',
+    async () => {
+      execFileSync('mkfifo', [join(folder, 'pipe.png')]);
+      mkdirSync(join(folder, 'folder.png'));
+      symlinkSync('circle.png', join(folder, 'circle.png'));
+      for (const [path, message] of [
+        ['pipe.png', /cannot be read: it is a folder, a pipe or a device/],
+        ['folder.png', /cannot be read: it is a folder/],
+        ['circle.png', /cannot be read: ELOOP/],
+        ['n'.repeat(300), /cannot be read: ENAMETOOLONG/],
+        ['a.png/x.png', /cannot be read: ENOTDIR/],
+      ] as const) {
+        await expect(readPicture(row, 'image', { path }, folder), path).rejects.toEqual(refused(message));
+        const error: unknown = await readFrames(row, 'image', path, 4, folder).catch(
+          (cause: unknown) => cause,
+        );
+        expect(error, path).toMatchObject({ name: 'FastvError', code: 'invalid-input' });
+        // the user's real paths are nobody's business
+        expect(String(error)).not.toContain(folder);
+      }
+      rmSync(join(folder, 'pipe.png'));
+    },
+  );
 });
 
 describe('readFrames', () => {

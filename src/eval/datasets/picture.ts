@@ -1,11 +1,16 @@
 /**
  * Images as datasets hold them (bytes, {bytes, path} records, paths into a folder, data URLs), decoded.
- * A path may not leave the folder, and neither bytes nor pixels may exceed `LIMITS`.
+ * A path may not leave the folder, and neither bytes nor pixels may exceed `LIMITS`. The formats are those of
+ * `src/media`: of a stranger's bytes no others are handed to a decoder.
  */
 import { createHash } from 'node:crypto';
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
-import sharp from 'sharp';
+import { FastvError } from '../../errors.js';
+import { fileCode } from '../../files/file-error.js';
+import { liesIn, readRegular } from '../../files/read.js';
+import { decodePicture, inspectPicture } from '../../media/decode.js';
+import { PixelBudget } from '../../media/limits.js';
 import { describe, LIMITS, rowError, type Row } from './row.js';
 
 /** A decoded image. */
@@ -24,9 +29,15 @@ export function picture(width: number, height: number, data: Uint8Array): Pictur
   return { width, height, data, key };
 }
 
+/** What all pictures of one row share. */
+export function rowBudget(): PixelBudget {
+  return new PixelBudget(LIMITS.rowPixels);
+}
+
 /**
  * The image that a field's value is.
  * @param folder where paths begin; without one, paths are refused
+ * @param budget of its row; default: one of its own
  * @throws FastvError `invalid-input` naming file, row and field
  */
 export async function readPicture(
@@ -34,9 +45,9 @@ export async function readPicture(
   field: string,
   value: unknown,
   folder?: string,
+  budget = rowBudget(),
 ): Promise<Picture> {
-  const bytes = await imageBytes(row, field, value, folder);
-  return decode(row, field, bytes);
+  return decode(row, field, await imageBytes(row, field, value, folder), { budget });
 }
 
 /** The encoded bytes of the image that a field's value is. */
@@ -72,65 +83,64 @@ export async function insideFolder(row: Row, field: string, path: string, folder
   const root = resolve(folder);
   const target = resolve(root, path);
   if (!target.startsWith(root + sep)) throw outside();
-  try {
-    const [realRoot, real] = await Promise.all([realpath(root), realpath(target)]);
-    if (!real.startsWith(realRoot + sep)) throw outside();
-    return real;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-      throw rowError(
-        row,
-        field,
-        `there is no file ${JSON.stringify(path.slice(0, 200))} in the image folder`,
-        error,
-      );
-    }
-    throw error;
-  }
+  const [realRoot, real] = await Promise.all([realpath(root), realpath(target)]).catch((cause: unknown) => {
+    throw unreadable(row, field, path, cause);
+  });
+  if (!liesIn(real, realRoot)) throw outside();
+  return real;
 }
 
 /** Decodes an image to RGB; transparency is laid over white, turned photographs are put upright. */
-export async function decode(row: Row, field: string, bytes: Uint8Array, page?: number): Promise<Picture> {
-  try {
-    const { data, info } = await sharp(bytes, {
-      limitInputPixels: LIMITS.pixels,
-      failOn: 'error',
-      ...(page === undefined ? {} : { page }),
-    })
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      .toColorspace('srgb')
-      .removeAlpha()
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    return picture(info.width, info.height, info.channels === 3 ? data : gray(data));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw rowError(row, field, `not an image that can be decoded: ${message}`, error);
-  }
+export async function decode(
+  row: Row,
+  field: string,
+  bytes: Uint8Array,
+  { page = 0, budget = rowBudget() }: { readonly page?: number; readonly budget?: PixelBudget } = {},
+): Promise<Picture> {
+  const limits = { pixels: LIMITS.pixels, page, budget };
+  const { width, height, data } = await readable(row, field, decodePicture(bytes, '', limits));
+  return picture(width, height, new Uint8Array(data.buffer, data.byteOffset, data.length));
 }
 
 /** How many pages (frames of a GIF) an image has. */
 export async function pages(row: Row, field: string, bytes: Uint8Array): Promise<number> {
-  try {
-    return (await sharp(bytes, { limitInputPixels: LIMITS.pixels }).metadata()).pages ?? 1;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw rowError(row, field, `not an image that can be decoded: ${message}`, error);
-  }
+  return (await readable(row, field, inspectPicture(bytes, ''))).pages;
 }
 
-function gray(data: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(3 * data.length);
-  data.forEach((v, i) => rgb.fill(v, 3 * i, 3 * i + 3));
-  return rgb;
+async function readable<T>(row: Row, field: string, work: Promise<T>): Promise<T> {
+  return work.catch((cause: unknown) => {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw rowError(row, field, `not an image that can be decoded: ${message}`, cause);
+  });
 }
 
-async function readInside(row: Row, field: string, path: string, folder?: string): Promise<Uint8Array> {
+/**
+ * The bytes of a file inside a folder.
+ * @throws FastvError `invalid-input` naming file, row and field: absent, outside, no regular file, or too large
+ */
+export async function readInside(
+  row: Row,
+  field: string,
+  path: string,
+  folder?: string,
+): Promise<Uint8Array> {
   const real = await insideFolder(row, field, path, folder);
-  const { size } = await stat(real);
-  if (size > LIMITS.image) throw tooLarge(row, field, size);
-  return readFile(real);
+  const roots = folder === undefined ? {} : { roots: [await realpath(folder)] };
+  const options = { ...roots, tooLarge: (size: number) => tooLarge(row, field, size) };
+  return readRegular(real, LIMITS.image, options).catch((cause: unknown) => {
+    if (cause instanceof FastvError && cause.where?.startsWith(row.file) === true) throw cause;
+    throw unreadable(row, field, path, cause);
+  });
+}
+
+/** What the file system says of a path, as the row's fault: the row can be skipped, and no real path is told. */
+function unreadable(row: Row, field: string, path: string, cause: unknown): FastvError {
+  const origin = cause instanceof FastvError ? cause.cause : cause;
+  const code = fileCode(origin);
+  const name = JSON.stringify(path.slice(0, 200));
+  if (code === 'ENOENT') return rowError(row, field, `there is no file ${name} in the image folder`, origin);
+  const why = code ?? 'it is a folder, a pipe or a device';
+  return rowError(row, field, `the file ${name} cannot be read: ${why}`, origin ?? cause);
 }
 
 function checkSize(row: Row, field: string, bytes: Uint8Array): Uint8Array {
@@ -138,6 +148,6 @@ function checkSize(row: Row, field: string, bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function tooLarge(row: Row, field: string, size: number): Error {
+function tooLarge(row: Row, field: string, size: number): FastvError {
   return rowError(row, field, `the image has ${size} bytes, at most ${LIMITS.image} are read`);
 }

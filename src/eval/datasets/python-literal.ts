@@ -3,14 +3,9 @@
  * Only flat lists (or tuples) of strings and numbers; anything else is null, nothing is evaluated.
  */
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  n: '\n',
-  t: '\t',
-  r: '\r',
-  '\\': '\\',
-  "'": "'",
-  '"': '"',
-};
+const ESCAPES: ReadonlyMap<string, string> = new Map(
+  Object.entries({ n: '\n', t: '\t', r: '\r', '\\': '\\', "'": "'", '"': '"' }),
+);
 
 /** The items as text, or null if the text is no such list. */
 export function parsePythonList(text: string): string[] | null {
@@ -20,12 +15,13 @@ export function parsePythonList(text: string): string[] | null {
   const items: string[] = [];
   const item =
     /\s*(?:'((?:[^'\\]|\\[^])*)'|"((?:[^"\\]|\\[^])*)"|(-?\d+(?:\.\d+)?|None|True|False))\s*(,|$)/y;
+  const rest = /\s*$/y;
   const inner = source.slice(1, -1);
   if (inner.trim() === '') return items;
   while (item.lastIndex < inner.length) {
-    const start = item.lastIndex;
     // a comma may come last
-    if (inner.slice(start).trim() === '') return items;
+    rest.lastIndex = item.lastIndex;
+    if (rest.test(inner)) return items;
     const match = item.exec(inner);
     if (match === null) return null;
     const [, single, double, bare] = match;
@@ -40,7 +36,7 @@ function unescape(text: string): string {
     (_, x?: string, u?: string, c?: string) => {
       const hex = x ?? u;
       return hex === undefined
-        ? (ESCAPES[c ?? ''] ?? `\\${c ?? ''}`)
+        ? (ESCAPES.get(c ?? '') ?? `\\${c ?? ''}`)
         : String.fromCharCode(parseInt(hex, 16));
     },
   );

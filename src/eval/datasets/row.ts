@@ -20,8 +20,11 @@ export const LIMITS = {
   items: 1_000,
   /** Bytes of an encoded image. */
   image: 64 * 2 ** 20,
-  /** Pixels of a decoded image. */
+  /** Pixels of an image, and of all images of a row (or frames of a video), as stored. */
   pixels: 100_000_000,
+  rowPixels: 150_000_000,
+  /** Images of a row. */
+  images: 64,
   /** Bytes of a JSON line, or of an annotation file that is one JSON value. */
   jsonLine: 128 * 2 ** 20,
   json: 512 * 2 ** 20,

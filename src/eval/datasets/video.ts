@@ -2,11 +2,12 @@
  * Frames of a video: an animated GIF or WebP, a folder of frames beside the questions, or a film, which
  * ffmpeg decodes.
  */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { FastvError } from '../../errors.js';
+import { fileCode } from '../../files/file-error.js';
 import { videoFrames } from '../../media/video.js';
-import { decode, insideFolder, pages, type Picture } from './picture.js';
-import { LIMITS, rowError, whereOf, type Row } from './row.js';
+import { decode, insideFolder, pages, readInside, rowBudget, type Picture } from './picture.js';
+import { rowError, whereOf, type Row } from './row.js';
 
 const ANIMATED = ['', '.gif', '.webp'];
 const FILMS = ['.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v'];
@@ -35,12 +36,14 @@ export async function readFrames(
       const path = await existing(row, field, candidate, folder);
       if (path === null) continue;
       if (FILMS.includes(extension)) return filmFrames(row, field, path, count);
-      const info = await stat(path);
-      if (info.isDirectory()) return folderFrames(row, field, candidate, path, count, folder);
-      if (info.size > LIMITS.image) throw rowError(row, field, `the video has ${info.size} bytes, too many`);
-      const bytes = await readFile(path);
+      const info = await stat(path).catch(() => undefined);
+      if (info?.isDirectory() === true) return folderFrames(row, field, candidate, path, count, folder);
+      const bytes = await readInside(row, field, candidate, folder);
       const total = await pages(row, field, bytes);
-      return Promise.all(spread(total, count).map((page) => decode(row, field, bytes, page)));
+      const budget = rowBudget();
+      const frames: Picture[] = [];
+      for (const page of spread(total, count)) frames.push(await decode(row, field, bytes, { page, budget }));
+      return frames;
     }
   }
   const looked = ['the folder of the dataset', ...places.map((p) => JSON.stringify(p))].join(', ');
@@ -52,7 +55,7 @@ export async function readFrames(
   );
 }
 
-/** A path, or null where there is nothing. @throws FastvError for one that leads outside */
+/** A path, or null where there is nothing. @throws FastvError for one that leads outside, or cannot be a path */
 async function existing(
   row: Row,
   field: string,
@@ -62,7 +65,9 @@ async function existing(
   try {
     return await insideFolder(row, field, path, folder);
   } catch (error) {
-    if (error instanceof Error && error.cause !== undefined) return null; // other refusals have no cause
+    // a name that leads through a file leads nowhere
+    const code = error instanceof Error ? fileCode(error.cause) : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw error;
   }
 }
@@ -75,14 +80,18 @@ async function folderFrames(
   count: number,
   folder?: string,
 ): Promise<Picture[]> {
-  const frames = (await readdir(path)).filter((f) => FRAME.test(f)).sort();
+  const names = await readdir(path).catch((cause: unknown) => {
+    throw rowError(row, field, 'the folder of the video cannot be read', cause);
+  });
+  const frames = names.filter((f) => FRAME.test(f)).sort();
   if (frames.length === 0) throw rowError(row, field, 'the folder of the video has no frames');
-  const read = async (frame: string): Promise<Picture> => {
-    const inside = await insideFolder(row, field, `${name}/${frame}`, folder);
-    if ((await stat(inside)).size > LIMITS.image) throw rowError(row, field, 'a frame is too large');
-    return decode(row, field, await readFile(inside));
-  };
-  return Promise.all(spread(frames.length, count).map((i) => read(frames[i] ?? '')));
+  const budget = rowBudget();
+  const pictures: Picture[] = [];
+  for (const i of spread(frames.length, count)) {
+    const bytes = await readInside(row, field, `${name}/${frames[i] ?? ''}`, folder);
+    pictures.push(await decode(row, field, bytes, { budget }));
+  }
+  return pictures;
 }
 
 async function filmFrames(row: Row, field: string, path: string, count: number): Promise<Picture[]> {
@@ -102,7 +111,10 @@ async function filmFrames(row: Row, field: string, path: string, count: number):
     }
     throw rowError(row, field, message, error);
   }
-  return Promise.all(pngs.map((png) => decode(row, field, png)));
+  const budget = rowBudget();
+  const frames: Picture[] = [];
+  for (const png of pngs) frames.push(await decode(row, field, png, { budget }));
+  return frames;
 }
 
 /** `count` of `total` positions, evenly spread from the first to the last. */

@@ -44,8 +44,3 @@ export function ngramCounts(tokens: readonly string[], n: number): Map<string, n
     return counts;
   });
 }
-
-/** The mean, summed in order. NaN if there is none. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, v) => sum + v, 0) / values.length;
-}

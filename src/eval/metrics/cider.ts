@@ -6,7 +6,17 @@
  * Source: Vedantam, Zitnick and Parikh, "CIDEr: Consensus-based image description evaluation" (2015),
  * section 4 and supplement. As there, n-grams are not stemmed here.
  */
-import { checkCaptions, mean, ngramCounts, type CaptionSample, type CorpusScore } from './caption.js';
+import { mean } from '../../statistics.js';
+import { bleu } from './bleu.js';
+import {
+  captionSample,
+  checkCaptions,
+  ngramCounts,
+  type CaptionSample,
+  type CorpusScore,
+} from './caption.js';
+import { meanScore, type Metric, type ScoredSample } from './metric.js';
+import { rougeL } from './rouge-l.js';
 
 const N = 4;
 const SIGMA = 6;
@@ -71,4 +81,29 @@ function similarity(candidate: Vector, reference: Vector): number[] {
     const norm = (candidate.norms[k] ?? 0) * (reference.norms[k] ?? 0);
     return (norm === 0 ? dot : dot / norm) * penalty;
   });
+}
+
+/**
+ * Captions: CIDEr first, BLEU and ROUGE-L besides. Document frequencies are those of the references, which every
+ * condition shares, so samples have scores of their own: the bootstrap draws samples again and keeps the frequencies.
+ */
+export const captionMetric: Metric<'caption'> = {
+  name: 'caption',
+  label: 'CIDEr',
+  about: 'how much of what the references agree on a caption says, by the COCO caption code',
+  unit: 'percent',
+  higherIsBetter: true,
+  scoreReply: () => ({ score: null, choice: null }),
+  units: (samples) => cider(captionsOf(samples)).each.map((score, i) => ({ samples: [i], values: [score] })),
+  score: meanScore,
+  details(samples) {
+    const captions = captionsOf(samples);
+    const [b1 = 0, b2 = 0, b3 = 0, b4 = 0] = bleu(captions).score;
+    const { score } = rougeL(captions);
+    return { 'BLEU-1': b1, 'BLEU-2': b2, 'BLEU-3': b3, 'BLEU-4': b4, 'ROUGE-L': score };
+  },
+};
+
+function captionsOf(samples: readonly ScoredSample[]): CaptionSample[] {
+  return samples.map(({ prediction, answers }) => captionSample(prediction, answers));
 }

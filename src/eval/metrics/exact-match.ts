@@ -1,4 +1,5 @@
 /** Exact match, after case, white space and (unless it carries meaning) punctuation are put aside. */
+import { sampleMetric } from './metric.js';
 
 /** The text in lower case, with single spaces and without surrounding punctuation. */
 export function normalizeText(text: string): string {
@@ -15,3 +16,11 @@ export function exactMatch(prediction: string, answers: readonly string[]): 0 | 
   const said = normalizeText(prediction);
   return answers.some((answer) => normalizeText(answer) === said) ? 1 : 0;
 }
+
+/** GQA and other questions with one short answer: the share that is answered in its words. */
+export const exactMatchMetric = sampleMetric({
+  name: 'exact-match',
+  label: 'accuracy',
+  about: 'whether the reply is one of the answers, case, spaces and surrounding punctuation aside',
+  scoreReply: ({ answers }, { text }) => ({ score: exactMatch(text, answers), choice: null }),
+});

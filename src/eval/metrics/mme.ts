@@ -6,8 +6,10 @@
  * (2023), section 2.3.
  */
 import { FastvError } from '../../errors.js';
-import { mean } from './caption.js';
-import type { YesNo } from './yes-no.js';
+import { mean } from '../../statistics.js';
+import { groupBy } from '../group-by.js';
+import type { Metric, ScoredSample } from './metric.js';
+import { parseYesNo, type YesNo } from './yes-no.js';
 
 /** Subtasks of perception; every other category is cognition. */
 export const MME_PERCEPTION: readonly string[] = [
@@ -42,29 +44,11 @@ export interface MmeScore {
 
 /** @throws FastvError `invalid-input` if an image has not exactly two questions in its category */
 export function mme(samples: readonly MmeSample[]): MmeScore {
-  const categories = new Map<string, Map<string, boolean[]>>();
-  for (const { category, image, right } of samples) {
-    const images = categories.get(category) ?? new Map<string, boolean[]>();
-    categories.set(category, images);
-    images.set(image, [...(images.get(image) ?? []), right]);
-  }
+  const pairs = pairsOf(samples);
   const scores = new Map(
-    [...categories].map(([category, images]) => {
-      for (const [image, answers] of images) {
-        if (answers.length !== 2) {
-          throw new FastvError(
-            'invalid-input',
-            `MME: ${answers.length} question(s) about an image, 2 are needed`,
-            {
-              where: `${category}, ${image}`,
-              hint: 'choose a limit that does not cut a pair in two, or none',
-            },
-          );
-        }
-      }
-      const pairs = [...images.values()];
-      const accuracy = 100 * mean(pairs.flat().map(Number));
-      const accuracyPlus = 100 * mean(pairs.map((p) => Number(p.every(Boolean))));
+    [...groupBy(pairs, ({ category }) => category)].map(([category, own]) => {
+      const accuracy = 100 * mean(own.map(({ right }) => right / 2));
+      const accuracyPlus = 100 * mean(own.map(({ right }) => (right === 2 ? 1 : 0)));
       return [category, { accuracy, accuracyPlus }] as const;
     }),
   );
@@ -75,6 +59,40 @@ export function mme(samples: readonly MmeSample[]): MmeScore {
   return { perception: total(true), cognition: total(false), categories: Object.fromEntries(scores) };
 }
 
+interface Pair {
+  readonly category: string;
+  readonly places: readonly number[];
+  /** How many of the two questions were answered right. */
+  readonly right: number;
+}
+
+/** The questions two by two. @throws FastvError `invalid-input` if an image has not exactly two in its category */
+function pairsOf(samples: readonly MmeSample[]): Pair[] {
+  const placed = samples.map((sample, place) => ({ ...sample, place }));
+  return [...groupBy(placed, nameOf).values()].map((questions): Pair => {
+    const { category, image } = questions[0] ?? { category: '', image: '' };
+    if (questions.length !== 2) {
+      throw new FastvError(
+        'invalid-input',
+        `MME: ${questions.length} question(s) about an image, 2 are needed`,
+        {
+          where: `${category}, ${image}`,
+          hint: 'choose a limit that does not cut a pair in two, or none',
+        },
+      );
+    }
+    return {
+      category,
+      places: questions.map(({ place }) => place),
+      right: questions.filter(({ right }) => right).length,
+    };
+  });
+}
+
+function nameOf({ category, image }: Pick<MmeSample, 'category' | 'image'>): string {
+  return `${category}\n${image}`;
+}
+
 /** What a reply says, as the benchmark's code reads it: by its first four characters. Null if neither. */
 export function mmeAnswer(reply: string): YesNo | null {
   const text = reply.toLowerCase().trim().replaceAll('.', '');
@@ -82,4 +100,43 @@ export function mmeAnswer(reply: string): YesNo | null {
   if (text === 'n') return 'no';
   const start = text.slice(0, 4);
   return start.includes('yes') ? 'yes' : start.includes('no') ? 'no' : null;
+}
+
+/** Perception and cognition together; a pair of questions is one unit, drawn within its category. */
+export const mmeMetric: Metric<'mme'> = {
+  name: 'mme',
+  label: 'perception + cognition',
+  about: 'yes-or-no questions in pairs: accuracy and accuracy+ of each category, summed',
+  unit: 'points',
+  higherIsBetter: true,
+  scoreReply({ answers }, { text }) {
+    const said = mmeAnswer(text);
+    return { score: said !== null && said === parseYesNo(answers[0] ?? '') ? 1 : 0, choice: null };
+  },
+  units: (samples) =>
+    pairsOf(samples.map(judged)).map(({ category, places, right }) => ({
+      samples: places,
+      values: [right / 2, right === 2 ? 1 : 0],
+      stratum: category,
+    })),
+  score: (categories) =>
+    categories.reduce((sum, [accuracy = NaN, plus = NaN]) => sum + 100 * accuracy + 100 * plus, 0),
+  share: (score, categories) => score / (200 * categories),
+  details(samples) {
+    const { perception, cognition, categories } = mme(samples.map(judged));
+    const each = Object.entries(categories).flatMap(([name, { accuracy, accuracyPlus }]) => [
+      [`${name} accuracy`, accuracy] as const,
+      [`${name} accuracy+`, accuracyPlus] as const,
+    ]);
+    const unclear = samples.filter(({ prediction }) => mmeAnswer(prediction) === null).length;
+    return { perception, cognition, ...Object.fromEntries(each), unclear };
+  },
+  whole(samples) {
+    const pairs = groupBy(samples.map(judged), nameOf);
+    return samples.map((sample) => pairs.get(nameOf(judged(sample)))?.length === 2);
+  },
+};
+
+function judged({ category, group, score }: ScoredSample): MmeSample {
+  return { category: category ?? '', image: group ?? '', right: score === 1 };
 }

@@ -42,6 +42,53 @@ describe('parseChoice', () => {
     expect(parseChoice(reply, choices)).toBe(expected);
   });
 
+  it.each([
+    // by the same rules for every letter
+    ...['A', 'B', 'C', 'D'].flatMap((own, i): [string, number | null][] => [
+      [`${own} is correct`, i],
+      [`${own} is the answer`, i],
+      [`${own} because it barks`, i],
+      [`${own} seems right`, i],
+      [`It must be ${own}, I think`, i],
+      [`\\boxed{${own}}`, i],
+      [`The answer is \\(\\boxed{\\text{${own}}}\\).`, i],
+      [`$${own}$`, i],
+      [`<answer>${own}</answer>`, i],
+      [`<think>A or B, so C.</think><answer>${own}</answer>`, i],
+      [`答案是${own}`, i],
+      [`正确选项是${own}。`, i],
+      [`${own}。`, i],
+      [`“${own}”`, i],
+      [`（${own}）`, i],
+      [`${own}\n\nno dog`, i],
+      [`not ${own}`, null],
+      [`${own} bird`, null],
+      [`${own} or D, or C`, null],
+      [`vitamin-${own}`, null],
+    ]),
+    ['A or B', null],
+    ['A and B', null],
+    ['The answer is A or B', null],
+    ['Answer is C and D', null],
+    ['(A) or (B)', null],
+    ['D/A', null],
+    ['A/D', null],
+    ['B-D', null],
+    ['C-B flat', null],
+    ['The answer is not A; it is B.', 1],
+    ['Option B is right, option A is wrong.', 1],
+    ['(A) is wrong, so (C).', 2],
+    // articles
+    ['Answer: a cat', 0],
+    ['Answer: a dog', 1],
+    ['The answer is: a dog', 1],
+    ['The correct option would be a horse', 3],
+    ['My choice: a red ball', null],
+    ['A dog', 1],
+  ] as [string, number | null][])('%j is %j, whatever the letter', (reply, expected) => {
+    expect(parseChoice(reply, choices)).toBe(expected);
+  });
+
   it('reads letters past D', () => {
     expect(parseChoice('F', ['1', '2', '3', '4', '5', '6'])).toBe(5);
     expect(letter(25)).toBe('Z');

@@ -5,7 +5,10 @@
  * As in the authors' code a reply is "no" if its first sentence has the word no or not, and "yes" in every
  * other case, also where it says neither.
  */
-import type { YesNo } from './yes-no.js';
+import { mean } from '../../statistics.js';
+import { groupBy } from '../group-by.js';
+import type { Metric, ScoredSample } from './metric.js';
+import { parseYesNo, type YesNo } from './yes-no.js';
 
 export interface PopeScore {
   readonly accuracy: number;
@@ -35,4 +38,41 @@ export function pope(samples: readonly { readonly predicted: YesNo; readonly lab
 export function popeAnswer(reply: string): YesNo {
   const sentence = (reply.split('.')[0] ?? '').replaceAll(',', '');
   return sentence.split(' ').some((word) => word === 'No' || word === 'no' || word === 'not') ? 'no' : 'yes';
+}
+
+/** F1 over all questions; the papers print it for each category (adversarial, popular, random) and their mean. */
+export const popeMetric: Metric<'pope'> = {
+  name: 'pope',
+  label: 'F1',
+  about: 'whether objects that are not there are seen: F1 of yes, replies read as POPE reads them',
+  unit: 'percent',
+  higherIsBetter: true,
+  scoreReply: ({ answers }, { text }) => ({
+    score: popeAnswer(text) === parseYesNo(answers[0] ?? '') ? 1 : 0,
+    choice: null,
+  }),
+  units: (samples) =>
+    samples.map((sample, i) => {
+      const { predicted, label } = judged(sample);
+      const is = (p: YesNo, l: YesNo): number => (predicted === p && label === l ? 1 : 0);
+      return { samples: [i], values: [is('yes', 'yes'), is('yes', 'no'), is('no', 'yes')] };
+    }),
+  score([[tp = NaN, fp = 0, fn = 0] = []]) {
+    const said = 2 * tp + fp + fn;
+    return said === 0 ? 0 : (2 * tp) / said;
+  },
+  details(samples) {
+    const { accuracy, precision, recall, yesRatio } = pope(samples.map(judged));
+    const categories = [...groupBy(samples, ({ category }) => category).entries()];
+    const unclear = samples.filter((s) => parseYesNo(s.prediction) === null).length;
+    const ofEach = categories.map(([, members]) => pope(members.map(judged)).f1);
+    return {
+      ...{ accuracy, precision, recall, yesRatio, unclear },
+      ...(categories.length > 1 ? { 'F1, mean of categories': mean(ofEach) } : {}),
+    };
+  },
+};
+
+function judged({ prediction, answers }: ScoredSample): { predicted: YesNo; label: YesNo } {
+  return { predicted: popeAnswer(prediction), label: parseYesNo(answers[0] ?? '') ?? 'no' };
 }

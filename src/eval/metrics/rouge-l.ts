@@ -4,7 +4,8 @@
  *
  * Source: Lin, "ROUGE: a package for automatic evaluation of summaries" (2004).
  */
-import { checkCaptions, mean, type CaptionSample, type CorpusScore } from './caption.js';
+import { mean } from '../../statistics.js';
+import { checkCaptions, type CaptionSample, type CorpusScore } from './caption.js';
 
 const BETA = 1.2;
 
@@ -25,15 +26,27 @@ export function rougeL(samples: readonly CaptionSample[]): CorpusScore {
   return { score: mean(each), each };
 }
 
-/** The length of the longest common subsequence. */
+/**
+ * The length of the longest common subsequence. Time grows with the product of the lengths, which `TEXT_LIMITS`
+ * (`limits.ts`) bounds.
+ */
 export function commonSubsequence(a: readonly string[], b: readonly string[]): number {
-  let above = new Array<number>(b.length + 1).fill(0);
-  for (const x of a) {
-    const row = [0];
-    b.forEach((y, j) => {
-      row.push(x === y ? (above[j] ?? 0) + 1 : Math.max(above[j + 1] ?? 0, row[j] ?? 0));
+  const names = new Map<string, number>();
+  const numbers = (tokens: readonly string[]): Uint32Array =>
+    Uint32Array.from(tokens, (token) => {
+      const number = names.get(token) ?? names.size;
+      names.set(token, number);
+      return number;
     });
-    above = row;
+  const [rows, columns] = [numbers(a), numbers(b)];
+  const best = new Uint32Array(columns.length + 1);
+  for (const x of rows) {
+    let diagonal = 0;
+    for (let j = 0; j < columns.length; j++) {
+      const above = best[j + 1] ?? 0;
+      best[j + 1] = x === columns[j] ? diagonal + 1 : Math.max(above, best[j] ?? 0);
+      diagonal = above;
+    }
   }
-  return above[b.length] ?? 0;
+  return best[columns.length] ?? 0;
 }

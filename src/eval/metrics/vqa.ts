@@ -5,11 +5,13 @@
  * Source: Antol et al., "VQA: visual question answering" (2015), and the evaluation code published
  * with it, whose quirks are part of the number that everyone compares:
  * - answers are normalised only where the annotators do not all say the same (`when: 'disagreement'`);
- *   TextVQA, OK-VQA and A-OKVQA normalise always (`when: 'always'`);
+ *   TextVQA's and OK-VQA's code normalises always (`when: 'always'`), and takes commas and question marks out
+ *   before, a space set before 's (EvalAI's `word_tokenize`);
  * - at most 32 full stops are taken out, because a flag is passed where a count is meant;
  * - punctuation that has a space beside it anywhere in the text vanishes, other punctuation becomes a
  *   space; if the text has a comma between digits, all of it vanishes.
  */
+import { sampleMetric } from './metric.js';
 
 /** Contractions, as they should be. The table of the evaluation code has each with one apostrophe left out. */
 const CONTRACTIONS = `ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
@@ -86,14 +88,40 @@ export function vqaAccuracy(
   if (answers.length === 0) return 0;
   const plain = answers.map(oneLine);
   const normalize = when === 'always' || new Set(plain).size > 1;
-  const said = normalize ? normalizeVqaAnswer(prediction) : oneLine(prediction);
-  const given = normalize ? plain.map(normalizeVqaAnswer) : plain;
+  const normal = (text: string): string =>
+    !normalize ? oneLine(text) : normalizeVqaAnswer(when === 'always' ? evalAiWords(text) : text);
+  const said = normal(prediction);
+  const given = answers.map(normal);
   const same = given.filter((a) => a === said).length;
   // with annotator i left out, `same` loses one if i said so too
   const each = given.map((a) => Math.min(1, (same - (a === said ? 1 : 0)) / 3));
   return each.reduce((sum, v) => sum + v, 0) / each.length;
 }
 
+/** What TextVQA's code does first: "new york,ny's" → "new yorkny 's". */
+function evalAiWords(text: string): string {
+  return text.toLowerCase().replaceAll(',', '').replaceAll('?', '').replaceAll("'s", " 's").trim();
+}
+
 function oneLine(text: string): string {
   return text.replace(/[\n\t]/g, ' ').trim();
 }
+
+/** VQAv2. */
+export const vqaMetric = sampleMetric({
+  name: 'vqa',
+  label: 'VQA accuracy',
+  about: 'how many of ten annotators say the same, normalised where they disagree, as VQAv2 does it',
+  scoreReply: ({ answers }, { text }) => ({
+    score: vqaAccuracy(text, answers, 'disagreement'),
+    choice: null,
+  }),
+});
+
+/** TextVQA, OK-VQA. */
+export const vqaAlwaysMetric = sampleMetric({
+  name: 'vqa-always',
+  label: 'VQA accuracy',
+  about: 'how many of ten annotators say the same, always normalised, as TextVQA does it',
+  scoreReply: ({ answers }, { text }) => ({ score: vqaAccuracy(text, answers, 'always'), choice: null }),
+});

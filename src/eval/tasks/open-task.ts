@@ -12,6 +12,7 @@ import { resolveRepository, resolveSplit, type Listed, type ResolveOptions } fro
 import { decode, imageBytes, picture } from '../datasets/picture.js';
 import { readRows } from '../datasets/read.js';
 import { field, rowError, textField, type Row } from '../datasets/row.js';
+import { TASKS } from './index.js';
 import { samplesOf, type ImageById, type Sample, type SampleContext } from './sample.js';
 import type { Task } from './task.js';
 
@@ -89,6 +90,12 @@ async function* rowSamples(
   }
 }
 
+/** So that no task reads the dataset of another where its own is missing. */
+function withOthers(options: OpenOptions): OpenOptions {
+  const others = [...TASKS.values()].flatMap(({ data }) => ('repository' in data ? [data.repository] : []));
+  return { ...options, others };
+}
+
 interface PlacedRow {
   readonly row: Row;
   readonly id: string;
@@ -109,7 +116,7 @@ async function* rows(
   if (data.kind !== 'repository') return;
   const configs = data.config === undefined ? [null] : [data.config].flat();
   for (const config of configs) {
-    for (const listed of await resolveSplit(data.repository, config, data.split, options)) {
+    for (const listed of await resolveSplit(data.repository, config, data.split, withOthers(options))) {
       yield* rowsOfFile(listed, onBadRow);
     }
   }
@@ -166,7 +173,7 @@ async function* annotated(
 /** Annotations are passed on as archives, which lie on no hub. */
 async function annotationFiles(repository: string, options: OpenOptions): Promise<readonly Listed[]> {
   try {
-    return await resolveRepository(repository, { ...options, allowNetwork: false });
+    return await resolveRepository(repository, { ...withOthers(options), allowNetwork: false });
   } catch (error) {
     if (!(error instanceof FastvError) || error.code !== 'io') throw error;
     throw new FastvError('io', 'the dataset is in none of the given folders, and it is not on the hub', {
@@ -190,7 +197,8 @@ function joined(
     const folder = await mkdtemp(join(tmpdir(), 'fastv-images-'));
     cleanups.push(() => rm(folder, { recursive: true, force: true }));
     const ids = new Set<string>();
-    for (const listed of await resolveSplit(repository, imagesFrom.config, imagesFrom.split, options)) {
+    const { config, split } = imagesFrom;
+    for (const listed of await resolveSplit(repository, config, split, withOthers(options))) {
       for await (const row of readRows(await listed.open())) {
         if (row instanceof FastvError) continue; // its absence is noticed where it is needed
         const id = textField(row, imagesFrom.id);

@@ -2,14 +2,8 @@
 import { FastvError } from '../../errors.js';
 import { SPLITS } from '../../scenes/dataset.js';
 import { FAMILIES } from '../../scenes/question.js';
-import {
-  METRIC_NAMES,
-  type AnswerSource,
-  type ChoiceSource,
-  type DataSource,
-  type ImageSource,
-  type Task,
-} from './task.js';
+import { METRICS } from '../metrics/index.js';
+import type { AnswerSource, ChoiceSource, DataSource, ImageSource, Task } from './task.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -62,7 +56,11 @@ export function parseTask(text: string, file: string): Task {
     images: imagesOf(at, at.record(task['images'], 'images')),
     prompt: at.texts(task['prompt'], 'prompt'),
     answer: answerOf(at, at.record(task['answer'], 'answer')),
-    metric: at.oneOf(task['metric'], 'metric', METRIC_NAMES),
+    metric: at.oneOf(
+      task['metric'],
+      'metric',
+      METRICS.map((metric) => metric.name),
+    ),
     maxTokens,
     ...(where === undefined
       ? {}

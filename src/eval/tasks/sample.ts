@@ -1,10 +1,11 @@
 /** A sample: one question of a task, ready to be asked. Its images are decoded only when they are needed. */
 import { inlineChoices, letteredChoices, renderPrompt } from './prompt.js';
 import type { Task } from './task.js';
-import { readPicture, type Picture } from '../datasets/picture.js';
+import { readPicture, rowBudget, type Picture } from '../datasets/picture.js';
 import {
   field,
   integerField,
+  LIMITS,
   listField,
   optionalText,
   rowError,
@@ -171,13 +172,18 @@ async function imagesOf(
   if (data.kind === 'repository' && data.imagesFrom !== undefined && imageById !== undefined) {
     return [await imageById(row, textField(row, data.imagesFrom.key))];
   }
+  const budget = rowBudget();
   const pictures: Picture[] = [];
   for (const name of images.fields) {
     const value = field(row, name);
     if (value === null || isEmptyImage(value)) continue;
     const several = Array.isArray(value) ? (value as unknown[]) : [value];
     for (const [i, one] of several.entries()) {
-      pictures.push(await readPicture(row, several.length > 1 ? `${name}[${i}]` : name, one, imageFolder));
+      if (pictures.length === LIMITS.images) {
+        throw rowError(row, name, `at most ${LIMITS.images} images of a row are read`);
+      }
+      const place = several.length > 1 ? `${name}[${i}]` : name;
+      pictures.push(await readPicture(row, place, one, imageFolder, budget));
     }
   }
   if (pictures.length === 0) throw rowError(row, images.fields.join(', '), 'there is no image');

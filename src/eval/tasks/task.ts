@@ -3,6 +3,8 @@
  * how answers are scored. Built-in tasks are one file each beside this one; `parse-task.ts` reads a
  * user's own from JSON, in the same form.
  */
+import type { MetricName } from '../metrics/index.js';
+import type { Metric } from '../metrics/metric.js';
 import type { Split } from '../../scenes/dataset.js';
 import type { Family } from '../../scenes/question.js';
 
@@ -56,22 +58,6 @@ export type AnswerSource =
   /** The right choice, by its position from 0, its letter or its text. */
   | { readonly choice: string; readonly as: 'index' | 'letter' | 'text' };
 
-/**
- * How answers are scored.
- * - `exact-match`, `anls`: against any of the answers
- * - `vqa`, `vqa-always`: VQA accuracy, normalised as VQAv2 does or as TextVQA does
- * - `multiple-choice`: the right choice (rows without choices: exact match)
- * - `caption`: CIDEr first, BLEU and ROUGE-L besides
- * - `pope`: F1 of yes, accuracy and the rest besides
- * - `mme`: perception and cognition
- */
-export type MetricName =
-  'exact-match' | 'anls' | 'vqa' | 'vqa-always' | 'multiple-choice' | 'caption' | 'pope' | 'mme';
-
-export const METRIC_NAMES: readonly MetricName[] = [
-  ...(['exact-match', 'anls', 'vqa', 'vqa-always', 'multiple-choice', 'caption', 'pope', 'mme'] as const),
-];
-
 /** A task. */
 export interface Task {
   readonly name: string;
@@ -94,7 +80,8 @@ export interface Task {
   readonly remove?: readonly string[];
   readonly choices?: ChoiceSource;
   readonly answer: AnswerSource;
-  readonly metric: MetricName;
+  /** How answers are scored: by the name of a metric (`src/eval/metrics/index.ts`), or one of your own. */
+  readonly metric: MetricName | Metric;
   /** A field by which scores are also given separately. */
   readonly category?: string;
   /** A field that two rows about one image share (MME). */

@@ -1,22 +1,22 @@
 // Every attention operator gives the row that the same decoder, written out, has in its softmax.
 import { describe, expect, it } from 'vitest';
-import { probe, TOKENS } from '../../test/probe.js';
-import { toyConfig, type ToyConfig } from '../../test/toy/config.js';
-import { toyDecoder } from '../../test/toy/decoder.js';
-import { toyFamily } from '../../test/toy/families.js';
-import { decodeModel } from '../onnx/index.js';
-import { attentionOf, ATTENTION_MASK, EMBEDS } from '../decoder/decoder.js';
-import { inOpPositions } from './rotation.js';
-import { lastRowAttention } from './tap.js';
+import { probe, TOKENS } from '../../../test/probe.js';
+import { toyConfig, type ToyConfig } from '../../../test/toy/config.js';
+import { toyDecoder } from '../../../test/toy/decoder.js';
+import { toyFamily } from '../../../test/toy/families.js';
+import { allNames, decodeModel, Emitter } from '../../onnx/index.js';
+import { ATTENTION_MASK } from '../contract.js';
+import { attentionOf, recogniseDecoder } from '../decoder.js';
+import { lastRowAttention } from './rows.js';
 
 const LAYER = 1;
 
-/** The last token's attention at one layer, as the tap computes it. */
+/** The last token's attention at one layer, as the rows of its kind give it. */
 async function row(config: ToyConfig): Promise<{ values: number[]; dims: readonly number[] }> {
   const model = decodeModel(toyDecoder(config).bytes);
   const [result] = await probe(config, model, (emit, decoder) => {
     const core = attentionOf(decoder, LAYER);
-    const positions = (): string => inOpPositions(emit, core.node, EMBEDS);
+    const positions = (): string => core.kind.positions?.(emit, core) ?? '';
     const { graph } = decoder;
     return [lastRowAttention({ emit, graph, core, node: core.node, mask: ATTENTION_MASK, positions })];
   });
@@ -60,4 +60,21 @@ describe('lastRowAttention', () => {
     expect(sum).toBeGreaterThan(0.1);
     expect(sum).toBeLessThan(0.99);
   });
+});
+
+describe('a float16 decoder', () => {
+  it.each(['gqa float16', 'mha float16', 'attention23 float16'])(
+    '%s: queries meet keys in float32, where their products cannot overflow',
+    (name) => {
+      const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(name).config).bytes));
+      const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
+      const core = attentionOf(decoder, LAYER);
+      const positions = (): string => core.kind.positions?.(emit, core) ?? '';
+      const { graph } = decoder;
+      lastRowAttention({ emit, graph, core, node: core.node, mask: ATTENTION_MASK, positions });
+      const product = emit.nodes.find(({ opType }) => opType === 'MatMul');
+      const cast = emit.nodes.find(({ output }) => output[0] === product?.input[0]);
+      expect(cast).toMatchObject({ opType: 'Cast', input: [core.keys], attribute: [{ i: 1n }] });
+    },
+  );
 });

@@ -3,7 +3,7 @@
  * harm of pruning where accuracy cannot: two errors may cancel in accuracy, never in loyalty.
  */
 import { FastvError } from '../../errors.js';
-import { normalizeText } from './exact-match.js';
+import { normalizeText } from '../metrics/exact-match.js';
 
 /**
  * The share of samples on which two models agree, in [0, 1], with each sample's agreement.

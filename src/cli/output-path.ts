@@ -1,0 +1,73 @@
+/** Checks of output paths before the work: a refusal after a minute is one too late, and no input is written over. */
+import { access, constants, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FastvError } from '../errors.js';
+import { fileError } from '../files/file-error.js';
+import { makeFolder } from '../files/make-folder.js';
+
+/** How an output is checked. */
+export interface OutputFile {
+  /** The option that names it. */
+  readonly option: string;
+  /** What the command reads: files and folders, or words that are none. */
+  readonly inputs?: readonly string[];
+}
+
+/**
+ * Checks that a file can be written, and that it is none of the inputs.
+ * @throws {FastvError} `invalid-option` if it is an input or no path, `io` if its folder is not there or not writable
+ */
+export async function checkOutputFile(path: string, { option, inputs = [] }: OutputFile): Promise<void> {
+  if (path === '') throw new FastvError('invalid-option', 'a file is needed', { where: option });
+  const folder = dirname(resolve(path));
+  try {
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    if (code !== 'ENOENT') throw fileError('written', path, cause);
+    throw new FastvError('io', 'cannot be written: the folder does not exist (ENOENT)', {
+      where: path,
+      hint: `Make ${folder}, or choose another place.`,
+      cause,
+    });
+  }
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory() === true) {
+    throw new FastvError('io', 'cannot be written: this is a folder', {
+      where: path,
+      hint: 'Give the name of a file.',
+    });
+  }
+  const target = await real(path);
+  for (const input of inputs) {
+    const source = await stat(input).catch(() => undefined);
+    if (source === undefined) continue;
+    const same = source.ino === there?.ino && source.dev === there.dev;
+    if (same || (await real(input)) === target) {
+      throw new FastvError('invalid-option', `${option} would overwrite what is read`, {
+        where: path,
+        hint: 'Choose another file.',
+      });
+    }
+  }
+}
+
+/**
+ * Makes a folder for results.
+ * @throws {FastvError} `io` if it cannot be made or written to
+ */
+export async function prepareOutputFolder(path: string, option = '--output'): Promise<void> {
+  if (path === '') throw new FastvError('invalid-option', 'a folder is needed', { where: option });
+  await makeFolder(path);
+  await access(path, constants.W_OK).catch((cause: unknown) => {
+    throw fileError('written', path, cause);
+  });
+}
+
+/** The path without links, also of a file that is not there yet. */
+async function real(path: string): Promise<string> {
+  const absolute = resolve(path);
+  return realpath(absolute).catch(async () =>
+    join(await realpath(dirname(absolute)).catch(() => dirname(absolute)), basename(absolute)),
+  );
+}

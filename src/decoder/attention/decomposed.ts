@@ -1,0 +1,98 @@
+// Attention written out: MatMul – Softmax – MatMul, as eager and SDPA exports have it; heads repeated or regrouped
+// ([batch, KV heads, group, …]), with a sink or without. Its softmax is there, so the last row is cut out of it (or out
+// of a copy for the last token alone, queries.ts).
+import {
+  DataType,
+  elementType,
+  inSet,
+  int64Tensor,
+  intAttribute,
+  label,
+  type Emitter,
+  type GraphView,
+} from '../../onnx/index.js';
+import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';
+import { biasRow, hideKeysInCache, withInput } from './hide.js';
+import { cacheShape, headsBeforeProjection, refuse, sequenceMajor } from './operator.js';
+import { followPath } from './path.js';
+import { toFloat } from './rows.js';
+
+const MATMULS = new Set(['MatMul', 'FusedMatMul']);
+const SOFTMAX = new Set(['Softmax']);
+/** Ops between the scores and their softmax. */
+const ON_SCORES = new Set('Add Mul Div Sub Where Cast Tanh Reshape Max Min Clip Identity Concat'.split(' '));
+/** Ops between the softmax and the product with the values. */
+const ON_PROBABILITIES = new Set('Cast Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
+
+export const decomposed: AttentionKind = {
+  name: 'decomposed',
+  canKeepCache: false,
+  takes: inSet(MATMULS),
+  find: findDecomposed,
+
+  rows: ({ core, emit, rowSource = core.rowSource }) => {
+    const row = emit.last(toFloat(emit, emit.last(rowSource, -2), core.elementType), -2);
+    // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
+    const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);
+    return { rows: emit.reshape(row, shape), headAxes: [1] };
+  },
+
+  hide: (context) => {
+    const { core, emit } = context;
+    const changed = hideKeysInCache(context);
+    const user = core.scoresUser;
+    if (user === undefined) return changed;
+    const [scores = '', ...rest] = user.input;
+    const hiding = emit.op('Add', [scores, likeScores(emit, biasRow(context), scores)]);
+    return new Map([...changed, [user, withInput(user, [hiding, ...rest])]]);
+  },
+
+  allQueries: () => undefined,
+};
+
+function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): AttentionCore {
+  const { node: scores, concat } = use;
+  const [softmax = scores, product = scores] = followPath(graph, cache, scores, [
+    { to: SOFTMAX, through: ON_SCORES, missing: 'the scores of % meet no Softmax' },
+    { to: MATMULS, through: ON_PROBABILITIES, missing: 'the probabilities of % meet no values' },
+  ]);
+  const axis = intAttribute(softmax, 'axis', -1);
+  if (axis < 0 ? axis !== -1 : axis < 3) {
+    throw refuse(cache, `${label(softmax)} does not normalise over the keys`);
+  }
+  // A sink is a column that is added to the scores and cut off the probabilities again.
+  const beforeConcat = inSet(new Set([...ON_SCORES].filter((op) => op !== 'Concat')));
+  const sink = graph.downstream(scores, ({ opType }) => opType === 'Concat', beforeConcat);
+  const cutOff =
+    sink === undefined
+      ? undefined
+      : graph.downstream(softmax, ({ opType }) => opType === 'Slice', inSet(ON_PROBABILITIES));
+  const output = sequenceMajor(graph, cache, product);
+  const shape = cacheShape(graph, cache);
+  return {
+    ...cache,
+    ...shape,
+    kind: decomposed,
+    node: product,
+    rowSource: (cutOff ?? softmax).output[0] ?? '',
+    scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
+    elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
+    keys: concat?.output[0] ?? '',
+    output: output.tensor,
+    outputRank: output.rank,
+    layout: 'BNSH',
+    cacheInside: false,
+    causal: false,
+    heads: headsBeforeProjection(graph, output.tensor, shape.headSize),
+    rotation: 'outside',
+  };
+}
+
+/** [batch, total] with as many axes as the scores have: [batch, 1, …, total]. */
+function likeScores(emit: Emitter, row: string, scores: string): string {
+  const axes = emit.op('Shape', [emit.op('Shape', [scores])]);
+  const between = emit.op('ConstantOfShape', [emit.op('Sub', [axes, emit.ints(2)])], {
+    attributes: { value: int64Tensor([1]) },
+  });
+  return emit.reshape(row, emit.concat([emit.dim1(row, 0), between, emit.dim1(row, 1)], 0));
+}

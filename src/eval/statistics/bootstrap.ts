@@ -1,0 +1,151 @@
+/**
+ * Percentile bootstrap: how far a score might have been from what it is, had other samples been drawn.
+ * Seeded, so that the same results always give the same interval.
+ *
+ * Where samples have few different values, as right and wrong have, a resample is drawn as one number for each value
+ * (a multinomial draw), else sample by sample; both are draws from the same distribution. A hundred thousand pairs
+ * of answers take well under a second.
+ *
+ * Source: Efron and Tibshirani, "An introduction to the bootstrap" (1993), chapters 13 and 16; for
+ * paired differences, Koehn, "Statistical significance tests for machine translation evaluation" (2004).
+ */
+import { FastvError } from '../../errors.js';
+import { mean } from '../../statistics.js';
+import { groupBy } from '../group-by.js';
+import { Draws } from './draws.js';
+
+export interface BootstrapOptions {
+  /** Resamples drawn; default: 2,000. */
+  readonly resamples?: number;
+  readonly seed?: number;
+  /** Share of resamples inside the interval. */
+  readonly confidence?: number;
+  /** Which of several independent draws of one seed: strata, tasks. */
+  readonly stream?: number;
+}
+
+export interface Interval {
+  readonly estimate: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface PairedDifference extends Interval {
+  /** Two-sided: twice the smaller share of resamples on either side of no difference. */
+  readonly pValue: number;
+}
+
+/**
+ * The means of each column in each resample.
+ * @param rows numbers of each sample, equally many
+ * @returns one array a column, of one mean a resample
+ * @throws FastvError `invalid-input` if there are no samples; `invalid-option` for a senseless option
+ */
+export function resampledMeans(
+  rows: readonly (readonly number[])[],
+  { resamples = 2000, seed = 0, confidence = 0.95, stream = 0 }: BootstrapOptions = {},
+): Float64Array[] {
+  if (rows.length === 0) throw new FastvError('invalid-input', 'bootstrap: there are no samples');
+  if (!Number.isInteger(resamples) || resamples < 1 || !(confidence > 0 && confidence < 1)) {
+    throw new FastvError('invalid-option', 'bootstrap: resamples ≥ 1 and 0 < confidence < 1 are needed');
+  }
+  const kinds = [...groupBy(rows, (row) => row.join()).values()];
+  const values = kinds.map(([row = []]) => row);
+  const columns = (rows[0] ?? []).map(() => new Float64Array(resamples));
+  const draws = new Draws(0x626f6f74, seed, stream);
+  const counts = new Uint32Array(kinds.length);
+  // a draw by kinds costs about the width of its binomial distributions, one by samples a step for each
+  const byKinds = kinds.length * (16 + Math.sqrt(rows.length)) < rows.length;
+  const shares = kinds.map((kind) => kind.length);
+  const kindOf = byKinds ? new Uint32Array(0) : kindsOf(rows);
+  for (let resample = 0; resample < resamples; resample++) {
+    if (byKinds) draws.multinomial(rows.length, shares, counts);
+    else draws.choices(kindOf, counts);
+    columns.forEach((means, column) => {
+      let sum = 0;
+      for (let kind = 0; kind < counts.length; kind++) {
+        const count = counts[kind] ?? 0;
+        if (count > 0) sum += count * (values[kind]?.[column] ?? NaN);
+      }
+      means[resample] = sum / rows.length;
+    });
+  }
+  return columns;
+}
+
+/** The place of each row's kind, in the order of `groupBy`. */
+function kindsOf(rows: readonly (readonly number[])[]): Uint32Array {
+  const places = new Map<string, number>();
+  return Uint32Array.from(rows, (row) => {
+    const name = row.join();
+    const place = places.get(name) ?? places.size;
+    places.set(name, place);
+    return place;
+  });
+}
+
+/** The share `confidence` in the midst of resampled values. */
+export function percentileInterval(
+  estimate: number,
+  resampled: Float64Array,
+  { confidence = 0.95 }: BootstrapOptions = {},
+): Interval {
+  const sorted = resampled.slice().sort();
+  const tail = (1 - confidence) / 2;
+  return { estimate, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) };
+}
+
+/** The interval of a difference, with the p-value of its being none. */
+export function differenceInterval(
+  estimate: number,
+  resampled: Float64Array,
+  options: BootstrapOptions = {},
+): PairedDifference {
+  const below = resampled.reduce((count, v) => count + (v <= 0 ? 1 : 0), 0);
+  const above = resampled.reduce((count, v) => count + (v >= 0 ? 1 : 0), 0);
+  // one is added to both, so that no finite number of resamples gives a p-value of nothing
+  const pValue = Math.min(1, (2 * (Math.min(below, above) + 1)) / (resampled.length + 1));
+  return { ...percentileInterval(estimate, resampled, options), pValue };
+}
+
+/**
+ * The mean of samples with its interval.
+ * @throws FastvError `invalid-input` if there are no samples; `invalid-option` for a senseless option
+ */
+export function bootstrapInterval(samples: readonly number[], options: BootstrapOptions = {}): Interval {
+  const [means = new Float64Array()] = resampledMeans(
+    samples.map((v) => [v]),
+    options,
+  );
+  return percentileInterval(mean(samples), means, options);
+}
+
+/**
+ * The mean difference a − b of two systems on the same samples, with its interval and p-value.
+ * @throws FastvError `invalid-input` if the two have not the same number of samples, or none
+ */
+export function pairedBootstrap(
+  a: readonly number[],
+  b: readonly number[],
+  options: BootstrapOptions = {},
+): PairedDifference {
+  if (a.length !== b.length) {
+    throw new FastvError(
+      'invalid-input',
+      `paired bootstrap: ${a.length} and ${b.length} samples cannot be paired`,
+    );
+  }
+  const differences = a.map((v, i) => v - (b[i] ?? 0));
+  const [means = new Float64Array()] = resampledMeans(
+    differences.map((v) => [v]),
+    options,
+  );
+  return differenceInterval(mean(differences), means, options);
+}
+
+/** The q-quantile of sorted values, interpolated. */
+function quantile(sorted: Float64Array, q: number): number {
+  const at = q * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)] ?? NaN, sorted[Math.ceil(at)] ?? NaN];
+  return low + (high - low) * (at - Math.floor(at));
+}

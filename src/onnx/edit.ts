@@ -1,0 +1,108 @@
+// The one place that puts a model together after an edit: what passes have in common, and what is easily forgotten.
+//
+// 1. The given model stays as it was; what does not change is shared with it, weights above all.
+// 2. Nodes that no output needs are left out, with the constants that were made for them; the rest is sorted.
+// 3. Shapes that were declared for tensors of changed nodes are dropped: ONNX Runtime plans memory by them.
+// 4. Operator sets that new nodes are of are imported.
+import { create } from '@bufbuild/protobuf';
+import {
+  GraphProtoSchema,
+  ModelProtoSchema,
+  OperatorSetIdProtoSchema,
+  type NodeProto,
+  type OperatorSetIdProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from 'onnx-buf';
+import { MICROSOFT, type Emitter } from './emit.js';
+import { GraphView, topologicalOrder } from './graph.js';
+import type { OnnxModel } from './read.js';
+
+/** What a pass gives: the model, whether it is another one, and what there is to say about it. */
+export interface Pass<Report> {
+  readonly model: OnnxModel;
+  /** Whether {@link model} is another one than the one that was given. */
+  readonly changed: boolean;
+  readonly report: Report;
+}
+
+/** Changes to a model. */
+export interface Edit {
+  /** What stands in place of a node: another one, several, or none. */
+  readonly replace?: ReadonlyMap<NodeProto, NodeProto | readonly NodeProto[]>;
+  /** What stands in place of an initialiser. */
+  readonly initializers?: ReadonlyMap<TensorProto, TensorProto>;
+  /** New nodes and constants. */
+  readonly emit?: Emitter;
+  /** Declarations in place of those of the same name, or new ones behind them. */
+  readonly inputs?: readonly ValueInfoProto[];
+  readonly outputs?: readonly ValueInfoProto[];
+}
+
+/** The model after an edit. */
+export function editModel(model: OnnxModel, edit: Edit): OnnxModel {
+  const { replace = new Map<NodeProto, NodeProto>(), initializers = new Map<TensorProto, TensorProto>() } =
+    edit;
+  const { graph } = model;
+  const output = declared(graph.output, edit.outputs);
+  const node = onlyNeeded(
+    [...graph.node.flatMap((old) => replace.get(old) ?? [old]), ...(edit.emit?.nodes ?? [])],
+    output.map(({ name }) => name),
+  );
+  const used = new Set([...node.flatMap(needs), ...output.map(({ name }) => name)]);
+  const changed = new Set([
+    ...[...replace.keys()].flatMap((old) => old.output),
+    ...[...initializers.keys()].map(({ name }) => name),
+  ]);
+  return Object.assign(create(ModelProtoSchema), model, {
+    opsetImport: withDomains(model.opsetImport, node),
+    graph: create(GraphProtoSchema, {
+      ...graph,
+      node,
+      initializer: [
+        ...graph.initializer.map((tensor) => initializers.get(tensor) ?? tensor),
+        ...(edit.emit?.initializers ?? []).filter(({ name }) => used.has(name)),
+      ],
+      input: declared(graph.input, edit.inputs),
+      output,
+      valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
+    }),
+  });
+}
+
+function needs(node: NodeProto): readonly string[] {
+  return [...node.input, ...GraphView.captures(node)];
+}
+
+/** The nodes that tensors need, in topological order. */
+function onlyNeeded(nodes: readonly NodeProto[], tensors: readonly string[]): NodeProto[] {
+  const producers = new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  const needed = new Set<NodeProto>();
+  const stack = [...tensors];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = name === '' ? undefined : producers.get(name);
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    for (const input of needs(node)) stack.push(input);
+  }
+  return topologicalOrder(
+    nodes.filter((node) => needed.has(node)),
+    needs,
+  );
+}
+
+function declared(old: readonly ValueInfoProto[], changes: readonly ValueInfoProto[] = []): ValueInfoProto[] {
+  const byName = new Map(changes.map((info) => [info.name, info]));
+  const names = new Set(old.map(({ name }) => name));
+  return [
+    ...old.map((info) => byName.get(info.name) ?? info),
+    ...changes.filter(({ name }) => !names.has(name)),
+  ];
+}
+
+function withDomains(imports: OperatorSetIdProto[], nodes: readonly NodeProto[]): OperatorSetIdProto[] {
+  const missing =
+    nodes.some(({ domain }) => domain === MICROSOFT) && !imports.some(({ domain }) => domain === MICROSOFT);
+  if (!missing) return imports;
+  return [...imports, create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n })];
+}

@@ -1,0 +1,263 @@
+// Operators by the names that their schemas give to inputs and attributes, so that no code counts inputs, and a list of
+// what is understood: an input or attribute that is set and not listed here may change what a node computes, and is
+// refused by its name instead of being passed on unread.
+//
+// From the operators' documentation: onnx/docs/Operators.md (to opset 24) and onnxruntime/docs/ContribOperators.md
+// (ONNX Runtime 1.30). Only operators whose inputs something reads are here; others are judged by their axis rules.
+import { create } from '@bufbuild/protobuf';
+import { AttributeProto_AttributeType as AttributeType, NodeProtoSchema } from 'onnx-buf';
+import type { AttributeProto, NodeProto } from 'onnx-buf';
+import { FastvError } from '../errors.js';
+import { MICROSOFT } from './emit.js';
+import { label } from './graph.js';
+import type { OnnxModel } from './read.js';
+
+/** The newest version of each operator set whose operators are described here. */
+const NEWEST: Readonly<Record<string, bigint>> = { '': 26n, [MICROSOFT]: 1n };
+
+interface Schema<Inputs extends string = string> {
+  /** Names of the inputs, in order. */
+  readonly inputs: Inputs;
+  readonly attributes: string;
+  /** Whether the last input may be repeated. */
+  readonly variadic?: boolean;
+  /** Inputs and attributes that are not understood when they are set, and what to do instead. */
+  readonly refused?: Readonly<Record<string, string>>;
+}
+
+/** Keeps the type of the names. */
+function schema<Inputs extends string>(
+  inputs: Inputs,
+  attributes = '',
+  more: Pick<Schema, 'variadic' | 'refused'> = {},
+): Schema<Inputs> {
+  return { inputs, attributes, ...more };
+}
+
+const QUANTISED_CACHE =
+  'Its KV cache is quantised: build it with a cache in float (kv_cache_quant_type=none).';
+const ONE_CACHE = 'Export the decoder with its past as past_key and past_value alone.';
+const PRODUCT = 'transA transB alpha';
+const REDUCTION = schema('data axes', 'axes keepdims noop_with_empty_axes');
+
+/** By type; where two domains have one of the same type, Microsoft's has its domain in front. */
+const OPERATORS = {
+  // Attention.
+  GroupQueryAttention: schema(
+    'query key value past_key past_value seqlens_k total_sequence_length cos_cache sin_cache position_ids attention_bias head_sink k_scale v_scale q_norm_weight k_norm_weight',
+    'num_heads kv_num_heads scale softcap local_window_size do_rotary rotary_interleaved smooth_softmax qk_output qk_norm_epsilon k_quant_type v_quant_type kv_cache_bit_width sliding_window_cache',
+    {
+      refused: {
+        k_scale: QUANTISED_CACHE,
+        v_scale: QUANTISED_CACHE,
+        k_quant_type: QUANTISED_CACHE,
+        v_quant_type: QUANTISED_CACHE,
+        kv_cache_bit_width: QUANTISED_CACHE,
+        sliding_window_cache:
+          'Its KV cache is a ring of the last tokens: build the decoder with windowed_kv_cache=false.',
+      },
+    },
+  ),
+  MultiHeadAttention: schema(
+    'query key value bias key_padding_mask attention_bias past_key past_value past_sequence_length cache_indirection',
+    'num_heads scale mask_filter_value unidirectional',
+    { refused: { past_sequence_length: ONE_CACHE, cache_indirection: ONE_CACHE } },
+  ),
+  Attention: schema(
+    'Q K V attn_mask past_key past_value nonpad_kv_seqlen',
+    'q_num_heads kv_num_heads scale softcap is_causal qk_matmul_output_mode softmax_precision',
+    { refused: { nonpad_kv_seqlen: 'Export the decoder with an attn_mask instead.' } },
+  ),
+  // Rotation.
+  RotaryEmbedding: schema('X cos_cache sin_cache position_ids', 'interleaved num_heads rotary_embedding_dim'),
+  'com.microsoft.RotaryEmbedding': schema(
+    'input position_ids cos_cache sin_cache',
+    'interleaved is_packed_batching num_heads rotary_embedding_dim scale',
+    { refused: { is_packed_batching: 'Export the decoder with rows of a batch apart, not packed.' } },
+  ),
+  // Products with weights.
+  MatMul: schema('A B'),
+  FusedMatMul: schema('A B', `${PRODUCT} transBatchA transBatchB`),
+  Gemm: schema('A B C', `${PRODUCT} beta`),
+  FusedGemm: schema('A B C', `${PRODUCT} beta activation activation_alpha activation_beta activation_gamma`),
+  MatMulInteger: schema('A B a_zero_point b_zero_point'),
+  MatMulIntegerToFloat: schema('A B a_scale b_scale a_zero_point b_zero_point bias'),
+  DynamicQuantizeMatMul: schema('A B b_scale b_zero_point bias'),
+  QLinearMatMul: schema('a a_scale a_zero_point b b_scale b_zero_point y_scale y_zero_point'),
+  MatMulNBits: schema(
+    'A B scales zero_points g_idx bias',
+    'K N bits block_size accuracy_level weight_prepacked',
+  ),
+  MatMulBnb4: schema('A B absmax', 'K N block_size quant_type training_mode transB'),
+  DequantizeLinear: schema('x x_scale x_zero_point', 'axis block_size output_dtype'),
+  // Axes and shapes.
+  Cast: schema('input', 'to saturate round_mode'),
+  Concat: schema('inputs', 'axis', { variadic: true }),
+  ConstantOfShape: schema('input', 'value'),
+  Cos: schema('input'),
+  Expand: schema('input shape'),
+  Gather: schema('data indices', 'axis'),
+  Identity: schema('input'),
+  Neg: schema('X'),
+  Range: schema('start limit delta'),
+  ReduceMax: REDUCTION,
+  ReduceMean: REDUCTION,
+  ReduceMin: REDUCTION,
+  ReduceSum: REDUCTION,
+  Reshape: schema('data shape', 'allowzero'),
+  Shape: schema('data', 'start end'),
+  Sin: schema('input'),
+  Size: schema('data'),
+  Slice: schema('data starts ends axes steps'),
+  Softmax: schema('input', 'axis'),
+  Split: schema('input split', 'axis num_outputs'),
+  Squeeze: schema('data axes', 'axes'),
+  Transpose: schema('data', 'perm'),
+  Unsqueeze: schema('data axes', 'axes'),
+  Where: schema('condition X Y'),
+};
+
+/** An operator that is described here. */
+export type OperatorName = keyof typeof OPERATORS;
+
+type Words<Text extends string> = Text extends `${infer First} ${infer Rest}` ? First | Words<Rest> : Text;
+
+/** The names of an operator's inputs. */
+export type InputOf<Op extends OperatorName> = Op extends OperatorName
+  ? Words<(typeof OPERATORS)[Op]['inputs']>
+  : never;
+
+/** A node that {@link isOperator} knows to be of this operator. */
+export type OperatorNode<Op extends OperatorName> = NodeProto & { readonly [KNOWN]?: Op };
+
+declare const KNOWN: unique symbol;
+
+/** The description of a node's operator; undefined where there is none. */
+function schemaOf(node: NodeProto): Schema | undefined {
+  const schemas: Readonly<Record<string, Schema | undefined>> = OPERATORS;
+  const own = (name: string): Schema | undefined =>
+    Object.hasOwn(schemas, name) ? schemas[name] : undefined;
+  const domain = node.domain.replace('ai.onnx', '');
+  if (domain === MICROSOFT) {
+    return own(`${MICROSOFT}.${node.opType}`) ?? (node.opType === 'Attention' ? undefined : own(node.opType));
+  }
+  return domain === '' ? own(node.opType) : undefined;
+}
+
+/** Whether a node is of an operator. */
+export function isOperator<Op extends OperatorName>(node: NodeProto, name: Op): node is OperatorNode<Op> {
+  return schemaOf(node) === OPERATORS[name] && node.opType === name.replace(/^.*\./u, '');
+}
+
+const NAMES = new WeakMap<Schema, readonly string[]>();
+
+function inputNames(node: NodeProto): readonly string[] {
+  const found = schemaOf(node);
+  if (found === undefined) throw new RangeError(`${node.opType} is not described in operators.ts`);
+  let names = NAMES.get(found);
+  if (names === undefined) NAMES.set(found, (names = found.inputs.split(' ')));
+  return names;
+}
+
+function place(node: NodeProto, name: string): number {
+  const index = inputNames(node).indexOf(name);
+  if (index < 0) throw new RangeError(`${node.opType} has no input ${name}`);
+  return index;
+}
+
+/** The tensor that a node takes as an input of its schema; '' where it takes none. */
+export function input<Op extends OperatorName>(node: OperatorNode<Op>, name: InputOf<Op>): string {
+  return node.input[place(node, name)] ?? '';
+}
+
+/** What a node takes, by the names of its schema. */
+export function inputs(node: NodeProto): { readonly name: string; readonly tensor: string }[] {
+  const names = inputNames(node);
+  return node.input.flatMap((tensor, i) =>
+    tensor === '' ? [] : [{ name: names[i] ?? `number ${i}`, tensor }],
+  );
+}
+
+/** A copy of a node with some inputs changed; '' takes one away. */
+export function withInputs<Op extends OperatorName>(
+  node: OperatorNode<Op>,
+  changes: Partial<Readonly<Record<InputOf<Op>, string>>>,
+): OperatorNode<Op> {
+  const all = [...node.input];
+  for (const [name, tensor] of Object.entries<string | undefined>(changes)) {
+    const index = place(node, name);
+    while (all.length <= index) all.push('');
+    all[index] = tensor ?? '';
+  }
+  while (all.at(-1) === '') all.pop();
+  return create(NodeProtoSchema, { ...node, input: all });
+}
+
+/** A copy of a node without some attributes. */
+export function withoutAttributes<Node extends NodeProto>(node: Node, ...names: readonly string[]): Node {
+  const attribute = node.attribute.filter(({ name }) => !names.includes(name));
+  return Object.assign(create(NodeProtoSchema), node, { attribute });
+}
+
+/**
+ * Checks that everything that is set on a model's nodes is understood.
+ * @throws {FastvError} `unsupported-decoder`, naming the node, its input or attribute, and what to do
+ */
+export function checkOperators(model: OnnxModel): void {
+  for (const { domain, version } of model.opsetImport) {
+    const newest = NEWEST[domain.replace('ai.onnx', '')];
+    if (newest !== undefined && version > newest) {
+      throw new FastvError(
+        'unsupported-decoder',
+        `the model uses version ${version} of the operator set "${domain === '' ? 'ai.onnx' : domain}"; ${newest} is the newest that is known`,
+        { where: 'opset_import', hint: 'Export the model for an older one.' },
+      );
+    }
+  }
+  for (const node of model.graph.node) checkOperator(node);
+}
+
+/** Checks one node. @throws {FastvError} `unsupported-decoder` */
+export function checkOperator(node: NodeProto): void {
+  const found = schemaOf(node);
+  if (found === undefined) return;
+  const names = inputNames(node);
+  const refuse = (what: string, hint: string): FastvError =>
+    new FastvError('unsupported-decoder', `${label(node)} has ${what}, which is not understood`, {
+      where: label(node),
+      hint,
+    });
+  for (const [i, tensor] of node.input.entries()) {
+    if (tensor === '' || (found.variadic === true && i >= names.length - 1)) continue;
+    const name = names[i];
+    if (name === undefined) throw refuse(`an input ${i} ("${tensor}")`, NEWER);
+    const hint = found.refused?.[name];
+    if (hint !== undefined) throw refuse(`the input ${name} ("${tensor}")`, hint);
+  }
+  const known = found.attributes.split(' ');
+  for (const attribute of node.attribute) {
+    if (!known.includes(attribute.name)) throw refuse(`an attribute ${attribute.name}`, NEWER);
+    const hint = found.refused?.[attribute.name];
+    if (hint !== undefined && isSet(attribute)) {
+      throw refuse(`the attribute ${attribute.name} = ${text(attribute)}`, hint);
+    }
+  }
+}
+
+const NEWER = 'Its operator is newer than this rewrite knows: export the decoder with an older exporter.';
+
+/** Whether an attribute says something: 0, '' and NONE are the defaults of those that are refused. */
+function isSet(attribute: AttributeProto): boolean {
+  return !['0', '', 'NONE'].includes(text(attribute));
+}
+
+function text(attribute: AttributeProto): string {
+  switch (attribute.type) {
+    case AttributeType.INT:
+      return String(attribute.i);
+    case AttributeType.STRING:
+      return new TextDecoder().decode(attribute.s);
+    default:
+      return String(attribute.f);
+  }
+}
