@@ -19,7 +19,7 @@ import { inMemory, randomDecoder, toFile } from '../../bench/decoder.js';
 import type { DecoderShape } from '../cost/shape.js';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { recentre } from '../quantize/recentre.js';
-import { inMemory as inFolder } from './decoder-file.js';
+import { besideWeights } from './decoder-file.js';
 import { exactSession, unsignedSource } from './unsigned-file.js';
 import type { SessionClass, SessionSource } from './session-swap.js';
 
@@ -137,7 +137,8 @@ describe('unsignedSource', () => {
 
   it('gives exact results of a graph in memory whose weights lie in a folder', async () => {
     const { uint8, int8 } = decoders();
-    const source = inFolder(new Uint8Array(readFileSync(external(int8))), folder, options);
+    const file = external(int8);
+    const source = besideWeights(file, new Uint8Array(readFileSync(file)), options);
     expectSame(await logits(await unsignedSource(source)), await logits({ model: uint8, options }));
   });
 
