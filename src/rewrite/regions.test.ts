@@ -4,6 +4,7 @@ import { toyFamily } from '../../test/toy/families.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { Regions } from './regions.js';
+import { rewriteDecoder } from './rewrite.js';
 
 interface Cut {
   readonly decoder: Decoder;
@@ -32,6 +33,27 @@ function cut(family: string, ...stages: number[]): Cut {
 const attention = '/model/layers.1/attn/GroupQueryAttention/output_0';
 
 describe('Regions', () => {
+  it('refuse a cut between a layer and one that shares its keys, naming the K that there is', () => {
+    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
+    const { graph } = model;
+    // The last layer has no cache of its own.
+    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
+    graph.input = graph.input.filter(({ name }) => !own(name));
+    graph.output = graph.output.filter(({ name }) => !own(name));
+    graph.node = graph.node.filter(({ output }) => !output.some(own));
+    for (const node of graph.node)
+      node.input = node.input.map((name) => name.replace('present.3', 'present.1'));
+    expect(() => rewriteDecoder(model, { stages: [{ layer: 2 }] })).toThrow(
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        where: 'layer 1',
+        message: expect.stringContaining('use the keys and values of layer 1') as string,
+        hint: 'Choose K ≤ 1.',
+      }),
+    );
+    expect(rewriteDecoder(model, { stages: [{ layer: 1 }] }).report.layers).toBe(3);
+  });
+
   it('divide the layers', () => {
     const { regions } = cut('gqa', 1, 3);
     expect([0, 1, 2, 3].map((layer) => regions.regionOfLayer(layer))).toEqual([0, 1, 1, 2]);

@@ -252,6 +252,7 @@ export class Regions {
     const node = this.#decoder.graph.producer(tensor);
     const home = node === undefined ? 0 : this.regionOf(node);
     if (home >= region) return tensor;
+    this.#refuseShared(tensor);
     const axis = this.#axes.of(tensor);
     if (axis === 'none') return tensor;
     const before = this.#activation(tensor, region - 1);
@@ -262,6 +263,19 @@ export class Regions {
     const order = [axis - 1, axis, ...all.filter((i) => i !== axis - 1 && i !== axis)];
     const back = all.map((i) => order.indexOf(i));
     return this.#emit.transpose(this.gather(this.#emit.transpose(before, ...order), region), ...back);
+  }
+
+  /** Layers that share another one's keys and values, as in Gemma 4, must lie on the same side of the cut as that one. */
+  #refuseShared(tensor: string): void {
+    const owner = this.#decoder.layers.find(({ attention: core }) =>
+      [core?.keys, core?.presentKey, core?.presentValue].includes(tensor),
+    );
+    if (owner === undefined) return;
+    throw new FastvError(
+      'unsupported-decoder',
+      `layers after the cut use the keys and values of layer ${owner.index}, which hold every token`,
+      { where: `layer ${owner.index}`, hint: `Choose K ≤ ${owner.index}.` },
+    );
   }
 
   #prologue(tensor: string, region: number, purpose: Purpose): string {
