@@ -1,7 +1,7 @@
 /** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
-import { createReadStream } from 'node:fs';
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
+import { readText, streamRegular } from '../files/read.js';
 
 /** A file of JSON lines that is only ever appended to. */
 export interface LineFile {
@@ -63,7 +63,7 @@ export async function eachLine(path: string, onValue: (value: unknown) => unknow
   // of a line whose end has not come yet
   let parts: Buffer[] = [];
   let held = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+  for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
       parts.push(chunk.subarray(from, end));
@@ -106,7 +106,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+      const owner = Number(await readText(path, 64).catch(() => ''));
       if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && isAlive(owner)) {
         throw new FastvError('io', `process ${owner} is writing these results`, {
           where: path,
