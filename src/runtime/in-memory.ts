@@ -22,7 +22,19 @@ export function unsignedInMemory({ model, options }: SessionSource): SessionSour
   if (typeof model === 'string') throw new TypeError('a path is no model in memory');
   const { model: graph, changed } = unsigned(decodeModel(model));
   if (!changed) return { model, options };
+  // ONNX Runtime takes weights from a folder or from memory, never from both: what lies in the folder stays there
+  if (readsFolder(options)) return { model: concatChunks(encodeModel(graph)), options };
   referToWeights(graph, model, SIGNED);
   const externalData = [...(options.externalData ?? []), { path: SIGNED, data: model }];
   return { model: concatChunks(encodeModel(graph)), options: { ...options, externalData } };
+}
+
+/** Whether the weights of a graph in memory lie in a folder (`inMemory` in decoder-file.ts). */
+function readsFolder({ extra }: SessionOptions): boolean {
+  const session: unknown = extra?.['session'];
+  return (
+    typeof session === 'object' &&
+    session !== null &&
+    'model_external_initializers_file_folder_path' in session
+  );
 }
