@@ -23,10 +23,20 @@ export function unsignedInMemory({ model, options }: SessionSource): SessionSour
   const signed = decodeModel(model);
   const { model: graph, changed } = unsigned(signed);
   if (!changed) return { model, options };
-  // with a table of files in memory ONNX Runtime looks for no weights on disk: then all that is inside stays inside
-  if (options.externalData === undefined && externalFiles(signed).length > 0)
-    return { model: concatChunks(encodeModel(graph)), options };
+  // ONNX Runtime takes weights from disk or from a table in memory, never from both: then what is inside stays inside
+  const onDisk = options.externalData === undefined && externalFiles(signed).length > 0;
+  if (onDisk || readsFolder(options)) return { model: concatChunks(encodeModel(graph)), options };
   referToWeights(graph, model, SIGNED);
   const externalData = [...(options.externalData ?? []), { path: SIGNED, data: model }];
   return { model: concatChunks(encodeModel(graph)), options: { ...options, externalData } };
+}
+
+/** Whether the weights of a graph in memory lie in a folder (`inMemory` in decoder-file.ts). */
+function readsFolder({ extra }: SessionOptions): boolean {
+  const session: unknown = extra?.['session'];
+  return (
+    typeof session === 'object' &&
+    session !== null &&
+    'model_external_initializers_file_folder_path' in session
+  );
 }

@@ -175,3 +175,11 @@ function saturating(): SessionClass {
   };
   return { create } as unknown as SessionClass;
 }
+
+it('adds no weights in memory to a graph whose weights lie in a folder: ONNX Runtime takes one or the other', async () => {
+  const extra = { session: { model_external_initializers_file_folder_path: folder } };
+  const { int8 } = decoders();
+  const source = await unsignedSource({ model: int8, options: { extra } });
+  expect(source.options).toEqual({ extra });
+  expect((await unsignedSource({ model: int8, options: {} })).options.externalData).toHaveLength(1);
+});

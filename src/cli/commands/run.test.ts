@@ -109,6 +109,74 @@ describe('fastv run', () => {
   });
 });
 
+describe('what fastv run prints', () => {
+  it('is the answer alone with --quiet, without a space before it', async () => {
+    const { code, out, err } = await runCli('run', '--quiet', image, question);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^(?:yes|no)\n$/u);
+  });
+
+  it('has one vocabulary in JSON, and the kept positions on demand only', async () => {
+    interface Document {
+      answer: string;
+      fastv: { kvBytes: object; rows: { keptIndices?: number[] }[] };
+      notice?: string;
+    }
+    const short = JSON.parse((await runCli('run', '--json', image, question)).out) as Document;
+    expect(short.answer).toMatch(/^(?:yes|no)$/u);
+    expect(Object.keys(short.fastv.kvBytes)).toEqual(['pruned', 'unpruned']);
+    expect(short.fastv.rows[0]?.keptIndices).toBeUndefined();
+    expect(short.notice).toBeUndefined();
+    const long = JSON.parse(
+      (await runCli('run', '--json', '--kept-indices', image, question)).out,
+    ) as Document;
+    expect(long.fastv.rows[0]?.keptIndices?.length).toBeGreaterThan(72);
+  });
+
+  it('says that the bundled model knows no photos, and what brings one that does', async () => {
+    const photo = join(folder, 'photo.jpg');
+    const create = { width: 320, height: 240, channels: 3, background: '#336699' } as const;
+    await sharp({ create }).jpeg().toFile(photo);
+    const { code, out, err } = await runCli('run', '--json', photo, 'What is on the table?');
+    expect(code).toBe(0);
+    expect(err).toMatch(/^warning: the bundled model knows synthetic scenes only.*fastv pull /u);
+    expect(JSON.parse(out)).toMatchObject({ notice: expect.stringMatching(/fastv pull /u) as unknown });
+  });
+
+  it('never writes over a picture that it reads', async () => {
+    const before = await readFile(image);
+    const { code, err } = await runCli('run', image, question, '--overlay', image);
+    expect(code).toBe(2);
+    expect(err).toMatch(/--overlay would overwrite what is read/u);
+    expect(await readFile(image)).toEqual(before);
+  });
+
+  it.each([
+    ['a dtype that is none', ['--dtype', 'q9'], /"q9" is no dtype\n.*--dtype\n.*q4f16/u],
+    ['a device that is none', ['--device', 'tpu'], /"tpu" is no device\n.*--device\n.*webgpu/u],
+    ['a ratio in hexadecimal', ['--ratio', '0x1'], /no share from 0 to 1/u],
+    ['a seed that nobody draws by', ['--seed', '3'], /draws nothing\n.*--seed\n.*random/u],
+    ['repeats of nothing', ['--repeat', '5'], /--repeat\n.*--compare/u],
+    ['an overlay without a name', ['--overlay', ''], /a file is needed\n {2}where: --overlay/u],
+  ] as [string, string[], RegExp][])('refuses %s before anything is loaded', async (_, argv, message) => {
+    const { code, err } = await runCli('run', ...argv, image, question);
+    expect(code).toBe(2);
+    expect(err).toMatch(message);
+  });
+
+  it.each([
+    [['scenes', 'x', '--layout', 'conversations', '--split', 'test'], /--split/u],
+    [['scenes', 'x', '--questions-per-image', '3'], /--questions-per-image/u],
+    [['cost', '--model', 'llava-1.5-7b', '--image-tokens', '9', '--images', '2'], /--images/u],
+    [['quantize', 'a', '-o', 'b', '--block', '64'], /--block/u],
+    [['eval', '--tasks', 'scenes', '-o', 'x', '--seed', '1'], /--seed/u],
+  ] as [string[], RegExp][])('refuses options without effect: %j', async (argv, where) => {
+    const { code, err } = await runCli(...argv);
+    expect(code).toBe(2);
+    expect(err).toMatch(where);
+  });
+});
+
 describe('fastv demo', () => {
   it('writes a report that needs nothing else', { timeout: 180_000 }, async () => {
     const out = join(folder, 'demo.html');
