@@ -102,7 +102,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   Transpose(node, from) {
     const perm = intsAttribute(node, 'perm');
-    if (perm === undefined || perm.length !== (from.rank ?? perm.length)) return undefined;
+    if (perm === undefined) return undefined;
+    if (perm.length !== (from.rank ?? perm.length)) return undefined;
     return adjacent(perm.indexOf(from.axis - 1), perm.indexOf(from.axis), perm.length);
   },
   // Axes of the result count from the right, as in any broadcast.
