@@ -1,11 +1,9 @@
-// Which axis of a tensor its tokens are on: one table, operator → rule, and a loop over the nodes. A tensor that crosses
-// a cut is gathered on that axis, and queries are taken from it one by one, so it must be known, not guessed: an operator
-// that is not in the table, or that mixes tokens, makes the axis unclear, with the reason.
-//
-// Two analyses use it: sequence-axis.ts asks it of every activation of a decoder, query-axis.ts of the part of one layer
-// where queries meet keys and values.
+// Which axis of a tensor its queries are on, where queries meet keys and values: one table, operator → rule, and a loop
+// over the nodes. Queries are taken one by one, so the axis must be known, not guessed: an operator that is not in the
+// table, or that mixes tokens, makes it unclear, with the reason. token-wise.ts has the lists that the table is made of.
 import type { NodeProto } from 'onnx-buf';
 import { input, intAttribute, intsAttribute, isOperator, type GraphView } from '../onnx/index.js';
+import { ELEMENTWISE, LINEAR, NORMS, ONE_SCALE, PASSES_NUMBERS, PRODUCTS } from './token-wise.js';
 
 /** Where the tokens of a tensor are. */
 export interface TokenAxis {
@@ -23,16 +21,10 @@ export type Placed = TokenAxis | 'none' | Unclear;
 /** What is asked. */
 export interface AxisQuestion {
   readonly graph: GraphView;
-  /** What is known already, whatever node gives it. */
-  readonly given?: ReadonlyMap<string, Placed>;
   /** Where a tensor's tokens are that no node in question gives; undefined for what does not come from tokens. */
-  readonly placed?: (tensor: string) => Placed | undefined;
+  readonly placed: (tensor: string) => Placed | undefined;
   /** Whether a tensor is the keys or values of past and present, or made of them alone. */
   readonly isKeyOrValue: (tensor: string) => boolean;
-  /** Whether all tokens stay together, so that a scale may be taken over them. */
-  readonly together: boolean;
-  /** Nodes that treat every token alike for a reason of their own. */
-  readonly passes?: (node: NodeProto) => boolean;
 }
 
 /** Why an axis is unclear: what is wrong with a node. */
@@ -40,17 +32,15 @@ export class Unclear extends Error {}
 
 /** Where the tokens are in what nodes give, which are in topological order. */
 export function tokenAxes(nodes: readonly NodeProto[], question: AxisQuestion): ReadonlyMap<string, Placed> {
-  const found = new Map<string, Placed>(question.given);
+  const found = new Map<string, Placed>();
   for (const node of nodes) {
-    for (const [i, output] of node.output.entries()) {
-      if (output === '' || question.given?.has(output) === true) continue;
-      found.set(output, place(new NodeAt(node, i, found, question)));
-    }
+    const placed = place(new NodeAt(node, found, question));
+    for (const output of node.output) if (output !== '') found.set(output, placed);
   }
   return found;
 }
 
-/** Where the tokens are in one output of a node. */
+/** Where the tokens are in what a node gives. */
 function place(at: NodeAt): Placed {
   const rules: Readonly<Record<string, Rule | undefined>> = RULES;
   const { node, question } = at;
@@ -58,14 +48,8 @@ function place(at: NodeAt): Placed {
   try {
     if (question.graph.capturesOf(node).length > 0) throw new Unclear('has a subgraph');
     const inputs = node.input.map((tensor) => at.placed(tensor));
-    const unclear = inputs.some((placed) => placed instanceof Unclear);
-    // A residual connection: what is added to [batch, sequence, hidden] does not change its axes.
-    if (unclear && !(RESIDUAL.has(node.opType) && at.inputs().length > 0)) {
-      throw new Unclear('is made of what is unclear');
-    }
-    if (question.passes?.(node) === true) return at.first();
+    if (inputs.some((placed) => placed instanceof Unclear)) throw new Unclear('is made of what is unclear');
     if (rule === undefined) throw new Unclear('is not known to treat every token by itself');
-    if (TOKEN_WISE.has(rule) && at.inputs().length === 0 && inputs.includes('none')) return 'none';
     return rule(at);
   } catch (error) {
     if (error instanceof Unclear) return error;
@@ -73,8 +57,8 @@ function place(at: NodeAt): Placed {
   }
 }
 
-/** Where the tokens are in an output, from where they are in the inputs. @throws {Unclear} */
-type Rule = (at: NodeAt) => TokenAxis | 'none';
+/** Where the tokens are in what a node gives, from where they are in its inputs. @throws {Unclear} */
+type Rule = (at: NodeAt) => TokenAxis;
 
 /** Combines its inputs element by element. */
 const broadcast: Rule = (at) => {
@@ -100,10 +84,9 @@ const along =
   (at) =>
     at.besides(at.onlyFirst(), intAttribute(at.node, 'axis', fallback));
 
-/** The same where all tokens have one scale. */
-const oneScale: Rule = (at) => {
-  if (!at.question.together) throw new Unclear('takes one scale over all tokens');
-  return at.onlyFirst();
+/** Queries that are taken one by one would have a scale each. */
+const oneScale: Rule = () => {
+  throw new Unclear('takes one scale over all tokens');
 };
 
 /** tokens · weight, queries · keys, or probabilities · values. */
@@ -215,35 +198,19 @@ const DIFFERENT = 'combines tokens on different axes';
 const ELSEWHERE = 'takes its tokens at another place than expected';
 const WHICH = 'does not say along which axes';
 
-/** Rules that give one value for all tokens where their inputs are such values. */
-const TOKEN_WISE: ReadonlySet<Rule> = new Set([broadcast, onlyFirst, product]);
-
-/** Operators that add to the residual stream. */
-const RESIDUAL = new Set(['Add', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization']);
-
-const rules = (rule: Rule, operators: string): Record<string, Rule> =>
-  Object.fromEntries(operators.split(' ').map((operator) => [operator, rule]));
+const rules = (rule: Rule, operators: Iterable<string>): Record<string, Rule> =>
+  Object.fromEntries([...operators].map((operator) => [operator, rule]));
 
 /** The table. */
 const RULES: Readonly<Record<string, Rule>> = {
-  ...rules(
-    broadcast,
-    'Abs Add And BiasGelu Cast CastLike Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Gelu HardSigmoid Identity IsNaN ' +
-      'LeakyRelu Log Max Mean Min Mul Neg Not Or Pow PRelu QuickGelu Reciprocal Relu Round Selu Sigmoid Sin Softplus ' +
-      'SkipLayerNormalization SkipSimplifiedLayerNormalization Softsign Sqrt Sub Sum Swish Tanh Where',
-  ),
-  ...rules(
-    onlyFirst,
-    'DequantizeLinear MatMulBnb4 MatMulInteger MatMulIntegerToFloat MatMulNBits QLinearMatMul QuantizeLinear ' +
-      'RotaryEmbedding',
-  ),
-  ...rules(along(-1), 'LayerNormalization RMSNormalization SimplifiedLayerNormalization Softmax'),
-  ...rules(product, 'MatMul FusedMatMul'),
-  ...rules(attention, 'Attention MultiHeadAttention'),
-  ...rules(reduce, 'ReduceMax ReduceMean ReduceSum'),
+  ...rules(broadcast, ELEMENTWISE),
+  ...rules(onlyFirst, [...LINEAR, 'RotaryEmbedding']),
+  ...rules(along(-1), [...NORMS, 'Softmax']),
+  ...rules(product, PRODUCTS),
+  ...rules(oneScale, ONE_SCALE),
+  ...rules(attention, ['Attention', 'MultiHeadAttention']),
+  ...rules(reduce, ['ReduceMax', 'ReduceMean', 'ReduceSum']),
   Concat: concat,
-  DynamicQuantizeLinear: (at) => (at.output > 0 && at.question.together ? 'none' : oneScale(at)),
-  DynamicQuantizeMatMul: oneScale,
   Reshape: reshape,
   Slice: slice,
   Split: along(0),
@@ -265,25 +232,20 @@ export function takesQueries(node: NodeProto): boolean {
 /** An entry of a shape: a number, or what a computed one counts; undefined if that is unclear. */
 type ShapeEntry = number | 'batch' | 'tokens' | 'other' | undefined;
 
-/** Ops that hand one number on. */
-const PASSES_A_NUMBER = new Set(['Unsqueeze', 'Squeeze', 'Reshape', 'Cast', 'Identity']);
-
-/** A node, one of its outputs, and what is known of its inputs. */
+/** A node, and what is known of its inputs. */
 class NodeAt {
   readonly node: NodeProto;
-  readonly output: number;
   readonly question: AxisQuestion;
   readonly #found: ReadonlyMap<string, Placed>;
 
-  constructor(node: NodeProto, output: number, found: ReadonlyMap<string, Placed>, question: AxisQuestion) {
+  constructor(node: NodeProto, found: ReadonlyMap<string, Placed>, question: AxisQuestion) {
     this.node = node;
-    this.output = output;
     this.question = question;
     this.#found = found;
   }
 
   placed(tensor: string): Placed | undefined {
-    return this.#found.get(tensor) ?? this.question.placed?.(tensor);
+    return this.#found.get(tensor) ?? this.question.placed(tensor);
   }
 
   /** The axis of the tokens in a tensor; undefined if it has none. */
@@ -352,7 +314,7 @@ class NodeAt {
   /** What a computed entry of a shape counts. */
   #entry(tensor: string): ShapeEntry {
     const { graph, isKeyOrValue } = this.question;
-    const node = graph.producer(graph.upstream(tensor, ({ opType }) => PASSES_A_NUMBER.has(opType)));
+    const node = graph.producer(graph.upstream(tensor, ({ opType }) => PASSES_NUMBERS.has(opType)));
     if (node === undefined) return undefined;
     const part = partOfShape(graph, node);
     if (part === undefined) return undefined;

@@ -37,7 +37,7 @@ export function queryAxes(part: QueryPart): ReadonlyMap<string, TokenAxis> {
     if (axis !== 1) return new Unclear(`takes "${tensor}", whose sequence is not on axis 1`);
     return { rank: rankOf(graph, tensor) ?? 3, axis: 1, exact: true, metKeys: false };
   };
-  const found = tokenAxes(nodes, { graph, placed, isKeyOrValue, together: false });
+  const found = tokenAxes(nodes, { graph, placed, isKeyOrValue });
   return new Map(
     [...found].map(([tensor, axis]) => {
       const node = graph.producer(tensor);

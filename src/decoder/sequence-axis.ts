@@ -7,6 +7,7 @@ import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { intAttribute, intsAttribute, label, rankOf, type GraphView } from '../onnx/index.js';
 import { EMBEDS } from './contract.js';
+import { ONE_SCALE, PASSES_NUMBERS, PRODUCTS, RESIDUAL, TOKEN_WISE } from './token-wise.js';
 
 /**
  * Where the tokens of a tensor are: the axis of the sequence, with the batch on the axis before it; `rows`: axis 0 is
@@ -25,29 +26,6 @@ type Axes = Tokens | 'rows' | 'none' | undefined;
 /** An entry of a shape, as far as it matters here. */
 type Entry =
   number | 'batch' | 'sequence' | 'rows' | { readonly tensor: string; readonly axis: number } | undefined;
-
-/** Ops that treat every token alike: what comes out has the axes of what goes in. */
-const TOKEN_WISE = new Set(
-  (
-    'Abs Add BiasGelu Cast CastLike Clip Cos DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Erf Exp FastGelu ' +
-    'FusedMatMul Gelu Gemm HardSigmoid Identity LayerNormalization LeakyRelu Log MatMul MatMulBnb4 MatMulInteger ' +
-    'MatMulIntegerToFloat DynamicQuantizeMatMul MatMulNBits Max Mean Min Mul Neg Pow PRelu QLinearMatMul ' +
-    'QuantizeLinear QuickGelu Reciprocal Relu RMSNormalization Round Selu Sigmoid SimplifiedLayerNormalization Sin ' +
-    'SkipLayerNormalization SkipSimplifiedLayerNormalization Softplus Softsign Sqrt Sub Sum Swish Tanh Where'
-  ).split(' '),
-);
-
-/** Products, whose last two axes mix. */
-const PRODUCTS = new Set(['MatMul', 'FusedMatMul']);
-
-/** Ops that add to the residual stream. */
-const RESIDUAL = new Set(['Add', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization']);
-
-/** Ops whose outputs after the first are one value for all tokens. */
-const SCALAR_OUTPUTS = new Set(['DynamicQuantizeLinear']);
-
-/** Ops that hand numbers on. */
-const PASSES_NUMBERS = new Set(['Unsqueeze', 'Squeeze', 'Reshape', 'Cast', 'Identity']);
 
 /** Ops whose result is as wide as their first activation, for finding a width. */
 const SAME_WIDTH = new Set(['Add', 'Mul', 'Relu', 'Identity', 'Cast', 'Sub', 'Div']);
@@ -101,8 +79,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     return { axis: from.axis - before, rank: sum(from.rank, -axes.length) };
   },
   Transpose(node, from) {
-    const perm = intsAttribute(node, 'perm') ?? [];
-    if (perm.length === 0 || perm.length !== (from.rank ?? perm.length)) return undefined;
+    const perm = intsAttribute(node, 'perm');
+    if (perm === undefined) return undefined;
+    if (perm.length !== (from.rank ?? perm.length)) return undefined;
     return adjacent(perm.indexOf(from.axis - 1), perm.indexOf(from.axis), perm.length);
   },
   // Axes of the result count from the right, as in any broadcast.
@@ -159,7 +138,7 @@ export class SequenceAxes {
     for (const node of graph.nodes) {
       for (const [i, output] of node.output.entries()) {
         if (output === '' || !activations.has(output) || this.#known.has(output)) continue;
-        const scalar = SCALAR_OUTPUTS.has(node.opType) && i > 0;
+        const scalar = ONE_SCALE.has(node.opType) && i > 0;
         const axes = passes(node) ? this.#known.get(node.input[0] ?? '') : this.#axes(node);
         this.#known.set(output, scalar ? 'none' : axes);
       }

@@ -49,7 +49,8 @@ export function lastTokenTail(model: OnnxModel): Pass<Tail> {
   const tail = dependents(graph, [start]);
   if (!tail.tensors.has('logits')) return unchanged;
   const entering = enteringTail(decoder, start, tail.nodes);
-  if (entering === undefined) return unchanged;
+  // Nothing enters where it is cut down already.
+  if (entering === undefined || entering.size === 0) return unchanged;
 
   const emit = new Emitter(decoder.opset, allNames(model.graph));
   const keep = graph.inputs.has(NUM_LOGITS_TO_KEEP)
@@ -96,7 +97,9 @@ function enteringTail(
       const producer = graph.producer(tensor);
       if (tensor !== attention && producer !== undefined && tail.has(producer)) continue;
       if (!axes.knows(tensor) || axes.of(tensor) !== 1) return undefined;
-      entering.add(tensor);
+      // What is cut down already needs no slice.
+      const sliced = [node, producer].some((n) => n !== undefined && slicesLastTokens(graph, n));
+      if (!sliced) entering.add(tensor);
     }
   }
   return entering;

@@ -23,8 +23,6 @@ export interface AttentionCore extends CacheNames {
   readonly keys: string;
   /** The attention's result with the sequence on axis 1: [batch, sequence, …]. The cut falls right after it. */
   readonly output: string;
-  /** How many axes {@link output} has. */
-  readonly outputRank: number;
   /** What the last token's attention is computed from: the operator's queries, or the probabilities of the real keys. */
   readonly rowSource: string;
   /** Decomposed attention only: the node that takes the masked scores first, a Softmax or the Concat that adds a sink. */

@@ -78,12 +78,11 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
     scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
     elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
     keys: concat?.output[0] ?? '',
-    output: output.tensor,
-    outputRank: output.rank,
+    output,
     layout: 'BNSH',
     cacheInside: false,
     causal: false,
-    heads: headsBeforeProjection(graph, output.tensor, shape.headSize),
+    heads: headsBeforeProjection(graph, output, shape.headSize),
     rotation: 'outside',
   };
 }

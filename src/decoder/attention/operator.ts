@@ -47,21 +47,19 @@ export function operatorCore(
   const declared = intAttribute(node, spec.heads, 0);
   const kvHeads = intAttribute(node, spec.kvHeads, 0);
   const layout = spec.takesHeads && declared === 0 ? 'BNSH' : 'BSH';
-  const output =
-    layout === 'BNSH' ? sequenceMajor(graph, cache, node) : { tensor: node.output[0] ?? '', rank: 3 };
+  const output = layout === 'BNSH' ? sequenceMajor(graph, cache, node) : (node.output[0] ?? '');
   return {
     ...cache,
     kind: spec.kind,
     node,
     elementType: elementType(graph, spec.query) ?? DataType.FLOAT,
     keys,
-    output: output.tensor,
-    outputRank: output.rank,
+    output,
     rowSource: spec.query,
     layout,
     cacheInside,
     causal: spec.causal,
-    heads: declared > 0 ? declared : headsBeforeProjection(graph, output.tensor, shape.headSize),
+    heads: declared > 0 ? declared : headsBeforeProjection(graph, output, shape.headSize),
     // Heads that are repeated before the operator are more than the cache has.
     kvHeads: kvHeads > 0 && cacheInside ? kvHeads : (shape.kvHeads ?? kvHeads),
     headSize:
@@ -91,11 +89,7 @@ export function isOtherName(node: NodeProto): boolean {
 }
 
 /** Follows [batch, heads, sequence, head size] to the Transpose that puts the sequence on axis 1. */
-export function sequenceMajor(
-  graph: GraphView,
-  cache: CacheNames,
-  node: NodeProto,
-): { readonly tensor: string; readonly rank: number } {
+export function sequenceMajor(graph: GraphView, cache: CacheNames, node: NodeProto): string {
   const transpose = graph.downstream(node, ({ opType }) => opType === 'Transpose', inSet(KEEPS_HEADS));
   const perm = transpose === undefined ? undefined : intsAttribute(transpose, 'perm');
   if (transpose === undefined || perm?.[0] !== 0 || perm[1] !== perm.length - 2) {
@@ -104,7 +98,7 @@ export function sequenceMajor(
       `the result of ${label(node)} is not brought into [batch, sequence, …] by one Transpose`,
     );
   }
-  return { tensor: transpose.output[0] ?? '', rank: perm.length };
+  return transpose.output[0] ?? '';
 }
 
 const KEEPS_HEADS = new Set(['Cast', 'Identity', 'Reshape']);
