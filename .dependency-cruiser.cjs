@@ -30,7 +30,10 @@ const layers = Object.entries(LAYERS).map(([folder, below]) => ({
   comment: `src/${folder} may import ${below.length === 0 ? 'nothing of src/ but errors' : below.join(', ')}.`,
   severity: 'error',
   from: { path: `^src/${folder}/`, pathNot: TEST },
-  to: { path: '^src/', pathNot: `^src/(${group([folder, ...below])}/|errors\\.ts|version\\.ts|lfs-pointer\\.ts|statistics\\.ts)` },
+  to: {
+    path: '^src/',
+    pathNot: `^src/(${group([folder, ...below])}/|errors\\.ts|version\\.ts|lfs-pointer\\.ts|statistics\\.ts)`,
+  },
 }));
 
 module.exports = {
