@@ -1,11 +1,15 @@
 // `fastv` in Node. In a browser, bundlers take browser.ts instead.
-export { FastvError, type FastvErrorCode } from './errors.js';
+export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from './errors.js';
 export { fastv } from './runtime/index.js';
 export type { CallerStrategy, GraphStrategy, Strategy, StrategyName } from './strategies/index.js';
 export type {
   CallOptions,
+  CallTimes,
+  FastvCall,
   FastvHandle,
   ImageReport,
+  Loaded,
+  LoadOptions,
   ModelClass,
   PlugOptions,
   PrefillReport,

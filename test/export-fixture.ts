@@ -3,7 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { concatChunks, decodeModel, encodeModel, type OnnxModel } from '../src/onnx/index.js';
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, NodeProtoSchema, type NodeProto } from 'onnx-buf';
+import {
+  concatChunks,
+  decodeModel,
+  encodeModel,
+  floatAttribute,
+  int64Tensor,
+  intAttribute,
+  type OnnxModel,
+} from '../src/onnx/index.js';
+import { floatAttr, node } from './graphs.js';
 
 /** One call's worth of answers; rows one after the other in flat arrays. */
 export interface ExportCase {
@@ -43,6 +54,52 @@ export function exportFixture(name: string, folder = EXPORTS): ExportFixture {
 
 export function exportModel(name: string, file = 'model.onnx', folder = EXPORTS): OnnxModel {
   return decodeModel(readFileSync(join(folder, name, file)), name);
+}
+
+/**
+ * The same decoder for a processor, which lacks GroupQueryAttention's own q and k norms: they are put in front of the
+ * operators that have them.
+ */
+export function withNormsOutside(model: OnnxModel): OnnxModel {
+  const initializer = [...model.graph.initializer];
+  const shape = (name: string, ...values: number[]): string => {
+    initializer.push(Object.assign(int64Tensor(values), { name }));
+    return name;
+  };
+  const nodes = model.graph.node.flatMap((attention) => {
+    const [q = '', k = '', ...rest] = attention.input;
+    const [qNorm = '', kNorm = ''] = attention.input.slice(14, 16);
+    if (attention.opType !== 'GroupQueryAttention' || qNorm === '') return [attention];
+    const epsilon = floatAttribute(attention, 'qk_norm_epsilon', 1e-6);
+    const made: NodeProto[] = [];
+    const norm = (x: string, weight: string, heads: number): string => {
+      const [split, normed, merged] = ['heads', 'norm', 'features'].map((part) => `${x}/own ${part}`);
+      const four = shape(`${x}/own heads/shape`, 0, 0, heads, -1);
+      const three = shape(`${x}/own features/shape`, 0, 0, -1);
+      made.push(
+        node('Reshape', [x, four], [split ?? '']),
+        node(
+          'SimplifiedLayerNormalization',
+          [split ?? '', weight],
+          [normed ?? ''],
+          floatAttr('epsilon', epsilon),
+        ),
+        node('Reshape', [normed ?? '', three], [merged ?? '']),
+      );
+      return merged ?? '';
+    };
+    const outside = create(NodeProtoSchema, {
+      ...attention,
+      input: [
+        norm(q, qNorm, intAttribute(attention, 'num_heads', 0)),
+        norm(k, kNorm, intAttribute(attention, 'kv_num_heads', 0)),
+        ...rest.slice(0, 12),
+      ],
+      attribute: attention.attribute.filter(({ name }) => name !== 'qk_norm_epsilon'),
+    });
+    return [...made, outside];
+  });
+  return { ...model, graph: create(GraphProtoSchema, { ...model.graph, node: nodes, initializer }) };
 }
 
 /** What a prefill and the decoding steps after it gave. */

@@ -3,13 +3,21 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { OnnxModel } from '../src/onnx/index.js';
-import { rewriteDecoder } from '../src/rewrite/index.js';
-import { exportFixture, exportModel, runExport, type ExportCase } from './export-fixture.js';
+import { inspectDecoder, rewriteDecoder } from '../src/rewrite/index.js';
+import {
+  exportFixture,
+  exportModel,
+  runExport,
+  withNormsOutside,
+  type ExportCase,
+} from './export-fixture.js';
 import { maxDifference } from './toy/run.js';
 
 interface Expectation {
-  /** The graph that a CPU runs, where the exporter's own one is for other devices. */
+  readonly folder?: string;
   readonly file?: string;
+  /** The exporter's graph is for other devices: it runs, rewritten or not, with its q and k norms outside. */
+  readonly normsOutside?: boolean;
   readonly headSize: number;
   /** Largest difference of logits from the reference's, which are rounded to six places. */
   readonly tolerance: number;
@@ -17,26 +25,36 @@ interface Expectation {
 
 const works: Readonly<Record<string, Expectation>> = {
   'genai-qwen25vl-mrope': { headSize: 8, tolerance: 1e-5 },
-  'genai-qwen3-webgpu-qknorm': { file: 'expanded.onnx', headSize: 16, tolerance: 1e-5 },
+  'genai-qwen3-webgpu-qknorm': { normsOutside: true, headSize: 16, tolerance: 1e-5 },
+  'genai-qwen3-webgpu-qknorm/expanded': {
+    folder: 'genai-qwen3-webgpu-qknorm',
+    file: 'expanded.onnx',
+    headSize: 16,
+    tolerance: 1e-5,
+  },
   'genai-qwen35-hybrid': { headSize: 16, tolerance: 1e-5 },
+  'opt-ts': { headSize: 8, tolerance: 1e-4 },
+  'falcon-ts': { headSize: 8, tolerance: 1e-4 },
+  'gemma3n-ts': { headSize: 16, tolerance: 1e-4 },
   'ts-fp16-keep-io-llama': { headSize: 8, tolerance: 2e-3 },
 };
 
 /** Compares every case of an export with the reference. */
 async function checkCase(original: OnnxModel, example: ExportCase, expectation: Expectation): Promise<void> {
-  const { headSize, tolerance } = expectation;
+  const { headSize, tolerance, normsOutside = false } = expectation;
+  const runnable = (model: OnnxModel): OnnxModel => (normsOutside ? withNormsOutside(model) : model);
   const { model } = rewriteDecoder(original, { stages: [{ layer: example.K }] });
   const reference = (logits: ExportCase['logits']): Float32Array[] =>
     logits.map((row) => Float32Array.from(row));
 
-  const unpruned = await runExport(original, example, 0, headSize);
-  const atZero = await runExport(model, example, 0, headSize);
+  const unpruned = await runExport(runnable(original), example, 0, headSize);
+  const atZero = await runExport(runnable(model), example, 0, headSize);
   expect(maxDifference(unpruned.logits, reference(example.logits_R0))).toBeLessThan(tolerance);
   // ONNX Runtime fuses the two graphs differently, so that float16 rounds differently.
   expect(maxDifference(atZero.logits, unpruned.logits)).toBeLessThan(tolerance / 5);
   expect(atZero.cacheLengths).toEqual(unpruned.cacheLengths);
 
-  const pruned = await runExport(model, example, example.R, headSize);
+  const pruned = await runExport(runnable(model), example, example.R, headSize);
   expect(pruned.kept).toEqual(example.kept);
   expect(maxDifference(pruned.logits, reference(example.logits))).toBeLessThan(tolerance);
   pruned.cacheLengths.forEach((length, layer) => {
@@ -45,14 +63,21 @@ async function checkCase(original: OnnxModel, example: ExportCase, expectation: 
 }
 
 describe.each(Object.entries(works))('%s', (name, expectation) => {
-  const cases = exportFixture(name).cases ?? [];
+  const folder = expectation.folder ?? name;
+  const cases = exportFixture(folder).cases ?? [];
 
   it('has cases', () => {
     expect(cases.length).toBeGreaterThan(0);
   });
 
+  it('says how large a head is, also where the cache does not', () => {
+    const { layers } = inspectDecoder(exportModel(folder, expectation.file));
+    const sizes = layers.filter(({ attention }) => attention !== 'none').map((layer) => layer.headSize);
+    expect(new Set(sizes)).toEqual(new Set([expectation.headSize]));
+  });
+
   it.each(cases)('$name', async (example) => {
-    await checkCase(exportModel(name, expectation.file), example, expectation);
+    await checkCase(exportModel(folder, expectation.file), example, expectation);
   });
 });
 
@@ -72,6 +97,16 @@ const refused: readonly (readonly [string, RegExp, RegExp])[] = [
     'ts-gemma3-sliding-cache',
     /Slice "\/w\/Slice" keeps only the last 63 tokens of the cache "past_key_values.0.key": a sliding cache/u,
     /DynamicCache\(\) instead of DynamicCache\(config=…\)/u,
+  ],
+  [
+    'bloom-ts',
+    /Add "\/m\/transformer\/h.0\/self_attention\/Add" takes distances between tokens, ".*", as ALiBi does/u,
+    /rotary positions/u,
+  ],
+  [
+    'genai-mistral-sliding-window-cache',
+    /GroupQueryAttention "\/model\/layers.0\/attn\/GroupQueryAttention" has the attribute sliding_window_cache = 1/u,
+    /windowed_kv_cache=false/u,
   ],
 ];
 

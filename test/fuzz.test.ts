@@ -1,5 +1,5 @@
 // Hostile input: whatever a file says, the rewrite ends with a rewritten model or a FastvError, soon, and leaves no
-// partial file behind.
+// partial file behind. FASTV_FUZZ=10000 tries that many mutations of graphs; by default there are some thousands.
 
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -40,6 +40,16 @@ const decoders = [
   return { name, cuts: attentionCuts(config), bytes: toyDecoder(config).bytes };
 });
 
+const KINDS = Object.keys(byteMutations).length + Object.keys(fieldMutations).length;
+
+/** How many seeds a kind of mutation has for each decoder, where it usually has so many. */
+function seeds(usual: number): number {
+  return Math.max(usual, Math.ceil(Number(process.env['FASTV_FUZZ'] ?? 0) / (KINDS * decoders.length)));
+}
+
+/** Milliseconds that so many more mutations may take. */
+const LIMIT = 60_000 + 20 * Number(process.env['FASTV_FUZZ'] ?? 0);
+
 /** Longer than any of these takes on a busy machine; a hang is far beyond it. */
 const SECONDS = 5;
 
@@ -79,10 +89,10 @@ describe.each(decoders)('$name', ({ name, cuts, bytes }) => {
     expect(attempt(name, bytes, { stages }, true)).toBe('rewritten');
   });
 
-  it('bytes damaged', () => {
+  it('bytes damaged', { timeout: LIMIT }, () => {
     const ends = new Set<string>();
     for (const [kind, mutation] of Object.entries(byteMutations)) {
-      for (let seed = 0; seed < 8; seed++) {
+      for (let seed = 0; seed < seeds(8); seed++) {
         const random = seededRandom(seed * 104729 + kind.length);
         const mutant = mutation(bytes, random, other);
         ends.add(attempt(`${kind}, seed ${seed}`, mutant, someOptions(cuts, random), seed === 0));
@@ -91,10 +101,10 @@ describe.each(decoders)('$name', ({ name, cuts, bytes }) => {
     expect(ends).toContain('malformed-model');
   });
 
-  it('fields damaged', () => {
+  it('fields damaged', { timeout: LIMIT }, () => {
     const ends = new Set<string>();
     for (const [kind, mutation] of Object.entries(fieldMutations)) {
-      for (let seed = 0; seed < (kind === 'two at once' ? 20 : 3); seed++) {
+      for (let seed = 0; seed < seeds(kind === 'two at once' ? 20 : 3); seed++) {
         const random = seededRandom(seed * 15485863 + kind.length);
         const mutant = mutateFields(bytes, mutation, random);
         ends.add(attempt(`${kind}, seed ${seed}`, mutant, someOptions(cuts, random), seed === 0));

@@ -33,6 +33,10 @@ export function intAttr(name: string, value: number | bigint): AttributeProto {
   return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
 }
 
+export function floatAttr(name: string, value: number): AttributeProto {
+  return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value });
+}
+
 export function intsAttr(name: string, ...values: number[]): AttributeProto {
   return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: values.map(BigInt) });
 }

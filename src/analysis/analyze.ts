@@ -2,15 +2,14 @@
  * Runs a model over tasks and measures where its attention goes (Mechanism 1 of the paper), and from it where
  * the tokens lie that pruning would drop.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
 import type { Task } from '../eval/tasks/task.js';
 import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
+import { readModelBytes } from '../files/model-file.js';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { Conversation } from '../runtime/conversation.js';
-import { inMemory } from '../runtime/decoder-file.js';
+import { besideWeights } from '../runtime/decoder-file.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
 import { exactSwap } from '../runtime/unsigned-file.js';
@@ -101,16 +100,20 @@ async function load(
   installSwap(Session);
   const tap: Swap = async (source) => {
     if (typeof source.model !== 'string' || !isDecoderFile(source.model)) return source;
-    const tapped = withAttentionRows(decodeModel(await readFile(source.model)));
+    const tapped = withAttentionRows(decodeModel(await readModelBytes(source.model), source.model));
     ({ layers } = tapped.report);
-    return inMemory(concatChunks(encodeModel(tapped.model)), dirname(source.model), source.options);
+    return besideWeights(source.model, concatChunks(encodeModel(tapped.model)), source.options);
   };
   const session_options = withSwap({}, exactSwap(Session, tap));
   let model: unknown;
   let conversation: Conversation;
   try {
     conversation = await Conversation.load(name);
-    model = await AutoModelForImageTextToText.from_pretrained(name, { dtype, session_options } as never);
+    model = await AutoModelForImageTextToText.from_pretrained(name, {
+      dtype,
+      device: 'cpu',
+      session_options,
+    } as never);
   } catch (cause) {
     if (cause instanceof FastvError) throw cause;
     throw new FastvError('io', `the model cannot be loaded: ${reasonOf(cause)}`, {

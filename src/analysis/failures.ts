@@ -1,5 +1,6 @@
 /** The failure gallery: samples that the unpruned model gets right and a pruned one wrong, with their images. */
 import sharp from 'sharp';
+import { FastvError } from '../errors.js';
 import type { Picture } from '../eval/datasets/picture.js';
 import type { Result } from '../eval/result.js';
 import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
@@ -39,7 +40,10 @@ export function findFailures(
   });
 }
 
-/** Fetches the failures' images, reading each task up to its last one. */
+/**
+ * Fetches the failures' images, reading each task up to its last one. They are an ornament: where a dataset is not at hand,
+ * as after a run that was streamed from the hub, the failures are shown without.
+ */
 export async function withImages(
   failures: readonly Failure[],
   tasks: readonly Task[],
@@ -57,6 +61,8 @@ export async function withImages(
         images.set(`${task.name}\n${sample.id}`, await Promise.all(pictures.slice(0, 4).map(thumbnail)));
         if (wanted.size === 0) break;
       }
+    } catch (error) {
+      if (!(error instanceof FastvError)) throw error;
     } finally {
       await opened.close();
     }

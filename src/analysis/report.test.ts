@@ -10,8 +10,10 @@ import { makeItem } from '../scenes/dataset.js';
 import { runSweep } from '../eval/sweep.js';
 import { findTasks } from '../eval/tasks/index.js';
 import { escapeHtml, jsonForScript } from './escape.js';
-import { findFailures } from './failures.js';
+import { findFailures, withImages } from './failures.js';
+import { eachLine } from '../eval/files.js';
 import type { Result } from '../eval/result.js';
+import type { Task } from '../eval/tasks/task.js';
 import { reportHtml, type ReportInput } from './report.js';
 import { writeReport } from './write-report.js';
 
@@ -37,6 +39,13 @@ describe('findFailures', () => {
     expect(findFailures(results, 'absent')).toEqual([]);
   });
 });
+
+/** The results of a run's folder. */
+async function resultsOf(out: string): Promise<Result[]> {
+  const results: Result[] = [];
+  await eachLine(join(out, 'results.jsonl'), (value) => results.push(value as Result));
+  return results;
+}
 
 /** What a report says of results without any sweep around them. */
 function reportOf(results: readonly Result[]): ReportInput {
@@ -184,6 +193,19 @@ describe('writeReport', () => {
       code: 'invalid-option',
       hint: expect.stringContaining('K2-R50-attention') as string,
     });
+  });
+
+  it('shows failures without pictures where the dataset is not at hand', async () => {
+    const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { tasks: Task[] };
+    const away = { kind: 'repository', repository: 'nobody/nothing', split: 'test' } as const;
+    const [first] = findFailures(await resultsOf(out), 'K2-R90-attention');
+    const failures = first === undefined ? [] : [first];
+    const shown = await withImages(
+      failures,
+      summary.tasks.map((task) => ({ ...task, data: away })),
+    );
+    expect(shown).toHaveLength(1);
+    expect(shown[0]?.images).toEqual([]);
   });
 
   it('refuses a folder without a run', async () => {

@@ -147,7 +147,9 @@ function failuresSection({ failuresOf, failures }: ReportInput): string {
 <div class="wrong">${escapeHtml(pruned.condition)}: ${escapeHtml(short(pruned.prediction))}</div>
 <div class="note">${escapeHtml(pruned.task)}, ${escapeHtml(pruned.sample)}</div></article>`;
   });
-  return `${heading}<p class="note">${escapeHtml(failuresOf)}, a few of each task.</p><div class="failures">${items.join('\n')}</div>`;
+  const bare = failures.some(({ images }) => images.length === 0);
+  const note = bare ? ' Pictures are missing where the dataset is not at hand (fastv report --data).' : '';
+  return `${heading}<p class="note">${escapeHtml(failuresOf)}, a few of each task.${note}</p><div class="failures">${items.join('\n')}</div>`;
 }
 
 function biasSection(bias: readonly PositionBias[]): string {

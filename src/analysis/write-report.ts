@@ -1,8 +1,9 @@
 /** Reads a run's folder and writes its report into it: report.html, and each plot as SVG and PNG. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
+import { fileCode } from '../files/file-error.js';
+import { readText } from '../files/read.js';
 import { frontOf, sweepPoints, type Point } from '../eval/points.js';
 import type { Result } from '../eval/result.js';
 import { readResults } from '../eval/sweep.js';
@@ -64,10 +65,13 @@ export async function writeReport(
   return [join(folder, 'report.html'), ...written];
 }
 
+/** Summaries and analyses are some pages of JSON. */
+const MAX_JSON = 2 ** 28;
+
 async function readSummary(folder: string): Promise<Summary> {
   const path = join(folder, 'summary.json');
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Summary;
+    return JSON.parse(await readText(path, MAX_JSON)) as Summary;
   } catch (cause) {
     throw new FastvError('io', 'there is no run here, or it has not ended yet', {
       where: path,
@@ -81,9 +85,9 @@ async function readSummary(folder: string): Promise<Summary> {
 async function readAnalysis(folder: string, { model }: Summary): Promise<Analysis | null> {
   let text: string;
   try {
-    text = await readFile(join(folder, 'allocation.json'), 'utf8');
+    text = await readText(join(folder, 'allocation.json'), MAX_JSON);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (error instanceof FastvError && fileCode(error.cause) === 'ENOENT') return null;
     throw error;
   }
   const analysis = JSON.parse(text) as Analysis & { readonly model: string };

@@ -1,13 +1,12 @@
 // A decoder and its rewritten self as ONNX Runtime sessions. The rewritten graph is handed over in memory; its weights
 // are read from where they lie, so nothing is copied and nothing is written to disk.
-import { lstat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
 import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
-import { inMemory } from '../runtime/decoder-file.js';
+import { besideWeights } from '../runtime/decoder-file.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
 import { exactSession } from '../runtime/unsigned-file.js';
 import type { Device } from './devices.js';
@@ -37,7 +36,7 @@ export interface Rewriting {
 /** What ONNX Runtime is to load: the file as it is, or a graph whose weights lie in the file's folder. */
 export interface Source {
   readonly file: DecoderFile;
-  readonly graph?: Uint8Array;
+  readonly graph?: Uint8Array<ArrayBuffer>;
   /** The same to look at. */
   readonly view: GraphView;
 }
@@ -74,12 +73,10 @@ export function originalOf(file: DecoderFile): Source {
 export async function rewrittenOf(
   file: DecoderFile,
   { layer, tail = false }: Rewriting,
-): Promise<Source & { readonly graph: Uint8Array; readonly tail: 'all' | 'last' }> {
+): Promise<Source & { readonly graph: Uint8Array<ArrayBuffer>; readonly tail: 'all' | 'last' }> {
   const short = tail ? lastTokenTail(file.model) : { model: file.model, changed: false };
   const { model } = rewriteDecoder(short.model, { stages: [{ layer }] });
-  // ONNX Runtime follows no link out of the model's folder: weights inside a linked file stay inside
-  const linked = (await lstat(file.path)).isSymbolicLink();
-  if (!linked) referToWeights(model, file.bytes, basename(file.path));
+  referToWeights(model, file.bytes, basename(file.path));
   return {
     file,
     graph: concatChunks(encodeModel(model)),
@@ -117,13 +114,13 @@ export async function openDecoder(
 
 async function createSession(
   path: string,
-  graph: Uint8Array | undefined,
+  graph: Uint8Array<ArrayBuffer> | undefined,
   options: InferenceSession.SessionOptions,
   device: Device,
 ): Promise<InferenceSession> {
   try {
     const source =
-      graph === undefined ? { model: path, options } : inMemory(graph, dirname(resolve(path)), options);
+      graph === undefined ? { model: path, options } : besideWeights(resolve(path), graph, options);
     return await exactSession(InferenceSession, source.model, source.options);
   } catch (cause) {
     if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {

@@ -1,5 +1,4 @@
 /** What the commands that evaluate have in common: tasks, data, limits, the model. */
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { progressLine } from '../eval/progress.js';
 import type { RunOptions } from '../eval/runner.js';
@@ -8,6 +7,8 @@ import { parseTask } from '../eval/tasks/parse-task.js';
 import type { Task } from '../eval/tasks/task.js';
 import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
 import { FastvError } from '../errors.js';
+import { modelNameOrFolder } from '../files/model-name.js';
+import { readText } from '../files/read.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { loading, warningsOn } from './model.js';
 import type { EvalFlags } from './options/evaluation.js';
@@ -16,13 +17,16 @@ import { prepareOutputFolder } from './output-path.js';
 import type { Terminal } from './terminal.js';
 import { prepareTransformers } from './transformers-env.js';
 
+/** A task is a page of JSON. */
+const MAX_TASK_FILE = 2 ** 20;
+
 /** The tasks that the flags name. */
 export async function tasksOf(
   flags: Pick<EvalFlags, 'tasks' | 'taskFile'>,
   otherwise: readonly string[] = [],
 ): Promise<readonly Task[]> {
   const own: Task[] = [];
-  for (const file of flags.taskFile ?? []) own.push(parseTask(await readFile(file, 'utf8'), file));
+  for (const file of flags.taskFile ?? []) own.push(parseTask(await readText(file, MAX_TASK_FILE), file));
   const names = flags.tasks ?? (own.length > 0 ? own.map((t) => t.name) : otherwise);
   if (names.length === 0) {
     throw new FastvError('invalid-option', 'there is no task to run', {
@@ -76,7 +80,7 @@ export function endedEarly(): Interrupted {
 export async function openModel(flags: EvalFlags): ReturnType<typeof openTransformersAnswerer> {
   await prepareOutputFolder(flags.output);
   prepareTransformers(flags);
-  const model = flags.model ?? embeddedModel();
+  const model = flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model);
   return loading(model, flags, () =>
     openTransformersAnswerer({
       model,

@@ -5,6 +5,7 @@
 import { CommanderError } from 'commander';
 import { FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 import { fileCode, fileError } from '../files/file-error.js';
+import { printable, printableLine } from '../printable.js';
 import { Interrupted } from './interrupt.js';
 
 /** Exit codes. A signal's is 128 and its number, as shells have it. */
@@ -43,9 +44,9 @@ export function failureOf(error: unknown): Failure {
 /** The lines on stderr. */
 export function describeFailure({ message, where, hint }: Failure): string {
   return [
-    `error: ${message}`,
-    ...(where === undefined || where === '' ? [] : [`  where: ${where}`]),
-    ...(hint === undefined ? [] : [`  hint: ${hint}`]),
+    `error: ${printable(message)}`,
+    ...(where === undefined || where === '' ? [] : [`  where: ${printableLine(where)}`]),
+    ...(hint === undefined ? [] : [`  hint: ${printable(hint)}`]),
   ].join('\n');
 }
 

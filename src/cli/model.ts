@@ -2,6 +2,8 @@
 import { ModelFileNotFoundError } from '@huggingface/transformers';
 import { listSupportedBackends } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
+import { lfsPointerIn, modelNameOrFolder } from '../files/model-name.js';
+import { LFS_HINT } from '../lfs-pointer.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
@@ -42,7 +44,8 @@ export function warningsOn(
 /** Transformers.js's options as the flags say. */
 export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
   return {
-    ...(flags.device === undefined ? {} : { device: flags.device }),
+    // a model's config.json could choose another
+    device: flags.device ?? 'cpu',
     dtype: flags.dtype ?? 'fp32',
     progress_callback: flags.model !== undefined && process.stderr.isTTY ? progress : null,
   };
@@ -53,7 +56,7 @@ export async function openConversation(
   flags: ModelFlags,
 ): Promise<{ name: string; conversation: Conversation }> {
   prepareTransformers(flags);
-  const name = flags.model ?? embeddedModel();
+  const name = flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model);
   return { name, conversation: await loading(name, flags, () => Conversation.load(name)) };
 }
 
@@ -67,6 +70,11 @@ export async function loading<T>(
     return await load();
   } catch (cause) {
     if (cause instanceof FastvError) throw cause;
+    const pointer = await lfsPointerIn(name);
+    if (pointer !== undefined) {
+      const message = 'the model cannot be loaded: this is a pointer of Git LFS, not the file';
+      throw new FastvError('io', message, { where: pointer, hint: LFS_HINT, cause });
+    }
     if (cause instanceof ModelFileNotFoundError) {
       const file = /([^/"]+\.onnx(?:_data\w*)?)"/u.exec(cause.message)?.[1];
       if (file !== undefined) {

@@ -87,12 +87,47 @@ export const COMMANDS: readonly Entry[] = [
     about: 'measure what share of attention the image gets in every layer, averaged over answers',
     load: async () => (await import('./commands/analyze.js')).analyzeCommand,
   },
+  {
+    name: 'models',
+    about: 'models on the hub that fastv prunes',
+    load: async () => (await import('./commands/models.js')).modelsCommand,
+  },
+  {
+    name: 'pull',
+    about: "fetch a model from the hub into Transformers.js's cache, with checksums",
+    load: async () => (await import('./commands/pull.js')).pullCommand,
+  },
+  {
+    name: 'tasks',
+    about: 'the tasks and groups that --tasks takes',
+    load: async () => (await import('./commands/tasks.js')).tasksCommand,
+  },
+  {
+    name: 'strategies',
+    about: 'the strategies that --strategy takes',
+    load: async () => (await import('./commands/strategies.js')).strategiesCommand,
+  },
+  {
+    name: 'doctor',
+    about: 'what is installed here, what the processor is good for, and what is kept on disk',
+    load: async () => (await import('./commands/doctor.js')).doctorCommand,
+  },
+  {
+    name: 'completion',
+    about: 'a script that completes commands and options in bash, zsh or fish',
+    load: async () => (await import('./commands/completion.js')).completionCommand,
+  },
 ];
 
 /** The command of that name, with its options. */
 export async function loadCommand(entry: Entry, terminal: Terminal): Promise<Command> {
   const make = await entry.load();
   return make(terminal).description(entry.about);
+}
+
+/** Every command, with its options. */
+export async function loadCommands(terminal: Terminal): Promise<readonly Command[]> {
+  return Promise.all(COMMANDS.map((entry) => loadCommand(entry, terminal)));
 }
 
 /**

@@ -2,6 +2,7 @@
  * What a command says, and where: results on stdout, everything else on stderr. With `--json` stdout holds exactly one
  * document, whatever happens (`fastv chat` alone prints a line of JSON an answer).
  */
+import { printable } from '../printable.js';
 import { Interrupts } from './interrupt.js';
 
 /** How much a command says. */
@@ -41,7 +42,7 @@ export class Terminal {
   /** Prints a result: the document with `--json`, else the text. */
   result(document: object, text: () => string): void {
     this.#printed = true;
-    console.log(this.json ? JSON.stringify(document) : text());
+    console.log(this.json ? JSON.stringify(document) : printable(text()));
   }
 
   /** Prints what there is to say of an answer that was streamed: the document, or one line that `--quiet` leaves out. */
@@ -53,17 +54,17 @@ export class Terminal {
 
   /** Prints a part of a result that comes bit by bit; with `--json` nothing, since the document has it all. */
   stream(text: string): void {
-    if (!this.json) process.stdout.write(text);
+    if (!this.json) process.stdout.write(printable(text));
   }
 
   /** Says something beside the result, with an end of line. */
   note(text: string): void {
-    if (!this.quiet) process.stderr.write(`${text}\n`);
+    if (!this.quiet) process.stderr.write(`${printable(text)}\n`);
   }
 
   /** Says what the user should know although it goes on. */
   warn(text: string): void {
-    process.stderr.write(`warning: ${text}\n`);
+    process.stderr.write(`warning: ${printable(text)}\n`);
   }
 
   /** Where progress goes. */

@@ -3,7 +3,6 @@
  * where that cannot be read (hybrids, mixtures of experts) from the configuration, which says nothing of the
  * MLP's form or the cache's type: it is then taken to be gated, and float32.
  */
-import { readFile } from 'node:fs/promises';
 import {
   flops,
   kvCacheBytes,
@@ -13,6 +12,7 @@ import {
   type DecoderShape,
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
+import { readModelBytes } from '../files/model-file.js';
 import { decodeModel } from '../onnx/index.js';
 import type { AnswerCost } from './answerer.js';
 
@@ -39,7 +39,7 @@ export async function knownShape(
 ): Promise<KnownShape | undefined> {
   if (path !== undefined) {
     try {
-      return { shape: shapeOfDecoder(decodeModel(await readFile(path))), from: 'graph' };
+      return { shape: shapeOfDecoder(decodeModel(await readModelBytes(path))), from: 'graph' };
     } catch (error) {
       if (!(error instanceof FastvError) || error.code !== 'unsupported-decoder') throw error;
     }

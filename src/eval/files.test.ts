@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openLines } from './files.js';
+import { eachLine, openLines } from './files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'fastv-files-'));
 
@@ -50,5 +50,17 @@ describe('openLines', () => {
     await (await openLines(path)).close();
     writeFileSync(`${path}.lock`, String(process.ppid));
     await expect(openLines(path)).rejects.toThrow(/is writing these results/);
+  });
+});
+
+describe('eachLine', () => {
+  it('reads lines that lie across the pieces in which a file is read', async () => {
+    const path = join(folder, 'long.jsonl');
+    const values = Array.from({ length: 300 }, (_, i) => ({ i, text: 'ü'.repeat(997 + (i % 7)) }));
+    const text = values.map((v) => `${JSON.stringify(v)}\n`).join('');
+    writeFileSync(path, `${text}{"torn`);
+    const read: unknown[] = [];
+    expect(await eachLine(path, (value) => read.push(value))).toBe(Buffer.byteLength(text));
+    expect(read).toEqual(values);
   });
 });

@@ -1,6 +1,8 @@
 /** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
+import { readText, streamRegular } from '../files/read.js';
 
 /** A file of JSON lines that is only ever appended to. */
 export interface LineFile {
@@ -20,16 +22,17 @@ export async function openLines(path: string): Promise<LineFile> {
   const unlock = await lock(`${path}.lock`);
   let handle: FileHandle | undefined;
   try {
+    // what is there must be a file: a pipe would never answer, a device never end
+    const before: unknown[] = [];
+    const whole = existsSync(path) ? await eachLine(path, (value) => before.push(value)) : 0;
     handle = await open(path, 'a+');
-    const bytes = await readFile(path);
-    const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (whole < bytes.length) {
+    if (whole < (await handle.stat()).size) {
       await handle.truncate(whole);
       await handle.sync();
     }
     const file = handle;
     return {
-      before: parseLines(bytes.subarray(0, whole).toString('utf8'), path),
+      before,
       async append(records) {
         if (records.length === 0) return;
         await file.appendFile(records.map((r) => `${JSON.stringify(r)}\n`).join(''));
@@ -47,19 +50,51 @@ export async function openLines(path: string): Promise<LineFile> {
   }
 }
 
-/** The values of a text of JSON lines. @throws FastvError `invalid-input` naming file and line */
-export function parseLines(text: string, path: string): unknown[] {
-  return text.split('\n').flatMap((line, i): unknown[] => {
-    if (line === '') return [];
-    try {
-      return [JSON.parse(line)];
-    } catch (error) {
-      throw new FastvError('invalid-input', 'a line is no JSON', {
-        where: `${path}, line ${i + 1}`,
-        hint: 'the file was changed by something else: mend it, or begin with another --out',
-        cause: error,
-      });
+/** Bytes of one line at most: a result is a few thousand. */
+const LONGEST_LINE = 2 ** 28;
+const NEWLINE = 0x0a;
+
+/**
+ * Reads a file of JSON lines, one line at a time: no string and no buffer holds more of it than a line. A last line
+ * without its end is not read.
+ * @returns the bytes of the whole lines
+ * @throws FastvError `invalid-input` naming file and line
+ */
+export async function eachLine(path: string, onValue: (value: unknown) => unknown): Promise<number> {
+  let [number, whole] = [0, 0];
+  // of a line whose end has not come yet
+  let parts: Buffer[] = [];
+  let held = 0;
+  for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+      parts.push(chunk.subarray(from, end));
+      number++;
+      whole += held + end - from + 1;
+      const line = Buffer.concat(parts).toString('utf8');
+      if (line !== '') onValue(parseLine(line, path, number));
+      [parts, held, from] = [[], 0, end + 1];
     }
+    parts.push(chunk.subarray(from));
+    held += chunk.length - from;
+    if (held > LONGEST_LINE) throw lineError('a line has no end', path, number + 1);
+  }
+  return whole;
+}
+
+function parseLine(line: string, path: string, number: number): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    throw lineError('a line is no JSON', path, number, error);
+  }
+}
+
+function lineError(message: string, path: string, line: number, cause?: unknown): FastvError {
+  return new FastvError('invalid-input', message, {
+    where: `${path}, line ${line}`,
+    hint: 'the file was changed by something else: mend it, or begin with another --out',
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 
@@ -73,7 +108,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+      const owner = Number(await readText(path, 64).catch(() => ''));
       if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && isAlive(owner)) {
         throw new FastvError('io', `process ${owner} is writing these results`, {
           where: path,

@@ -10,7 +10,7 @@ const BLOCK = 64 * 2 ** 10;
 const BLOCKS = 16;
 /** Models, their weights, configurations and templates; rewrites that are kept beside them are not part of the model. */
 const PARTS = /\.(?:onnx|onnx_data(?:_\d+)?|json|jinja|model|txt)$/u;
-const REWRITTEN = /\.fastv-/u;
+const REWRITTEN = '.fastv-';
 
 /**
  * A hash of the files of a model, by names, sizes and samples of their contents.
@@ -32,7 +32,7 @@ async function partsOf(folder: string): Promise<string[]> {
   for (const { name } of below) {
     files.push(...(await readdir(join(folder, name)).catch(() => [])).map((file) => `${name}/${file}`));
   }
-  return files.filter((file) => PARTS.test(file) && !REWRITTEN.test(file));
+  return files.filter((file) => PARTS.test(file) && !file.includes(REWRITTEN));
 }
 
 async function addFile(hash: Hash, folder: string, name: string): Promise<void> {

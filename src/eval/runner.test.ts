@@ -17,6 +17,7 @@ import { fakeAnswerer } from '../../test/eval/fake-answerer.js';
 import { FastvError } from '../errors.js';
 import { Random } from '../scenes/random.js';
 import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
+import { sampleMetric } from './metrics/metric.js';
 import type { Result } from './result.js';
 import { runEvaluation, type RunOptions } from './runner.js';
 import { findTasks } from './tasks/index.js';
@@ -194,6 +195,81 @@ describe('runEvaluation', () => {
     expect(summary.cells[0]?.samples).toBe(8);
     expect(summary.skipped.count).toBe(2);
     expect(summary.skipped.first.map((s) => /row (\d)/.exec(s.where)?.[1]).sort()).toEqual(['3', '5']);
+  });
+
+  it('goes on after a reply that cannot be scored, an untyped error and a prompt that lacks a field', async () => {
+    const model = fakeAnswerer({ truth });
+    const answer = model.answer.bind(model);
+    model.answer = async (asks, condition) => {
+      if (asks[0]?.prompt === 'say 2 w2') throw new RangeError('Maximum call stack size exceeded');
+      return (await answer(asks, condition)).map((a, i) =>
+        asks[i]?.prompt === 'say 1 w1' ? { ...a, text: 'x'.repeat(40_000) } : a,
+      );
+    };
+    const o = options({ conditions: [UNPRUNED], limit: 5 });
+    await expect(runEvaluation(model, o)).rejects.toMatchObject({
+      code: 'invalid-input',
+      where: expect.stringMatching(/row 1/) as string,
+    });
+    const summary = await runEvaluation(model, { ...o, onError: 'skip' });
+    expect(summary.skipped.first.map((s) => s.message)).toEqual([
+      expect.stringMatching(/reply has 40000 characters/),
+      'Maximum call stack size exceeded',
+    ]);
+    expect(summary.cells[0]?.samples).toBe(3);
+    const misspelt = { ...task, prompt: ['{qestion}', 'Answer.'] };
+    const refused = runEvaluation(model, options({ tasks: [misspelt], conditions: [UNPRUNED] }));
+    await expect(refused).rejects.toThrow(/needs {qestion}/);
+  });
+
+  it('says what a reader should know: fewer samples than asked for, none, no categories', async () => {
+    const last: (number | null)[] = [];
+    const progress = {
+      update: (done: number, total: number | null) => void last.push(done, total),
+      end: () => undefined,
+    };
+    mkdirSync(join(data, 'test/empty'), { recursive: true });
+    writeFileSync(join(data, 'test/empty', 'test.jsonl'), '');
+    const empty = { ...task, name: 'empty', data: { ...task.data, repository: 'test/empty' } } as typeof task;
+    const summary = await runEvaluation(
+      fakeAnswerer({ truth }),
+      options({
+        tasks: [{ ...task, category: 'domain' }, empty],
+        conditions: [UNPRUNED],
+        limit: 50,
+        progress,
+      }),
+    );
+    expect(summary.notes).toEqual([
+      'small: 40 samples, fewer than the limit of 50',
+      'small: no row has the field domain, so there are no categories',
+      'empty: the data set has no sample',
+    ]);
+  });
+
+  it('takes a metric that a task brings itself', async () => {
+    const length = sampleMetric({
+      ...{ name: 'length', label: 'letters', about: 'how long replies are', unit: 'points' },
+      scoreReply: (_, { text }) => ({ score: text.length, choice: null }),
+    });
+    const summary = await runEvaluation(
+      fakeAnswerer({ truth }),
+      options({ tasks: [{ ...task, metric: length }], conditions: [UNPRUNED], limit: 3 }),
+    );
+    expect(summary.cells[0]).toMatchObject({ metric: 'letters', unit: 'points', samples: 3 });
+  });
+
+  it('stops where a thousand samples one after the other cannot be used', async () => {
+    const o = options({
+      tasks: [{ ...task, answer: { field: 'absent' } }],
+      conditions: [UNPRUNED],
+      onError: 'skip',
+    });
+    writeRows('test/many', 1200);
+    const many = { ...o.tasks[0], data: { kind: 'repository', repository: 'test/many', split: 'test' } };
+    await expect(runEvaluation(fakeAnswerer(), { ...o, tasks: [many as typeof task] })).rejects.toThrow(
+      /1000 samples one after the other/,
+    );
   });
 
   it('asks a batch one by one if one question spoils it', async () => {

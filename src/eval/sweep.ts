@@ -1,12 +1,11 @@
 /** A sweep: an evaluation over a grid of K, R and strategies, with its points and its Pareto front. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answerer } from './answerer.js';
 import { writeAtomically } from '../files/atomic.js';
-import { parseLines } from './files.js';
+import { eachLine } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
-import type { Result } from './result.js';
+import { sampleName, type Result } from './result.js';
 import { evaluate, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
 
@@ -39,21 +38,20 @@ export async function readResults(out: string, summary: Summary): Promise<readon
   const path = join(out, 'results.jsonl');
   const conditions = new Set(summary.conditions.map((c) => c.name));
   const tasks = new Set(summary.tasks.map((t) => t.name));
-  const results = parseLines(await readFile(path, 'utf8'), path) as Result[];
   const last = new Map<string, Result>();
-  for (const result of results) {
-    if (!conditions.has(result.condition) || !tasks.has(result.task)) continue;
-    last.set(`${result.condition}\n${result.task}\n${result.sample}`, result);
-  }
+  await eachLine(path, (value) => {
+    const result = value as Result;
+    if (!conditions.has(result.condition) || !tasks.has(result.task)) return;
+    last.set(`${result.condition}\n${sampleName(result)}`, result);
+  });
   return inOrder([...last.values()]);
 }
 
 /** Results by task and sample: how questions were batched decides the order in the file, and must decide nothing else. */
 function inOrder(results: readonly Result[]): Result[] {
   const natural = new Intl.Collator('en', { numeric: true });
-  const nameOf = ({ task, sample }: Result): string => `${task}\n${sample}`;
-  const names = [...new Set(results.map(nameOf))].sort(natural.compare);
+  const names = [...new Set(results.map(sampleName))].sort(natural.compare);
   const places = new Map(names.map((name, place) => [name, place]));
-  const place = (result: Result): number => places.get(nameOf(result)) ?? 0;
+  const place = (result: Result): number => places.get(sampleName(result)) ?? 0;
   return [...results].sort((a, b) => place(a) - place(b));
 }

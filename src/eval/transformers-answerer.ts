@@ -300,7 +300,7 @@ class TransformersAnswerer implements Answerer {
     const {
       model: name,
       dtype = 'fp32',
-      device,
+      device = 'cpu',
       decoder,
       subfolder,
       cache = true,
@@ -334,7 +334,7 @@ class TransformersAnswerer implements Answerer {
       loading: {
         dtype,
         progress_callback: null,
-        ...(device === undefined ? {} : { device }),
+        device, // a model's config.json could choose another
         ...(subfolder === undefined ? {} : { subfolder }),
       },
       vision: (run, call) => this.#vision(run, call === undefined ? undefined : this.#seen.get(call)),

@@ -12,7 +12,7 @@ import {
 } from 'onnx-buf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeModel } from '../onnx/index.js';
-import { quantizeFile } from '../quantize/files.js';
+import { quantizeFile } from './quantize-file.js';
 import { readModelFile, writeModelFile } from './model-file.js';
 
 const WEIGHTS = Uint8Array.from({ length: 64 }, (_, i) => i);

@@ -1,4 +1,5 @@
 // ONNX files in and out, and graphs to look at and to add to. Runs in a browser as it is.
+export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 export { decodeModel, type OnnxModel } from './read.js';
 export { byteLength, concatChunks, encodeModel, MAX_MODEL_BYTES } from './write.js';
 export {

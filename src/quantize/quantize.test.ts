@@ -22,7 +22,7 @@ import { decodeModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { concatChunks, encodeModel } from '../onnx/write.js';
 import { exactSession } from '../runtime/unsigned-file.js';
-import { quantizeFile } from './files.js';
+import { quantizeFile } from '../files/quantize-file.js';
 import { toHalfBits } from './matrix.js';
 
 const shape: DecoderShape = {
@@ -57,8 +57,12 @@ function writeDecoder(weights: WeightType, external: boolean): string {
   return input;
 }
 
+/** Logits with exact products, whatever the processor. */
 async function logits(file: string): Promise<Float32Array> {
-  const session = await exactSession(InferenceSession, file, { logSeverityLevel: 3 });
+  return logitsOf(await exactSession(InferenceSession, file, { logSeverityLevel: 3 }));
+}
+
+async function logitsOf(session: InferenceSession): Promise<Float32Array> {
   const length = 6;
   const embeds = Float32Array.from({ length: length * shape.hidden }, (_, i) => Math.sin(i * 0.7));
   const feeds: Record<string, Tensor> = {
@@ -92,6 +96,8 @@ describe('quantizeFile', () => {
   it.each([
     ['int8', false, 0.02],
     ['int8', true, 0.02],
+    ['int8-portable', true, 0.04],
+    ['uint8', false, 0.02],
     ['int4', true, 0.25],
   ] as const)(
     'makes a decoder %s (weights outside: %s), close to the original',
@@ -106,6 +112,27 @@ describe('quantizeFile', () => {
       expect(shapeOfDecoder(decodeModel(readFileSync(path('out.onnx'))))).toEqual(shape);
     },
   );
+
+  it('makes int8-portable exact on every processor: 7 bits, of which two products fit into 16', async () => {
+    const input = writeDecoder('fp32', false);
+    quantizeFile(input, path('out.onnx'), { type: 'int8-portable' });
+    const { graph } = decodeModel(readFileSync(path('out.onnx')));
+    const weights = graph.initializer.filter(({ dataType }) => dataType === (DataType.INT8 as number));
+    expect(weights).toHaveLength(2 * 7 + 1);
+    const largest = Math.max(...weights.flatMap(({ rawData }) => [...new Int8Array(rawData)].map(Math.abs)));
+    expect(largest).toBe(64);
+    expect(2 * 255 * largest).toBeLessThan(2 ** 15);
+    const session = await InferenceSession.create(path('out.onnx'), { logSeverityLevel: 3 });
+    expect(relativeError(await logits(path('out.onnx')), await logitsOf(session))).toBeLessThan(1e-6);
+  });
+
+  it('makes uint8 what int8 is, without a product that saturates', async () => {
+    const input = writeDecoder('fp32', false);
+    quantizeFile(input, path('int8.onnx'), { type: 'int8' });
+    quantizeFile(input, path('uint8.onnx'), { type: 'uint8' });
+    const session = await InferenceSession.create(path('uint8.onnx'), { logSeverityLevel: 3 });
+    expect(relativeError(await logits(path('int8.onnx')), await logitsOf(session))).toBeLessThan(1e-6);
+  });
 
   it('quantises an activation once for all layers that read it', () => {
     quantizeFile(writeDecoder('fp32', false), path('out.onnx'), { type: 'int8' });

@@ -2,9 +2,11 @@
 //
 // int8: DynamicQuantizeLinear → MatMulInteger (int8 weight) → Cast → Mul by both scales. Standard operators; ONNX
 //   Runtime fuses them. Layers that read the same activation share its quantisation.
+// int8-portable: the same with 7 bits, which no processor's kernels can saturate (int8.ts): for files that travel.
+// uint8: the same as int8 and 128, zero point 128: for processors whose int8 kernels saturate.
 // int4: MatMulNBits (com.microsoft), accuracy_level 4: on the CPU activations are quantised to int8 block by block.
 //
-// Weights that are uint8 already are recentred to int8 on the way (recentre.ts), which loses nothing. All
+// With int8, weights that are uint8 already are recentred on the way (recentre.ts), which loses nothing. All
 // other 8-bit and 4-bit weights stay as they are.
 import { create } from '@bufbuild/protobuf';
 import {
@@ -27,12 +29,12 @@ import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 import { flipSigns, recentre } from './recentre.js';
 import type { DataFile } from './data-file.js';
 import { quantizeInt4 } from './int4.js';
-import { int8Scales, quantizeInt8, type Loss } from './int8.js';
+import { int8Scales, LEVELS, quantizeInt8, type Loss } from './int8.js';
 import { FloatMatrix, isFloat, toHalfBits } from './matrix.js';
 import { bytesAsSource, type ByteSource } from './source.js';
 
 /** What weights become. */
-export const QUANTIZED_TYPES = ['int8', 'int4'] as const;
+export const QUANTIZED_TYPES = ['int8', 'int8-portable', 'uint8', 'int4'] as const;
 export type QuantizedType = (typeof QUANTIZED_TYPES)[number];
 
 export interface QuantizeOptions {
@@ -86,7 +88,12 @@ export function quantize(
       hint: 'choose 16, 32, 64, 128 or 256',
     });
   }
-  const { model, weights: recentred, external } = recentre(source, { external: true });
+  const none = { model: source, weights: new Set<string>(), external: new Set<string>() };
+  const {
+    model,
+    weights: recentred,
+    external,
+  } = options.type === 'int8' ? recentre(source, { external: true }) : none;
   const view = new GraphView(model.graph);
   const chosen = linearLayers(view).filter((linear) => canQuantize(linear, options));
   if (chosen.length === 0 && recentred.size === 0) {
@@ -119,9 +126,9 @@ export function quantize(
     }
     const before = emit.nodes.length;
     const result =
-      options.type === 'int8'
-        ? int8Product(emit, linear, weight, activations)
-        : int4Product(emit, linear, weight, block);
+      options.type === 'int4'
+        ? int4Product(emit, linear, weight, block)
+        : int8Product(emit, linear, weight, activations);
     const output = withBias(emit, linear, result);
     const nodes = emit.nodes.slice(before);
     const last = nodes.at(-1);
@@ -156,6 +163,8 @@ export function quantize(
 interface Weight {
   readonly values: string;
   readonly scales: string;
+  /** uint8: 128. */
+  readonly zeroPoint?: string;
   readonly loss: Loss;
 }
 
@@ -194,12 +203,19 @@ function writeWeight(
   const add = (name: string, dataType: DataType, dims: number[], placed: Partial<TensorProto>): void => {
     added.push(Object.assign(create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt) }), placed));
   };
-  if (type === 'int8') {
-    const channel = int8Scales(matrix);
-    const { placed, result: loss } = data.tensor((write) => quantizeInt8(matrix, channel, write));
-    add(values, DataType.INT8, [inFeatures, outFeatures], placed);
+  if (type !== 'int4') {
+    const levels = type === 'int8-portable' ? LEVELS.portable : LEVELS.full;
+    const unsigned = type === 'uint8';
+    const channel = int8Scales(matrix, levels);
+    const { placed, result: loss } = data.tensor((write) =>
+      quantizeInt8(matrix, channel, write, { levels, unsigned }),
+    );
+    add(values, unsigned ? DataType.UINT8 : DataType.INT8, [inFeatures, outFeatures], placed);
     add(scales, DataType.FLOAT, [outFeatures], place(data, channel));
-    return { values, scales, loss };
+    if (!unsigned) return { values, scales, loss };
+    const zeroPoint = emit.fresh(`${weight.name}/${type}/zero_point`);
+    add(zeroPoint, DataType.UINT8, [], { rawData: Uint8Array.of(128) });
+    return { values, scales, zeroPoint, loss };
   }
   const blocks = Math.ceil(inFeatures / block);
   const { placed, result } = data.tensor((write) => quantizeInt4(matrix, block, write));
@@ -241,7 +257,8 @@ function int8Product(
     activations.set(activation, quantized);
   }
   const [q = '', scale = '', zero = ''] = quantized;
-  const product = emit.cast(emit.op('MatMulInteger', [q, weight.values, zero]), DataType.FLOAT);
+  const zeroPoints = weight.zeroPoint === undefined ? [zero] : [zero, weight.zeroPoint];
+  const product = emit.cast(emit.op('MatMulInteger', [q, weight.values, ...zeroPoints]), DataType.FLOAT);
   const y = emit.op('Mul', [product, emit.op('Mul', [scale, weight.scales])]);
   return float ? y : castTo(emit, y, elementType);
 }

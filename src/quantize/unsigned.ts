@@ -187,7 +187,9 @@ function placesOf(view: GraphView, node: NodeProto): WeightInputs | undefined {
   }
   const inputs = INTEGER_PRODUCTS[node.opType];
   // a product of constants: what this pass itself writes
-  if (view.initializers.has(node.input[0] ?? '')) return undefined;
+  const [activation = ''] = node.input;
+  const overridable = view.graph.input.some(({ name }) => name === activation);
+  if (view.initializers.has(activation) && !overridable) return undefined;
   if (inputs?.activationZeroPoint === undefined) return inputs;
   const zeroPoint = view.initializers.get(node.input[inputs.activationZeroPoint] ?? '');
   return zeroPoint?.dataType === INT8 ? undefined : inputs;

@@ -24,6 +24,18 @@ describe('weightAdvice', () => {
     expect(first?.advice.cpu).toMatch(advice);
   });
 
+  it.each([
+    ['fp32', /--type uint8/],
+    ['int4', /--type uint8/],
+    ['uint8', undefined],
+    ['int8', undefined],
+  ] as const)('promises no fast int8 where it saturates: %s', (weights, advice) => {
+    const [first] = weightAdvice(decoder(weights), 'saturating');
+    expect(first?.advice.cpu ?? '').not.toMatch(/several times|--type int8/);
+    if (advice === undefined) expect(first?.advice.cpu).toBeUndefined();
+    else expect(first?.advice.cpu).toMatch(advice);
+  });
+
   it('has nothing to say about int8 there, but on WebGPU', () => {
     for (const model of [decoder('int8'), recentre(decoder('uint8')).model]) {
       const [first] = weightAdvice(model);

@@ -25,8 +25,16 @@ export interface FormatShare {
   readonly advice: { readonly cpu?: string; readonly webgpu?: string };
 }
 
-/** The formats of a decoder's linear weights, the largest share first. */
-export function weightAdvice(model: OnnxModel): FormatShare[] {
+/** How products of uint8 activations and int8 weights are added up: without loss, or clamped at 16 bits. */
+export type Int8Products = 'exact' | 'saturating';
+
+/**
+ * The formats of a decoder's linear weights, the largest share first.
+ * @param int8 what the processor does to int8 products: where they are exact (VNNI, AMX, Arm) int8 is several times as
+ *   fast as anything else, where they saturate it is as fast as uint8 (docs/performance.md)
+ */
+export function weightAdvice(model: OnnxModel, int8: Int8Products = 'exact'): FormatShare[] {
+  const texts = { ...ADVICE, ...(int8 === 'saturating' ? WITHOUT_VNNI : {}) };
   const weights = new Map<WeightFormat, number>();
   let all = 0;
   const view = new GraphView(model.graph);
@@ -37,7 +45,7 @@ export function weightAdvice(model: OnnxModel): FormatShare[] {
     all += count;
   }
   return [...weights]
-    .map(([format, count]) => ({ format, share: count / all, advice: ADVICE[format] ?? {} }))
+    .map(([format, count]) => ({ format, share: count / all, advice: texts[format] ?? {} }))
     .sort((a, b) => b.share - a.share);
 }
 
@@ -61,6 +69,25 @@ const ADVICE: Partial<Record<WeightFormat, FormatShare['advice']>> = {
   },
   'quantised, computed in float': {
     cpu: `weights are widened to float32 there; ${TO_INT8} of the float export`,
+  },
+};
+
+const TO_UINT8 = 'uint8 weights take about two thirds of the time there: fastv quantize --type uint8';
+
+/** What differs where int8 products saturate: fastv loads int8 as uint8 there. */
+const WITHOUT_VNNI: typeof ADVICE = {
+  float32: { cpu: TO_UINT8, webgpu: 'float16 or int4 blocks halve the memory traffic, or better' },
+  float16: { cpu: `weights are widened to float32 there; ${TO_UINT8}` },
+  bfloat16: { cpu: `weights are widened to float32 there; ${TO_UINT8}` },
+  'uint8, dynamic activations': { webgpu: NO_GPU_KERNEL },
+  'int4 blocks': {
+    cpu: 'prefill takes as long as with float32 (decoding does not): quantise the float32 or float16 export instead, fastv quantize --type uint8',
+  },
+  'int8 blocks': {
+    cpu: 'prefill takes longer than with one scale a channel: quantise the float export, fastv quantize --type uint8',
+  },
+  'quantised, computed in float': {
+    cpu: `weights are widened to float32 there; ${TO_UINT8} of the float export`,
   },
 };
 

@@ -76,4 +76,17 @@ export class Partition {
       { where: `layer ${k}`, hint: 'Choose a smaller K.' },
     );
   }
+
+  /** Layers that share another one's keys and values, as in Gemma 4, must lie on the same side of a cut as that one. */
+  refuseShared(tensor: string): void {
+    const owner = this.decoder.layers.find(({ attention: core }) =>
+      [core?.keys, core?.presentKey, core?.presentValue].includes(tensor),
+    );
+    if (owner === undefined) return;
+    throw new FastvError(
+      'unsupported-decoder',
+      `layers after the cut use the keys and values of layer ${owner.index}, which hold every token`,
+      { where: `layer ${owner.index}`, hint: `Choose K ≤ ${owner.index}.` },
+    );
+  }
 }

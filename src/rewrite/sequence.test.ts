@@ -5,6 +5,7 @@ import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { residualBefore } from '../decoder/residual.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
 import { Partition } from './partition.js';
+import { rewriteDecoder } from './rewrite.js';
 import { Sequence } from './sequence.js';
 
 interface Cut {
@@ -37,6 +38,27 @@ function resolve({ sequences }: Cut, tensor: string, stage: number, rotates = fa
 const attention = '/model/layers.1/attn/GroupQueryAttention/output_0';
 
 describe('a partition', () => {
+  it('refuses a cut between a layer and one that shares its keys, naming the K that there is', () => {
+    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
+    const { graph } = model;
+    // The last layer has no cache of its own.
+    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
+    graph.input = graph.input.filter(({ name }) => !own(name));
+    graph.output = graph.output.filter(({ name }) => !own(name));
+    graph.node = graph.node.filter(({ output }) => !output.some(own));
+    for (const node of graph.node)
+      node.input = node.input.map((name) => name.replace('present.3', 'present.1'));
+    expect(() => rewriteDecoder(model, { stages: [{ layer: 2 }] })).toThrow(
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        where: 'layer 1',
+        message: expect.stringContaining('use the keys and values of layer 1') as string,
+        hint: 'Choose K ≤ 1.',
+      }),
+    );
+    expect(rewriteDecoder(model, { stages: [{ layer: 1 }] }).report.layers).toBe(3);
+  });
+
   it('divides the layers', () => {
     const { partition } = cut('gqa', 1, 3);
     expect([0, 1, 2, 3].map((layer) => partition.stageOfLayer(layer))).toEqual([0, 1, 1, 2]);

@@ -215,6 +215,7 @@ export class Sequence {
     if (copy !== undefined) return copy;
     const { flow } = this.#partition;
     if (this.#before === undefined || this.#partition.home(tensor) >= this.stage) return tensor;
+    this.#partition.refuseShared(tensor);
     const axis = flow.sequenceAxis(tensor);
     return axis === 'none' ? tensor : this.carry(this.#before.resolve(tensor), axis, flow.rank(tensor));
   }

@@ -41,6 +41,7 @@ describe('checkCaches', () => {
     ['a cache of another conversation', 30, [12, 12, 12, 12], [2], 0],
     ['a cache of more stages', 30, [30, 25, 20, 20], [1], 2],
     ['layers that grow again', 30, [30, 20, 25, 25], [1, 2], 2],
+    ['a pruned cache, by a decoder that prunes nothing', 30, [30, 30, 20, 20], [], 2],
     ['more than there was', 30, [31, 31, 20, 20], [2], 0],
     ['K = 0 with layers of two lengths', 30, [20, 20, 18, 18], [0], 2],
   ])('refuses %s, naming the layer', (_, past, lengths, stages, layer) => {

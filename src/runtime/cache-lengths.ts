@@ -37,10 +37,11 @@ export function checkCaches(feeds: Readonly<Record<string, Shaped>>, stages: rea
 }
 
 function refusal(layer: number, length: number, past: number, stages: readonly number[]): FastvError {
+  const prunes = stages.length === 0 ? 'prunes nothing' : `prunes at K = ${stages.join(', ')}`;
   return new FastvError(
     'invalid-input',
     `the cache holds ${length} tokens at layer ${layer}, where ${past} came before: it is not one of this decoder, ` +
-      `which prunes at K = ${stages.join(', ')}`,
+      `which ${prunes}`,
     {
       where: `past_key_values.${layer}`,
       hint:

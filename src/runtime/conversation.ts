@@ -12,6 +12,7 @@ import {
 } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
 import { isRecord } from './transformers.js';
+import { withTimeLimit } from './time-limit.js';
 
 /** RGB pixels, row by row. */
 export interface RgbImage {
@@ -29,6 +30,9 @@ export interface Message {
 
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
 export type ModelInputs = Record<string, unknown> & { input_ids: Tensor; attention_mask: Tensor };
+
+/** Milliseconds that a chat template may take. */
+const TEMPLATE_LIMIT = 5000;
 
 interface Templated {
   apply_chat_template(messages: unknown, options: Record<string, unknown>): unknown;
@@ -100,10 +104,10 @@ export class Conversation {
       role,
       content: [...images.map(() => ({ type: 'image' })), { type: 'text', text }],
     }));
-    const rendered = templated.apply_chat_template(structured, {
-      add_generation_prompt: true,
-      tokenize: false,
-    });
+    const options = { add_generation_prompt: true, tokenize: false };
+    const rendered = withTimeLimit(TEMPLATE_LIMIT, 'the chat template', () =>
+      templated.apply_chat_template(structured, options),
+    );
     if (typeof rendered !== 'string')
       throw new FastvError('invalid-input', 'the chat template gives no text');
     return rendered;

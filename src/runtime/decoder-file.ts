@@ -32,12 +32,24 @@ export async function rewriteFile(
     request.cache && isListed(request.strategy)
       ? await cachedGraph(path, request)
       : make(path, await readModelBytes(path), request);
+  return besideWeights(path, graph, options);
+}
+
+/**
+ * What loads a graph that was made of the file at `path`: its weights lie there, and in the data files beside it.
+ * @throws {FastvError} `external-data` if a data file is absent or not the model's
+ */
+export function besideWeights(
+  path: string,
+  graph: Uint8Array<ArrayBuffer>,
+  options: SessionOptions,
+): SessionSource {
   const { folder, nameOf } = weightsOf(path);
   return inMemory(withWeightsAt(graph, nameOf), folder, options);
 }
 
 /** What loads a graph from memory whose weights lie in `folder`. */
-export function inMemory(model: Uint8Array, folder: string, options: SessionOptions): SessionSource {
+function inMemory(model: Uint8Array, folder: string, options: SessionOptions): SessionSource {
   const extra: Record<string, unknown> = { ...options.extra };
   const session = typeof extra['session'] === 'object' ? extra['session'] : {};
   extra['session'] = { ...session, model_external_initializers_file_folder_path: folder };

@@ -1,6 +1,6 @@
 // Rewriting a decoder that is in memory, as a browser has it: the graph is new, the weights stay in the bytes that
 // Transformers.js fetched.
-import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { concatChunks, decodeModel, encodeModel, externalFiles } from '../onnx/index.js';
 import { unsigned } from '../quantize/unsigned.js';
 import { referToWeights, rewrittenGraph, type Cut } from './rewritten-graph.js';
 import type { SessionOptions, SessionSource } from './session-swap.js';
@@ -20,8 +20,12 @@ export function rewriteInMemory(bytes: Uint8Array, options: SessionOptions, cut:
 /** A model given as bytes, with uint8 weights in the place of int8; the same source if it has none. */
 export function unsignedInMemory({ model, options }: SessionSource): SessionSource {
   if (typeof model === 'string') throw new TypeError('a path is no model in memory');
-  const { model: graph, changed } = unsigned(decodeModel(model));
+  const signed = decodeModel(model);
+  const { model: graph, changed } = unsigned(signed);
   if (!changed) return { model, options };
+  // with a table of files in memory ONNX Runtime looks for no weights on disk: then all that is inside stays inside
+  if (options.externalData === undefined && externalFiles(signed).length > 0)
+    return { model: concatChunks(encodeModel(graph)), options };
   referToWeights(graph, model, SIGNED);
   const externalData = [...(options.externalData ?? []), { path: SIGNED, data: model }];
   return { model: concatChunks(encodeModel(graph)), options: { ...options, externalData } };

@@ -1,6 +1,7 @@
 // Running pruned models: the Transformers.js plug, in Node.
 export { fastv } from './node.js';
-export type { FastvHandle, ModelClass, WithFastv } from './plug.js';
+export type { CallTimes, FastvCall } from './call.js';
+export type { FastvHandle, Loaded, LoadOptions, ModelClass, WithFastv } from './plug.js';
 export type {
   CallOptions,
   ImageReport,

@@ -1,6 +1,6 @@
 // The plug in Node.
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { readModelBytes } from '../files/model-file.js';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
 import { isDecoderFile, loadedRuntimes, nodeSessionClass } from './node-session.js';
@@ -25,7 +25,7 @@ const node: Platform = {
       ? rewriteFile(pathOf(model), options, request)
       : rewriteInMemory(model, options, request),
   unsigned: unsignedSource,
-  bytes: async ({ model }) => (typeof model === 'string' ? readFile(pathOf(model)) : model),
+  bytes: async ({ model }) => (typeof model === 'string' ? readModelBytes(pathOf(model)) : model),
 };
 
 function pathOf(model: string): string {

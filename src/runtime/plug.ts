@@ -18,7 +18,7 @@ import {
   type WarningListener,
 } from './options.js';
 import { Passes } from './passes.js';
-import { exactInt8 } from './processor.js';
+import { exactInt8, int8Products } from './processor.js';
 import {
   installSwap,
   withSwap,
@@ -33,7 +33,11 @@ import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
 
 export type { FastvHandle } from './handle.js';
 
-/** A class of Transformers.js that loads models: `AutoModelForImageTextToText`, or a family's own. */
+/**
+ * A class of Transformers.js that loads models: `AutoModelForImageTextToText`, or a family's own.
+ * @example
+ * const modelClass: ModelClass = AutoModelForImageTextToText;
+ */
 export interface ModelClass<M = unknown> {
   from_pretrained(name: string, options?: never): Promise<M>;
 }
@@ -50,7 +54,12 @@ type OwnOptions<O> = [O] extends [undefined] ? Record<string, unknown> : NonNull
 /** Options that `generate` would ignore, because they belong into `fastv`. */
 type Misplaced = Readonly<Partial<Record<Exclude<keyof PlugOptions, 'signal' | 'cache'>, never>>>;
 
-/** A model with the plug in: its `generate` takes the options of a call as `fastv`. */
+/**
+ * A model with the plug in: its `generate` takes the options of a call as `fastv`.
+ * @example
+ * let model: WithFastv<PreTrainedModel>;
+ * await model.generate({ ...inputs, fastv: { ratio: 0.75 } });
+ */
 export type WithFastv<M> = (M extends { generate(options: infer O): infer R }
   ? (M extends (...given: infer A) => infer T ? (...given: A) => T : unknown) &
       Omit<M, 'generate'> & {
@@ -139,7 +148,7 @@ export async function plug<C extends ModelClass>(
       const bytes = await platform.bytes(replacement);
       rewritten++;
       positions = rotaryPositions(decodeModel(bytes));
-      const slow = slowWeights(bytes, replacement.options);
+      const slow = slowWeights(bytes, replacement.options, await int8Products(Session));
       if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
     } catch (error) {

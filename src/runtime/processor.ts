@@ -15,10 +15,10 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { ValueInfoProtoSchema } from 'onnx-buf';
 import { concatChunks, DataType, encodeModel } from '../onnx/index.js';
+import type { Int8Products } from '../quantize/weight-advice.js';
 import type { SessionClass, Swap } from './session-swap.js';
 
-/** How products of uint8 activations and int8 weights are added up: without loss, or clamped at 16 bits. */
-export type Int8Products = 'exact' | 'saturating';
+export type { Int8Products };
 
 /** Rows of activations; one row has a kernel of its own. */
 const ROWS = [1, 4] as const;

@@ -1,6 +1,7 @@
 // Says when a decoder's weights are in a slow format for the device that runs it: that costs more than pruning saves.
 import { decodeModel } from '../onnx/index.js';
 import { weightAdvice, type WeightFormat } from '../rewrite/index.js';
+import type { Int8Products } from './processor.js';
 import type { SessionOptions } from './session-swap.js';
 
 /** Formats that hold less of the weights than this are not worth a word. */
@@ -26,14 +27,19 @@ const DTYPES: Readonly<Record<Device, { readonly dtype: string; readonly for: Re
  * What to do about a decoder's weights, in one text; undefined if there is nothing to say, or nothing is known of the
  * device. Which formats are slow was measured on CPUs and WebGPU; WebAssembly and the others are not among them.
  * @param bytes the decoder's graph
+ * @param int8 what the processor does to int8 products
  * @param options with which ONNX Runtime loads it: their first execution provider is the device
  */
-export function slowWeights(bytes: Uint8Array, options: SessionOptions): string | undefined {
+export function slowWeights(
+  bytes: Uint8Array,
+  options: SessionOptions,
+  int8: Int8Products = 'exact',
+): string | undefined {
   const [provider] = options.executionProviders ?? [];
   const name = typeof provider === 'object' ? provider.name : provider;
   if (name !== 'cpu' && name !== 'webgpu') return undefined;
   const { dtype, for: helped } = DTYPES[name];
-  const advice = weightAdvice(decodeModel(bytes)).flatMap(({ format, share, advice: by }) => {
+  const advice = weightAdvice(decodeModel(bytes), int8).flatMap(({ format, share, advice: by }) => {
     const what = by[name];
     if (what === undefined || share < NOTABLE) return [];
     const part = `${Math.round(100 * share)}% of the decoder's weights are ${format}, which is slow on ${DEVICES[name]}: ${what}`;

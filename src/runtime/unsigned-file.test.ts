@@ -19,6 +19,7 @@ import { inMemory, randomDecoder, toFile } from '../../bench/decoder.js';
 import type { DecoderShape } from '../cost/shape.js';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { recentre } from '../quantize/recentre.js';
+import { besideWeights } from './decoder-file.js';
 import { exactSession, unsignedSource } from './unsigned-file.js';
 import type { SessionClass, SessionSource } from './session-swap.js';
 
@@ -132,6 +133,13 @@ describe('unsignedSource', () => {
     symlinkSync('blob', path('model.onnx'));
     expectSame(await logits(await unsignedSource({ model: path('model.onnx'), options })), expected);
     expectSame(await logits(await unsignedSource({ model: int8, options })), expected);
+  });
+
+  it('gives exact results of a graph in memory whose weights lie in a folder', async () => {
+    const { uint8, int8 } = decoders();
+    const file = external(int8);
+    const source = besideWeights(file, new Uint8Array(readFileSync(file)), options);
+    expectSame(await logits(await unsignedSource(source)), await logits({ model: uint8, options }));
   });
 
   it('gives what has no int8 weights back', async () => {

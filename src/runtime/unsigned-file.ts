@@ -1,19 +1,17 @@
 // Models in Node with exact int8 products: on a processor whose kernels saturate (processor.ts), int8 weights become
 // uint8 in the graph that ONNX Runtime loads. The weights stay where they lie, and nothing is written.
-import { lstat, readFile, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { InferenceSession } from 'onnxruntime-node';
-import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { readModelBytes } from '../files/model-file.js';
+import { concatChunks, decodeModel, encodeModel, MAX_MODEL_BYTES } from '../onnx/index.js';
 import { unsigned } from '../quantize/unsigned.js';
-import { inMemory } from './decoder-file.js';
+import { besideWeights } from './decoder-file.js';
 import { unsignedInMemory } from './in-memory.js';
 import { exactInt8 } from './processor.js';
 import { referToWeights } from './rewritten-graph.js';
 import type { SessionClass, SessionOptions, SessionSource, Swap } from './session-swap.js';
-
-/** A file this large cannot be a protobuf message: for ONNX Runtime to say. */
-const MAX_BYTES = 2 ** 31 - 1;
 
 /**
  * A model with uint8 weights in the place of int8; the same source if it has none.
@@ -23,13 +21,15 @@ export async function unsignedSource(source: SessionSource): Promise<SessionSour
   const { model, options } = source;
   if (typeof model !== 'string') return unsignedInMemory(source);
   const path = model.startsWith('file:') ? fileURLToPath(model) : model;
-  if ((await stat(path)).size > MAX_BYTES) return source;
-  const bytes = await readFile(path);
+  if ((await stat(path)).size > MAX_MODEL_BYTES) return source; // for ONNX Runtime to say
+  const bytes = await readModelBytes(path);
   const { model: graph, changed } = unsigned(decodeModel(bytes, path));
   if (!changed) return source;
-  // ONNX Runtime follows no link out of the model's folder: weights inside a linked file stay inside
-  if (!(await lstat(path)).isSymbolicLink()) referToWeights(graph, bytes, basename(path));
-  return inMemory(concatChunks(encodeModel(graph)), dirname(path), options);
+  // with a table of files in memory ONNX Runtime looks for none on disk
+  const table = (options.externalData ?? []).some((file) => typeof file !== 'string');
+  if (table) return { model: concatChunks(encodeModel(graph)), options };
+  referToWeights(graph, bytes, basename(path));
+  return besideWeights(path, concatChunks(encodeModel(graph)), options);
 }
 
 /**

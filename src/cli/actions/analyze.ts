@@ -7,6 +7,7 @@ import { attentionMaps } from '../../analysis/map-plot.js';
 import { svgToPng } from '../../analysis/plot.js';
 import { positionBiasPlot } from '../../analysis/position-bias-plot.js';
 import { writeAtomically } from '../../files/atomic.js';
+import { modelNameOrFolder } from '../../files/model-name.js';
 import { progressLine } from '../../eval/progress.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { tasksOf } from '../evaluation.js';
@@ -37,7 +38,7 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<
   prepareTransformers(flags);
   const progress = progressLine(terminal.progress, () => 0);
   const allocation = await analyzeAttention({
-    model: flags.model ?? embeddedModel(),
+    model: flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model),
     tasks,
     limit,
     ratio,

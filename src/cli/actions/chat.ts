@@ -10,6 +10,7 @@ import { timings } from '../format.js';
 import { openConversation, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { answerJson } from '../report-json.js';
+import { sceneNotice } from '../scene-notice.js';
 import { readShare } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
 
@@ -24,6 +25,7 @@ class Talk {
   readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
   #waiting: Picture[] = [];
+  #warned = false;
 
   constructor(chat: Chat, flags: ChatFlags, terminal: Terminal) {
     this.#chat = chat;
@@ -33,6 +35,9 @@ class Talk {
 
   async addImage(source: string): Promise<number> {
     const { pictures } = await loadMedia(source, this.#flags);
+    const notice = this.#flags.model === undefined && !this.#warned ? sceneNotice(pictures) : undefined;
+    if (notice !== undefined) this.#terminal.warn(notice);
+    this.#warned ||= notice !== undefined;
     this.#waiting.push(...pictures);
     return pictures.length;
   }
@@ -54,7 +59,10 @@ class Talk {
     });
     this.#waiting = [];
     this.#terminal.stream('\n');
-    this.#terminal.answered({ question: text, ...answerJson(result, this.#flags) }, () => timings(result));
+    this.#terminal.answered(
+      { question: text, ...answerJson(result, this.#flags), ...(this.#warned ? { scenesOnly: true } : {}) },
+      () => timings(result),
+    );
   }
 }
 

@@ -8,17 +8,30 @@ import {
   type Inspection,
   type LayerInspection,
 } from '../../rewrite/index.js';
+import { unsigned } from '../../quantize/unsigned.js';
+import { nodeSessionClass } from '../../runtime/node-session.js';
+import { int8Products as productsOf } from '../../runtime/processor.js';
 import type { Terminal } from '../terminal.js';
 
 /** Prints what a decoder file is made of, and where a cut would fall. */
 export async function inspect(file: string, terminal: Terminal): Promise<void> {
   const source = await readModelFile(file, { checkData: false });
   const inspection = inspectDecoder(source.model);
-  const formats = weightAdvice(source.model);
-  terminal.result({ file, dataFiles: source.dataFiles, ...inspection, formats }, () =>
-    [...describe(inspection, source.dataFiles), ...formats.flatMap(describeFormat)].join('\n'),
+  const int8Products = await productsOf(await nodeSessionClass());
+  const formats = weightAdvice(source.model, int8Products);
+  const loadedAs = int8Products === 'saturating' && unsigned(source.model).changed ? 'uint8' : null;
+  const processor = { int8Products, int8LoadedAs: loadedAs };
+  terminal.result({ file, dataFiles: source.dataFiles, ...inspection, formats, processor }, () =>
+    [
+      ...describe(inspection, source.dataFiles),
+      ...formats.flatMap(describeFormat),
+      ...(loadedAs === null ? [] : [UNSIGNED]),
+    ].join('\n'),
   );
 }
+
+const UNSIGNED =
+  "this processor's int8 products saturate: fastv loads these int8 weights as uint8, which is exact; what else loads the file is not";
 
 function describe(inspection: Inspection, dataFiles: readonly string[]): string[] {
   const plain = inspection.inputs.filter((name) => !name.startsWith('past_'));

@@ -6,7 +6,7 @@ import { UNPRUNED, type Answerer } from '../../eval/answerer.js';
 import { compareModels, type BeforeAfter, type ModelComparison } from '../../eval/compare-models.js';
 import { progressLine } from '../../eval/progress.js';
 import { openTransformersAnswerer } from '../../eval/transformers-answerer.js';
-import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
+import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';

@@ -1,13 +1,15 @@
 /** What `fastv quantize` does. */
-import { quantizeFile, type QuantizedFile } from '../../quantize/files.js';
+import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
+import { nodeSessionClass } from '../../runtime/node-session.js';
+import { int8Products } from '../../runtime/processor.js';
 import type { Terminal } from '../terminal.js';
 import type { EvaluateFlags } from './quantize-evaluate.js';
 
 /** The flags of `fastv quantize`. */
 export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
   readonly output: string;
-  readonly type: QuantizedType;
+  readonly type: QuantizedType | 'auto';
   readonly block?: number;
   readonly exclude?: readonly string[];
   readonly evaluate?: EvaluateFlags['evaluate'];
@@ -15,7 +17,9 @@ export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
 
 /** Quantises a decoder file. */
 export async function quantize(decoder: string, flags: QuantizeFlags, terminal: Terminal): Promise<void> {
-  const { type, block = 32, exclude = [], output, evaluate } = flags;
+  const { block = 32, exclude = [], output, evaluate } = flags;
+  const chosen = await typeFor(flags.type);
+  const { type } = chosen;
   const { progress } = terminal;
   const onProgress = (done: number, total: number): void => {
     if (progress.isTTY === true) progress.write(`\r${done}/${total}${done === total ? '\n' : ''}`);
@@ -23,7 +27,10 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
   const options: QuantizeOptions = { type, block, exclude, onProgress };
   if (evaluate === undefined) {
     const result = quantizeFile(decoder, output, options);
-    terminal.result({ type, ...result, evaluation: null }, () => `${summary(type, result)}\n${HOW_TO}`);
+    terminal.result(
+      { ...chosen, ...result, evaluation: null },
+      () => `${summary(chosen, result)}\n${HOW_TO}`,
+    );
     return;
   }
   const { evaluationTable, quantizeAndEvaluate } = await import('./quantize-evaluate.js');
@@ -35,19 +42,33 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
     terminal,
   );
   terminal.result(
-    { type, ...result, evaluation },
-    () => `${summary(type, result)}\n\n${evaluationTable(evaluation)}`,
+    { ...chosen, ...result, evaluation },
+    () => `${summary(chosen, result)}\n\n${evaluationTable(evaluation)}`,
   );
+}
+
+/** A type, and why it was chosen: null if the caller named it. */
+interface ChosenType {
+  readonly type: QuantizedType;
+  readonly reason: string | null;
+}
+
+/** The type that was asked for, or the right one for this machine. */
+async function typeFor(asked: QuantizeFlags['type']): Promise<ChosenType> {
+  if (asked !== 'auto') return { type: asked, reason: null };
+  return (await int8Products(await nodeSessionClass())) === 'exact'
+    ? { type: 'int8', reason: "this processor's int8 products are exact and the fastest" }
+    : { type: 'uint8', reason: "this processor's int8 products saturate; uint8 is exact here, and as fast" };
 }
 
 const HOW_TO =
   'accuracy was not measured: --evaluate scores the model before and after, where the decoder lies in its folder';
 
-function summary(type: QuantizedType, { layers, recentred, bytes, files }: QuantizedFile): string {
+function summary({ type, reason }: ChosenType, { layers, recentred, bytes, files }: QuantizedFile): string {
   const mebi = (n: number): string => `${(n / 2 ** 20).toFixed(1)} MiB`;
   const worst = [...layers].sort((a, b) => b.relativeError - a.relativeError).slice(0, 3);
   return [
-    `${layers.length} layers to ${type}${recentred > 0 ? `, ${recentred} weights from uint8 to int8 without loss` : ''}; ` +
+    `${layers.length} layers to ${type}${reason === null ? '' : ` (${reason})`}${recentred > 0 ? `, ${recentred} weights from uint8 to int8 without loss` : ''}; ` +
       `${mebi(bytes.before)} to ${mebi(bytes.after)}`,
     ...worst.map(
       ({ weight, inFeatures, outFeatures, relativeError }) =>

@@ -14,6 +14,7 @@ import type { ModelFlags } from '../options/model.js';
 import { checkOutputFile } from '../output-path.js';
 import { overlayOf } from '../overlay.js';
 import { answerJson } from '../report-json.js';
+import { sceneNotice } from '../scene-notice.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv run`. */
@@ -31,6 +32,8 @@ interface Call {
   readonly question: string;
   readonly pictures: readonly Picture[];
   readonly flags: RunFlags;
+  /** What the user is told of the model. */
+  readonly notice: string | undefined;
 }
 
 /** Answers one question. */
@@ -41,7 +44,9 @@ export async function run(inputs: readonly string[], flags: RunFlags, terminal: 
   const { name, conversation } = await openConversation(flags);
   const pictures: Picture[] = [];
   for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
-  const call: Call = { name, conversation, question, pictures, flags };
+  const notice = flags.model === undefined ? sceneNotice(pictures, question) : undefined;
+  if (notice !== undefined) terminal.warn(notice);
+  const call: Call = { name, conversation, question, pictures, flags, notice };
   if (flags.compare === true) await compare(call, terminal);
   else await answer(call, terminal);
 }
@@ -86,10 +91,10 @@ async function answer(call: Call, terminal: Terminal): Promise<void> {
   });
   terminal.stream('\n');
   const overlay = await writeOverlay(call, result.report);
-  terminal.answered({ model: name, question, ...answerJson(result, flags), overlay }, () => [
-    ...timings(result),
-    ...(overlay === undefined ? [] : [`overlay: ${overlay}`]),
-  ]);
+  terminal.answered(
+    { model: name, question, ...answerJson(result, flags), overlay, notice: call.notice },
+    () => [...timings(result), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])],
+  );
   await model.close();
 }
 
@@ -120,6 +125,7 @@ async function compare(call: Call, terminal: Terminal): Promise<void> {
     pruned: answerJson(pruned, flags),
     prefillSpeedup: original.prefillMs / pruned.prefillMs,
     overlay,
+    notice: call.notice,
   };
   terminal.result(document, () =>
     [comparison(original, pruned), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join('\n'),

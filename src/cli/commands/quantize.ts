@@ -22,7 +22,14 @@ const EVALUATION = ['--task-file', '--limit', '--dtype', '--data', '--images', '
 export function quantizeCommand(terminal: Terminal): Command {
   const command = new Command('quantize')
     .argument('<decoder>', 'the decoder to read')
-    .addOption(new Option('--type <type>', 'what weights become').choices(['int8', 'int4']).default('int8'))
+    .addOption(
+      new Option(
+        '--type <type>',
+        "what weights become; auto: int8, or uint8 where this machine's int8 kernels saturate; int8-portable: 7 bits, exact on every processor",
+      )
+        .choices(['auto', 'int8', 'int8-portable', 'uint8', 'int4'])
+        .default('auto'),
+    )
     .option('--block <n>', 'int4: weights that share a scale (default: 32)', wholeNumber('--block'))
     .option('--exclude <names...>', 'leave layers alone whose name contains one of these, e.g. lm_head')
     .option(

@@ -3,6 +3,7 @@
  * (docs/cli.md, "One vocabulary").
  */
 import { Option, type Command } from 'commander';
+import { defaultModel } from '../default-model.js';
 import { names } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
 import { share } from '../parse/share.js';
@@ -56,10 +57,12 @@ export function seedOption(): Option {
 
 /** `--model`. */
 export function modelOption(): Option {
-  return new Option(
+  const option = new Option(
     '--model <name|path>',
-    'a name on the Hugging Face hub, or a folder (default: the embedded model)',
+    'a name on the Hugging Face hub, or a folder (default: FASTV_MODEL, else the bundled model)',
   );
+  const model = defaultModel();
+  return model === undefined ? option : option.default(model);
 }
 
 /** `--dtype`. */

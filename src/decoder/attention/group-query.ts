@@ -40,6 +40,7 @@ export const groupQuery: AttentionKind = {
       kind: groupQuery,
       pastKey: input(node, 'past_key'),
       query: input(node, 'query'),
+      value: input(node, 'value'),
       heads: 'num_heads',
       kvHeads: 'kv_num_heads',
       causal: true,

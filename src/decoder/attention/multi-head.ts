@@ -25,6 +25,7 @@ export const multiHead: AttentionKind = {
       kind: multiHead,
       pastKey: input(node, 'past_key'),
       query: input(node, 'query'),
+      value: input(node, 'value'),
       heads: 'num_heads',
       kvHeads: 'num_heads',
       causal: intAttribute(node, 'unidirectional', 0) !== 0,

@@ -29,6 +29,7 @@ export const onnxAttention: AttentionKind = {
       kind: onnxAttention,
       pastKey: input(node, 'past_key'),
       query: input(node, 'Q'),
+      value: input(node, 'V'),
       heads: 'q_num_heads',
       kvHeads: 'kv_num_heads',
       causal: intAttribute(node, 'is_causal', 0) !== 0,

@@ -19,6 +19,8 @@ export interface OperatorSpec {
   /** The tensor that it takes as its past keys. */
   readonly pastKey: string;
   readonly query: string;
+  /** The values; '' where the query has them packed with it. */
+  readonly value: string;
   /** Attributes with the numbers of heads. */
   readonly heads: string;
   readonly kvHeads: string;
@@ -60,7 +62,10 @@ export function operatorCore(
     heads: declared > 0 ? declared : headsBeforeProjection(graph, output, shape.headSize),
     // Heads that are repeated before the operator are more than the cache has.
     kvHeads: kvHeads > 0 && cacheInside ? kvHeads : (shape.kvHeads ?? kvHeads),
-    headSize: shape.headSize ?? projectedHeadSize(graph, node, declared),
+    headSize:
+      shape.headSize ??
+      projectedHeadSize(graph, node, declared) ??
+      headSizeOfValues(graph, spec, declared, kvHeads > 0 ? kvHeads : declared),
     rotation: spec.rotation,
   };
 }
@@ -136,6 +141,33 @@ function projectedHeadSize(graph: GraphView, node: NodeProto, heads: number): nu
   }
   return undefined;
 }
+
+/** The head size as the projection that makes the values tells it, or the one that makes queries, keys and values. */
+function headSizeOfValues(
+  graph: GraphView,
+  { query, value }: OperatorSpec,
+  heads: number,
+  kvHeads: number,
+): number | undefined {
+  const packed = value === '';
+  const from = graph.upstream(packed ? query : value, ({ opType }) => TO_VALUES.has(opType));
+  const node = graph.producer(from);
+  const width = node === undefined ? undefined : linearLayer(graph, node)?.outFeatures;
+  const size = (width ?? 0) / (packed ? heads + 2 * kvHeads : kvHeads);
+  return Number.isInteger(size) && size > 0 ? size : undefined;
+}
+
+/** Ops between a projection and an operator. */
+const TO_VALUES = new Set([
+  'Identity',
+  'Cast',
+  'Reshape',
+  'Add',
+  'Transpose',
+  'Expand',
+  'Unsqueeze',
+  'Squeeze',
+]);
 
 /** How many features a projection takes, whatever its weights are stored as; 0 if the node is none. */
 function projectionWidth(graph: GraphView, node: NodeProto): number {

@@ -10,6 +10,6 @@ export const aOkvqaDirect: Task = {
   images: { fields: ['image'] },
   prompt: ['{question}', SHORT_ANSWER],
   answer: { field: 'direct_answers', all: true },
-  metric: 'vqa-always',
+  metric: 'direct-answer',
   maxTokens: 16,
 };

@@ -6,13 +6,14 @@ import { ai2d } from './ai2d.js';
 import { cocoCaptions } from './coco-captions.js';
 import { flickr30k } from './flickr30k.js';
 import { gqa } from './gqa.js';
-import { mmbench } from './mmbench.js';
+import { mmbench, mmbenchCircular } from './mmbench.js';
 import { mme } from './mme.js';
 import { mmmu } from './mmmu.js';
 import { msrvttQa } from './msrvtt-qa.js';
 import { msvdQa } from './msvd-qa.js';
 import { nocaps } from './nocaps.js';
 import { ocrVqa } from './ocr-vqa.js';
+import { ocrVqaFastv } from './ocr-vqa-fastv.js';
 import { pcaBench } from './pca-bench.js';
 import { pope } from './pope.js';
 import { scienceqaImg } from './scienceqa-img.js';
@@ -34,6 +35,7 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     aOkvqaDirect,
     mmmu,
     ocrVqa,
+    ocrVqaFastv,
     pcaBench,
     vqav2,
     gqa,
@@ -44,6 +46,7 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     pope,
     mme,
     mmbench,
+    mmbenchCircular,
     tgifQa,
     msvdQa,
     msrvttQa,

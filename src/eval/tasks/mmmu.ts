@@ -8,10 +8,16 @@ export const mmmu: Task = {
     'Yue et al., "MMMU: a massive multi-discipline multimodal understanding and reasoning benchmark" (2024)',
   data: { kind: 'repository', repository: 'lmms-lab/MMMU', split: 'validation' },
   images: { fields: ['image_1', 'image_2', 'image_3', 'image_4', 'image_5', 'image_6', 'image_7'] },
-  prompt: ['{question}', '{choices}', '', `{?choices}${LETTER_ANSWER}`, `{!choices}${SHORT_ANSWER}`],
+  prompt: [
+    '{question}',
+    '{?choices}{choices}',
+    '',
+    `{?choices}${LETTER_ANSWER}`,
+    `{!choices}${SHORT_ANSWER}`,
+  ],
   choices: { list: 'options' },
   answer: { choice: 'answer', as: 'letter' },
-  metric: 'multiple-choice',
+  metric: 'mmmu',
   category: 'subfield',
   maxTokens: 128,
 };

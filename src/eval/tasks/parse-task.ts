@@ -64,15 +64,30 @@ export function parseTask(text: string, file: string): Task {
     maxTokens,
     ...(where === undefined
       ? {}
-      : { where: Object.fromEntries(Object.entries(where).map(([k, v]) => [k, at.text(v, `where.${k}`)])) }),
+      : {
+          where: Object.fromEntries(
+            Object.entries(where).map(([k, v]) => [k, wantedOf(at, v, `where.${k}`)]),
+          ),
+        }),
     ...(task['explode'] === undefined ? {} : { explode: at.texts(task['explode'], 'explode') }),
     ...(task['remove'] === undefined ? {} : { remove: at.texts(task['remove'], 'remove') }),
     ...(task['choices'] === undefined
       ? {}
       : { choices: choicesOf(at, at.record(task['choices'], 'choices')) }),
     ...(task['category'] === undefined ? {} : { category: at.text(task['category'], 'category') }),
-    ...(task['group'] === undefined ? {} : { group: at.text(task['group'], 'group') }),
+    ...(task['group'] === undefined ? {} : { group: groupOf(at, task['group']) }),
   };
+}
+
+function wantedOf(at: Checker, wanted: unknown, path: string): string | { readonly below: number } {
+  if (typeof wanted !== 'object') return at.text(wanted, path);
+  return { below: at.number(at.record(wanted, path)['below'], `${path}.below`) };
+}
+
+function groupOf(at: Checker, group: unknown): NonNullable<Task['group']> {
+  if (typeof group !== 'object') return at.text(group, 'group');
+  const { field, modulo } = at.record(group, 'group');
+  return { field: at.text(field, 'group.field'), modulo: at.number(modulo, 'group.modulo') };
 }
 
 function dataOf(at: Checker, data: Json): DataSource {
@@ -176,6 +191,12 @@ class Checker {
   text(value: unknown, path: string): string {
     if (typeof value !== 'string' || value === '' || value.length > 10_000)
       throw this.error(path, 'a text is needed');
+    return value;
+  }
+
+  number(value: unknown, path: string): number {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
+      throw this.error(path, 'a whole number, 1 or more, is needed');
     return value;
   }
 

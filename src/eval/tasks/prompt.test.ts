@@ -7,11 +7,17 @@ const lookup =
     values[name] ?? null;
 
 describe('renderPrompt', () => {
-  it('fills fields in and leaves out lines whose field is empty', () => {
-    const lines = ['Context: {hint}', '{question}', '', 'Answer.'];
+  it('fills fields in and leaves out lines that say so where their field is empty', () => {
+    const lines = ['{?hint}Context: {hint}', '{question}', '', 'Answer.'];
     expect(renderPrompt(lines, lookup({ hint: 'h', question: 'q' }))).toBe('Context: h\nq\n\nAnswer.');
     expect(renderPrompt(lines, lookup({ hint: ' ', question: 'q' }))).toBe('q\n\nAnswer.');
-    expect(renderPrompt(['{a} and {b}'], lookup({ a: 'x' }))).toBe('');
+  });
+
+  it('refuses a line whose field is not there: a wrong name, or an empty field', () => {
+    expect(() => renderPrompt(['{qestion}', 'Answer.'], lookup({ question: 'q' }))).toThrow(
+      /needs {qestion}/,
+    );
+    expect(() => renderPrompt(['{a} and {b}'], lookup({ a: 'x', b: ' ' }))).toThrow(/needs {b}/);
   });
 
   it('keeps lines by condition', () => {

@@ -1,4 +1,8 @@
-/** Prompts from templates: one pass, so what a field says is never taken for a template. */
+/**
+ * Prompts from templates: one pass, so what a field says is never taken for a template. A field that a line names must
+ * be there: a question that loses a line silently is another question.
+ */
+import { FastvError } from '../../errors.js';
 import { letter } from '../metrics/multiple-choice.js';
 
 /** What a name in a template stands for; null and the empty text are "not there". */
@@ -17,11 +21,14 @@ export function inlineChoices(choices: readonly string[]): string {
 /**
  * Fills a template in (see `Task.prompt`).
  * @param remove pieces that are taken out of what the fields say
+ * @param missing makes the error for a field that is not there
+ * @throws FastvError for a line that names a field which is not there, unless a condition leaves the line out
  */
 export function renderPrompt(
   lines: readonly string[],
   lookup: Lookup,
   remove: readonly string[] = [],
+  missing: (name: string) => FastvError = missingField,
 ): string {
   const values = new Map<string, string | null>();
   const value = (name: string): string | null => {
@@ -37,9 +44,19 @@ export function renderPrompt(
     const condition = /^\{([?!])([\w.-]+)\}/.exec(line);
     if (condition !== null && (value(condition[2] ?? '') !== null) !== (condition[1] === '?')) continue;
     const rest = line.slice(condition?.[0].length ?? 0);
-    const names = [...rest.matchAll(/\{([\w.-]+)\}/g)].map((m) => m[1] ?? '');
-    if (names.some((name) => value(name) === null)) continue;
-    out.push(rest.replace(/\{([\w.-]+)\}/g, (_, name: string) => value(name) ?? ''));
+    out.push(
+      rest.replace(/\{([\w.-]+)\}/g, (_, name: string) => {
+        const text = value(name);
+        if (text === null) throw missing(name);
+        return text;
+      }),
+    );
   }
   return out.join('\n');
+}
+
+function missingField(name: string): FastvError {
+  return new FastvError('invalid-input', `the prompt needs {${name}}, which is absent or empty`, {
+    hint: `check the name, or begin the line with {?${name}} to leave it out where there is none`,
+  });
 }

@@ -16,6 +16,7 @@ import {
 } from '../datasets/row.js';
 import { readFrames } from '../datasets/video.js';
 import { normalizeText } from '../metrics/exact-match.js';
+import { tooLongToScore } from '../metrics/limits.js';
 import { letter } from '../metrics/multiple-choice.js';
 
 export interface Sample {
@@ -60,7 +61,12 @@ export interface SampleContext {
  */
 export function samplesOf(task: Task, row: Row, id: string, context: SampleContext = {}): readonly Sample[] {
   for (const [name, wanted] of Object.entries(task.where ?? {})) {
-    if (optionalText(row, name) !== wanted) return [];
+    if (
+      typeof wanted === 'string'
+        ? optionalText(row, name) !== wanted
+        : integerField(row, name) >= wanted.below
+    )
+      return [];
   }
   const lists = (task.explode ?? []).map((name) => ({ name, items: listField(row, name) }));
   const [first] = lists;
@@ -86,20 +92,33 @@ function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sam
     if (written === undefined) return optionalText(row, name);
     return choices === null ? null : written(choices);
   };
-  const prompt = renderPrompt(task.prompt, lookup, task.remove);
+  const prompt = renderPrompt(task.prompt, lookup, task.remove, (name) =>
+    rowError(row, name, `the prompt needs {${name}}, which is absent or empty`),
+  );
   if (prompt === '') throw rowError(row, undefined, 'the prompt is empty');
+  const { answers, answerIndex } = answersOf(task, row, choices);
+  const tooLong = tooLongToScore([...answers, ...(choices ?? [])]);
+  if (tooLong !== null) throw rowError(row, undefined, tooLong);
   return {
     task: task.name,
     id,
     prompt,
     choices,
-    ...answersOf(task, row, choices),
+    answers,
+    answerIndex,
     category: task.category === undefined ? null : optionalText(row, task.category),
-    group: task.group === undefined ? null : textField(row, task.group),
+    group: groupOf(task, row),
     maxTokens: task.maxTokens,
     where: whereOf(row),
     images: () => imagesOf(task, row, context),
   };
+}
+
+function groupOf({ group }: Task, row: Row): string | null {
+  if (group === undefined) return null;
+  return typeof group === 'string'
+    ? textField(row, group)
+    : String(integerField(row, group.field) % group.modulo);
 }
 
 function choicesOf(task: Task, row: Row): readonly string[] | null {

@@ -8,7 +8,7 @@ export const scienceqaImg: Task = {
     'Lu et al., "Learn to explain: multimodal reasoning via thought chains for science question answering" (2022)',
   data: { kind: 'repository', repository: 'lmms-lab/ScienceQA', config: 'ScienceQA-IMG', split: 'test' },
   images: { fields: ['image'] },
-  prompt: ['Context: {hint}', '{question}', '{choices}', LETTER_ANSWER],
+  prompt: ['{?hint}Context: {hint}', '{question}', '{choices}', LETTER_ANSWER],
   choices: { list: 'choices' },
   answer: { choice: 'answer', as: 'index' },
   metric: 'multiple-choice',

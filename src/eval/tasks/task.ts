@@ -66,14 +66,15 @@ export interface Task {
   /** The paper it is from. */
   readonly source: string;
   readonly data: DataSource;
-  /** Only rows whose fields have these values. */
-  readonly where?: Readonly<Record<string, string>>;
+  /** Only rows whose fields have these values, or numbers below these. */
+  readonly where?: Readonly<Record<string, string | { readonly below: number }>>;
   /** List fields of equal length: a row is one sample an item. */
   readonly explode?: readonly string[];
   readonly images: ImageSource;
   /**
    * The prompt's lines. `{field}` stands for a field, `{choices}` for the lettered choices, one a line,
-   * `{inline-choices}` for `(A) a cat (B) a dog`; a line whose field is empty is left out. `{?x}` or `{!x}` at its start keeps a line only if x is there, or is not.
+   * `{inline-choices}` for `(A) a cat (B) a dog`. A row without a field that a line names is refused; `{?x}` or `{!x}` at
+   * its start keeps a line only if x is there, or is not.
    */
   readonly prompt: readonly string[];
   /** Pieces that are taken out of what fields bring into the prompt. */
@@ -84,8 +85,8 @@ export interface Task {
   readonly metric: MetricName | Metric;
   /** A field by which scores are also given separately. */
   readonly category?: string;
-  /** A field that two rows about one image share (MME). */
-  readonly group?: string;
+  /** A field that rows of one unit share (MME's pairs), or whose remainder they do (MMBench's circular copies). */
+  readonly group?: string | { readonly field: string; readonly modulo: number };
   /** Tokens of an answer at most. */
   readonly maxTokens: number;
 }

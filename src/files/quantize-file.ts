@@ -4,16 +4,16 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { pendingFile, type PendingFile } from '../files/atomic.js';
-import { readModelBytesSync } from '../files/model-file.js';
-import { modelRoots } from '../files/model-roots.js';
-import { openRegular } from '../files/read.js';
+import { pendingFile, type PendingFile } from './atomic.js';
+import { readModelBytesSync } from './model-file.js';
+import { modelRoots } from './model-roots.js';
+import { openRegular } from './read.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
-import { DataFile } from './data-file.js';
-import { quantize, type Quantized, type QuantizeOptions } from './quantize.js';
-import { bytesAsSource, type ByteSource } from './source.js';
+import { DataFile } from '../quantize/data-file.js';
+import { quantize, type Quantized, type QuantizeOptions } from '../quantize/quantize.js';
+import { bytesAsSource, type ByteSource } from '../quantize/source.js';
 
 /** What {@link quantizeFile} did. */
 export interface QuantizedFile extends Omit<Quantized, 'model'> {

@@ -1,0 +1,72 @@
+/** What lies in a repository on the hub. */
+import { FastvError } from '../../errors.js';
+import { isRecord } from '../../runtime/transformers.js';
+import { refusal, unreachable, type HubFetch } from './fetch.js';
+import type { HubFile } from './model-files.js';
+import type { HubSettings } from './settings.js';
+
+/** Names as the hub has them: `<owner>/<name>`, or a name alone. */
+const NAME = /^(?:[\w-][\w.-]*\/)?[\w-][\w.-]{0,95}$/u;
+/** Pages of a listing that are read at most. */
+const PAGES = 20;
+
+/** A model on the hub. */
+export interface Repository {
+  readonly model: string;
+  readonly revision: string;
+}
+
+/** @throws {FastvError} `invalid-option` for what cannot be a model's name */
+export function checkName(model: string): void {
+  if (NAME.test(model) && !model.includes('..')) return;
+  throw new FastvError('invalid-option', `${JSON.stringify(model.slice(0, 100))} is no model's name`, {
+    where: 'NAME',
+    hint: 'for example HuggingFaceTB/SmolVLM-256M-Instruct; fastv models lists some',
+  });
+}
+
+/**
+ * Lists a repository's files.
+ * @throws {FastvError} `io`
+ */
+export async function listFiles(
+  { model, revision }: Repository,
+  fetch: HubFetch,
+  settings: HubSettings,
+): Promise<readonly HubFile[]> {
+  const files: HubFile[] = [];
+  const base = `${settings.endpoint}/api/models/${model}/tree/${encodeURIComponent(revision)}?recursive=true`;
+  let url: string | undefined = base;
+  for (let page = 0; url !== undefined && page < PAGES; page++) {
+    const response = await fetch(url, { headers: { accept: 'application/json' } });
+    if (!response.ok) throw refusal(response, model, settings);
+    const entries: unknown = await response.json().catch((cause: unknown) => {
+      throw unreachable(base, cause);
+    });
+    if (!Array.isArray(entries)) {
+      throw new FastvError('io', 'the hub answers something else than a list of files', {
+        where: base,
+        hint: 'Check HF_ENDPOINT.',
+      });
+    }
+    files.push(...entries.flatMap(fileOf));
+    const next = /<([^>]+)>;\s*rel="next"/u.exec(response.headers.get('link') ?? '')?.[1];
+    url = next === undefined ? undefined : new URL(next, base).href;
+  }
+  return files;
+}
+
+/** An entry of a listing; folders, and paths that would leave the model's folder, are none. */
+function fileOf(entry: unknown): HubFile[] {
+  if (!isRecord(entry) || entry['type'] !== 'file') return [];
+  const { path, size, oid, lfs } = entry;
+  if (typeof path !== 'string' || typeof size !== 'number' || !isSafePath(path)) return [];
+  if (isRecord(lfs) && typeof lfs['oid'] === 'string') {
+    return [{ path, size, digest: { kind: 'sha256', value: lfs['oid'].replace(/^sha256:/u, '') } }];
+  }
+  return typeof oid === 'string' ? [{ path, size, digest: { kind: 'git-sha1', value: oid } }] : [];
+}
+
+function isSafePath(path: string): boolean {
+  return path.split('/').every((part) => /^[\w.-]+$/u.test(part) && part !== '.' && part !== '..');
+}

@@ -1,0 +1,41 @@
+// What a user means by the name of a model: a folder, where there is one of that name, and only else a name on the hub.
+// Transformers.js takes every `a/b` for a name on the hub, so that a stranger who registers the name of a user's folder
+// would have his model run in its place.
+import { closeSync, readSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { isLfsPointer } from '../lfs-pointer.js';
+import { openRegular } from './read.js';
+
+/** The absolute path of the folder of this name; the name itself if there is none. */
+export function modelNameOrFolder(name: string): string {
+  return statSync(name, { throwIfNoEntry: false })?.isDirectory() === true ? resolve(name) : name;
+}
+
+/**
+ * A file in a model's folder that is a pointer of Git LFS: why a model that was cloned cannot be loaded.
+ * @returns its path; undefined if there is none, or no such folder
+ */
+export async function lfsPointerIn(folder: string): Promise<string | undefined> {
+  for (const place of [folder, join(folder, 'onnx')]) {
+    for (const name of await readdir(place).catch(() => [])) {
+      if (isPointer(join(place, name))) return join(place, name);
+    }
+  }
+  return undefined;
+}
+
+function isPointer(path: string): boolean {
+  try {
+    const { fd } = openRegular(path);
+    const head = new Uint8Array(64);
+    try {
+      readSync(fd, head, 0, head.length, 0);
+    } finally {
+      closeSync(fd);
+    }
+    return isLfsPointer(head);
+  } catch {
+    return false; // a folder, or nothing that can be read: no pointer
+  }
+}

@@ -1,0 +1,31 @@
+import { Template } from '@huggingface/jinja';
+import { describe, expect, it } from 'vitest';
+import { withTimeLimit } from './time-limit.js';
+
+describe('withTimeLimit', () => {
+  it('gives what the function gives', () => {
+    expect(withTimeLimit(1000, 'it', () => 'text')).toBe('text');
+  });
+
+  it('ends a chat template that loops for ever', () => {
+    const loop = '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}';
+    const start = performance.now();
+    expect(() => withTimeLimit(300, 'the chat template', () => new Template(loop).render({}))).toThrow(
+      expect.objectContaining({
+        code: 'invalid-input',
+        message: 'the chat template takes more than 0.3 seconds',
+      }),
+    );
+    expect(performance.now() - start).toBeLessThan(20_000);
+    // and the process goes on as ever
+    expect(withTimeLimit(1000, 'it', () => new Template('{{ 1 + 1 }}').render({}))).toBe('2');
+  });
+
+  it('says typed what a chat template refuses', () => {
+    const refuse = (): never => {
+      throw new Error('no system role\n  at the second line');
+    };
+    const refused = { code: 'invalid-input', message: 'the chat template fails: no system role' };
+    expect(() => withTimeLimit(1000, 'the chat template', refuse)).toThrow(expect.objectContaining(refused));
+  });
+});

@@ -1,0 +1,36 @@
+// Code of a stranger's that runs in this process, such as a model's chat template, may loop for ever. In Node a time
+// limit ends it; a browser has no such thing, and offers to stop the page.
+import { FastvError } from '../errors.js';
+
+interface Vm {
+  runInNewContext(code: string, context: object, options: { readonly timeout: number }): unknown;
+}
+
+/**
+ * Calls a function that is not asynchronous, for so long at most.
+ * @param what it is, for the errors
+ * @throws {FastvError} `invalid-input` if its time is up, or with what it throws
+ */
+export function withTimeLimit(milliseconds: number, what: string, run: () => unknown): unknown {
+  const vm = nodeVm();
+  try {
+    // the limit is the engine's: it also holds for functions from outside the context
+    return vm === undefined ? run() : vm.runInNewContext('run()', { run }, { timeout: milliseconds });
+  } catch (cause) {
+    if (cause instanceof FastvError) throw cause;
+    const timedOut =
+      typeof cause === 'object' &&
+      cause !== null &&
+      'code' in cause &&
+      cause.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+    const message = timedOut ? `takes more than ${milliseconds / 1000} seconds` : `fails: ${reason}`;
+    throw new FastvError('invalid-input', `${what} ${message}`, { cause });
+  }
+}
+
+/** Without an import, which bundlers for browsers would have to resolve. */
+function nodeVm(): Vm | undefined {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  return process?.getBuiltinModule?.('node:vm') as Vm | undefined;
+}
