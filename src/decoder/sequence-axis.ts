@@ -79,9 +79,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     return { axis: from.axis - before, rank: sum(from.rank, -axes.length) };
   },
   Transpose(node, from) {
-    const perm = intsAttribute(node, 'perm');
-    if (perm === undefined) return undefined;
-    if (perm.length !== (from.rank ?? perm.length)) return undefined;
+    const perm = intsAttribute(node, 'perm') ?? [];
+    if (perm.length === 0 || perm.length !== (from.rank ?? perm.length)) return undefined;
     return adjacent(perm.indexOf(from.axis - 1), perm.indexOf(from.axis), perm.length);
   },
   // Axes of the result count from the right, as in any broadcast.
