@@ -21,7 +21,7 @@ export interface Pair {
 /** Loads both. */
 export async function openPair(generated: Generated, rewriting: Rewriting): Promise<Pair> {
   const file = await readDecoder(generated.file);
-  const after = await rewrittenOf(file, rewriting);
+  const after = rewrittenOf(file, rewriting);
   const original = await openDecoder(originalOf(file));
   const rewritten = await openDecoder(after);
   return {

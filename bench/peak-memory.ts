@@ -21,7 +21,7 @@ const FEW = { text: 8, image: 0 };
 
 async function peakMemory(options: Variant): Promise<PeakMemory> {
   const file = await readDecoder(cached(options).file);
-  const source = options.ratio === null ? originalOf(file) : await rewrittenOf(file, options);
+  const source = options.ratio === null ? originalOf(file) : rewrittenOf(file, options);
   const decoder = await openDecoder(source, 'cpu', { ...SESSION, enableCpuMemArena: false });
   await decoder.run(prefillFeeds(decoder.inputs, FEW));
   const feeds = prefillFeeds(decoder.inputs, options.tokens, options.ratio ?? undefined);

@@ -15,7 +15,7 @@ export async function benchProfile(options: PrefillOptions): Promise<void> {
   const nodesOf = (source: Source): Promise<ProfiledNode[]> =>
     profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds);
   const before = await nodesOf(originalOf(file));
-  const after = await nodesOf(await rewrittenOf(file, options));
+  const after = await nodesOf(rewrittenOf(file, options));
   printHeading(options, tokens, `K=${layer}`, `R=${ratio}`);
   console.log(`${profileTables(before, after)}\n`);
 }

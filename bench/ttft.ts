@@ -44,7 +44,7 @@ export async function benchTtft(options: TtftOptions): Promise<void> {
   const variants: { name: string; decoder: OpenDecoder; run: () => Promise<unknown> }[] = [];
   for (const { name, weights, pruned } of setups) {
     const file = await readDecoder(cached({ shape, layers, weights }).file);
-    const source = pruned ? await rewrittenOf(file, { layer, tail: true }) : originalOf(file);
+    const source = pruned ? rewrittenOf(file, { layer, tail: true }) : originalOf(file);
     const decoder = await openDecoder(source);
     const feeds = prefillFeeds(decoder.inputs, tokens, ratio);
     variants.push({ name, decoder, run: () => decoder.run(feeds) });

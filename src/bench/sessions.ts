@@ -70,10 +70,10 @@ export function originalOf(file: DecoderFile): Source {
  * @returns what to load, and whether its tail was cut down (`all`: it can't be, or nobody asked)
  * @throws {FastvError} `unsupported-decoder`, or `invalid-option` for a K that is out of range
  */
-export async function rewrittenOf(
+export function rewrittenOf(
   file: DecoderFile,
   { layer, tail = false }: Rewriting,
-): Promise<Source & { readonly graph: Uint8Array<ArrayBuffer>; readonly tail: 'all' | 'last' }> {
+): Source & { readonly graph: Uint8Array<ArrayBuffer>; readonly tail: 'all' | 'last' } {
   const short = tail ? lastTokenTail(file.model) : { model: file.model, changed: false };
   const { model } = rewriteDecoder(short.model, { stages: [{ layer }] });
   referToWeights(model, file.bytes, basename(file.path));

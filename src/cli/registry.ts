@@ -115,7 +115,10 @@ export const COMMANDS: readonly Entry[] = [
   {
     name: 'completion',
     about: 'a script that completes commands and options in bash, zsh or fish',
-    load: async () => (await import('./commands/completion.js')).completionCommand,
+    load: async () => {
+      const { completionCommand } = await import('./commands/completion.js');
+      return (terminal) => completionCommand(terminal, () => loadCommands(terminal));
+    },
   },
 ];
 

@@ -28,7 +28,7 @@ export async function bench(path: string, flags: BenchFlags, terminal: Terminal)
   const tokens = { image: flags.imageTokens, text: flags.textTokens };
   const file = await readDecoder(path);
   const before = originalOf(file);
-  const after = await rewrittenOf(file, flags);
+  const after = rewrittenOf(file, flags);
   if (flags.tail === true && after.tail === 'all') {
     terminal.note("note: this decoder's tail is not understood; all tokens go through it");
   }

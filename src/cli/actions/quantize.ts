@@ -2,7 +2,7 @@
 import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
-import { int8Products } from '../../runtime/processor.js';
+import { int8Products, type Int8Products } from '../../runtime/processor.js';
 import type { Terminal } from '../terminal.js';
 import type { EvaluateFlags } from './quantize-evaluate.js';
 
@@ -18,7 +18,9 @@ export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
 /** Quantises a decoder file. */
 export async function quantize(decoder: string, flags: QuantizeFlags, terminal: Terminal): Promise<void> {
   const { block = 32, exclude = [], output, evaluate } = flags;
-  const chosen = await typeFor(flags.type);
+  const products = await int8Products(await nodeSessionClass());
+  const chosen = typeFor(flags.type, products);
+  if (flags.type === 'int8' && products === 'saturating') terminal.warn(SATURATING);
   const { type } = chosen;
   const { progress } = terminal;
   const onProgress = (done: number, total: number): void => {
@@ -54,12 +56,16 @@ interface ChosenType {
 }
 
 /** The type that was asked for, or the right one for this machine. */
-async function typeFor(asked: QuantizeFlags['type']): Promise<ChosenType> {
+function typeFor(asked: QuantizeFlags['type'], products: Int8Products): ChosenType {
   if (asked !== 'auto') return { type: asked, reason: null };
-  return (await int8Products(await nodeSessionClass())) === 'exact'
+  return products === 'exact'
     ? { type: 'int8', reason: "this processor's int8 products are exact and the fastest" }
     : { type: 'uint8', reason: "this processor's int8 products saturate; uint8 is exact here, and as fast" };
 }
+
+const SATURATING =
+  "this processor's int8 products saturate: fastv loads int8 weights so that they are exact, other programs may not; " +
+  '--type auto takes what is exact here anyway, --type int8-portable what is exact on every processor';
 
 const HOW_TO =
   'accuracy was not measured: --evaluate scores the model before and after, where the decoder lies in its folder';

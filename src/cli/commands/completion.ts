@@ -1,18 +1,19 @@
 /** `fastv completion`: what a shell needs to complete fastv's commands and options. */
 import { Argument, Command } from 'commander';
+import { SHELLS, type Shell } from '../completion/shells.js';
 import { addOutputOptions } from '../options/option.js';
 import type { Terminal } from '../terminal.js';
 
-/** Shells that are known. */
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
-
-/** The command, to be added to the program. */
-export function completionCommand(terminal: Terminal): Command {
+/**
+ * The command, to be added to the program.
+ * @param commands all commands, this one too
+ */
+export function completionCommand(terminal: Terminal, commands: () => Promise<readonly Command[]>): Command {
   const command = new Command('completion')
     .addArgument(new Argument('<shell>', 'the shell to complete in').choices(SHELLS))
-    .action(async (shell: (typeof SHELLS)[number]) => {
+    .action(async (shell: Shell) => {
       const { completion } = await import('../actions/completion.js');
-      await completion(shell, terminal);
+      completion(shell, await commands(), terminal);
     });
   return addOutputOptions(command).addHelpText(
     'after',

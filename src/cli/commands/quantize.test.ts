@@ -41,11 +41,23 @@ describe('fastv quantize', () => {
       await main(['quantize', join(folder, 'in.onnx'), '-o', output, '--exclude', 'lm_head', '--json']),
     ).toBe(0);
     const result = JSON.parse(out.join('')) as { type: string; layers: unknown[]; recentred: number };
-    const exact = (await int8Products(InferenceSession)) === 'exact';
-    const type = exact ? 'int8' : 'uint8';
-    const reason: unknown = expect.stringContaining(exact ? 'exact' : 'saturate');
-    expect(result).toMatchObject({ type, reason, recentred: 0, evaluation: null });
+    expect(result).toMatchObject({ type: 'int8', recentred: 0, evaluation: null });
     expect(result.layers).toHaveLength(14);
+  });
+
+  it('chooses the type that is exact and fast on this machine, and says what int8 needs where it is not', async () => {
+    const input = join(folder, 'in.onnx');
+    expect(await main(['quantize', input, '-o', join(folder, 'auto.onnx'), '--type', 'auto', '--json'])).toBe(
+      0,
+    );
+    const exact = (await int8Products(InferenceSession)) === 'exact';
+    expect(JSON.parse(out.join(''))).toMatchObject({
+      type: exact ? 'int8' : 'uint8',
+      reason: expect.stringContaining(exact ? 'exact' : 'saturate') as unknown,
+    });
+    expect(err.join('')).toBe('');
+    expect(await main(['quantize', input, '-o', join(folder, 'int8.onnx')])).toBe(0);
+    expect(err.join('').includes('--type auto')).toBe(!exact);
   });
 
   it.each([

@@ -25,10 +25,10 @@ export function quantizeCommand(terminal: Terminal): Command {
     .addOption(
       new Option(
         '--type <type>',
-        "what weights become; auto: int8, or uint8 where this machine's int8 kernels saturate; int8-portable: 7 bits, exact on every processor",
+        'what weights become; auto: what is exact and fast on this machine (int8, or uint8 where int8 kernels saturate); int8-portable: 7 bits, exact on every processor',
       )
-        .choices(['auto', 'int8', 'int8-portable', 'uint8', 'int4'])
-        .default('auto'),
+        .choices(['int8', 'auto', 'int8-portable', 'uint8', 'int4'])
+        .default('int8'),
     )
     .option('--block <n>', 'int4: weights that share a scale (default: 32)', wholeNumber('--block'))
     .option('--exclude <names...>', 'leave layers alone whose name contains one of these, e.g. lm_head')

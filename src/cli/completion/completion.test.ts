@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COMMANDS } from '../registry.js';
+import { COMMANDS, loadCommands } from '../registry.js';
 import { Terminal } from '../terminal.js';
 import { SCRIPTS } from './scripts.js';
 import { completionTree, type CompletionCommand } from './tree.js';
@@ -11,7 +11,7 @@ import { completionTree, type CompletionCommand } from './tree.js';
 let tree: readonly CompletionCommand[] = [];
 let folder = '';
 beforeAll(async () => {
-  tree = await completionTree(new Terminal({ json: false, quiet: false }));
+  tree = completionTree(await loadCommands(new Terminal({ json: false, quiet: false })));
   folder = mkdtempSync(join(tmpdir(), 'fastv-completion-'));
 });
 afterAll(() => {

@@ -1,11 +1,11 @@
 /** Completion scripts: everything is in them, so that nothing is started at a press of Tab. */
-import type { SHELLS } from '../commands/completion.js';
+import type { Shell } from './shells.js';
 import type { CompletionCommand, CompletionOption } from './tree.js';
 
 type Script = (commands: readonly CompletionCommand[]) => string;
 
 /** The script of each shell. */
-export const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], Script>> = { bash, zsh, fish };
+export const SCRIPTS: Readonly<Record<Shell, Script>> = { bash, zsh, fish };
 
 /** Words in single quotes, as all three shells read them. */
 function quoted(text: string): string {

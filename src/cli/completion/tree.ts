@@ -1,6 +1,5 @@
 /** What there is to complete, read from the commands themselves. */
-import { loadCommands } from '../registry.js';
-import type { Terminal } from '../terminal.js';
+import type { Command } from 'commander';
 
 /** An option. */
 export interface CompletionOption {
@@ -22,9 +21,8 @@ export interface CompletionCommand {
   readonly words: readonly string[];
 }
 
-/** Every command with its options. */
-export async function completionTree(terminal: Terminal): Promise<readonly CompletionCommand[]> {
-  const commands = await loadCommands(terminal);
+/** What there is to complete of these commands. */
+export function completionTree(commands: readonly Command[]): readonly CompletionCommand[] {
   return commands.map((command) => ({
     name: command.name(),
     about: command.description(),
