@@ -3,6 +3,7 @@ import { FastvError } from '../errors.js';
 import { attention } from './attention.js';
 import { external } from './external.js';
 import { grid } from './grid.js';
+import { headMax } from './head-max.js';
 import { keyNorm } from './key-norm.js';
 import { random } from './random.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
@@ -17,7 +18,7 @@ export type {
   TokenRow,
 } from './strategy.js';
 
-const LIST = [attention, keyNorm, random, grid] as const satisfies readonly Strategy[];
+const LIST = [attention, keyNorm, headMax, random, grid] as const satisfies readonly Strategy[];
 
 /** The name of a strategy in the list. */
 export type StrategyName = (typeof LIST)[number]['name'];

@@ -1,0 +1,24 @@
+// What a strategy may look at, of which a test gives only what its strategy should need.
+import type { Emitter } from '../src/onnx/index.js';
+import type { StageContext } from '../src/strategies/index.js';
+
+const absent = (): string => {
+  throw new Error('not asked for');
+};
+
+/** A context with what is given; a strategy that looks at anything else fails. */
+export function strategyContext(emit: Emitter, given: Partial<StageContext>): StageContext {
+  return {
+    emit,
+    imageTokenMask: '',
+    lastRowAttention: absent,
+    lastRowHeads: absent,
+    keys: absent,
+    features: absent,
+    hiddenBefore: absent,
+    hiddenAfter: absent,
+    quota: absent,
+    callerScores: absent,
+    ...given,
+  };
+}
