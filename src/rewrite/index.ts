@@ -8,16 +8,7 @@ export type { AttentionCore, AttentionKind } from '../decoder/attention/core.js'
 export type { QuotaArithmetic } from './quota.js';
 export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
 export { findStrategy, strategies } from '../strategies/index.js';
-export type {
-  CallerStrategy,
-  Draw,
-  GraphStrategy,
-  ImageTokens,
-  StageContext,
-  Strategy,
-  StrategyName,
-  TokenRow,
-} from '../strategies/index.js';
+export type * from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';
 export { flipSigns, recentre, type Recentred } from '../quantize/recentre.js';
 export { linearLayers, type LinearLayer } from '../decoder/linear.js';
