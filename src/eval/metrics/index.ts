@@ -13,11 +13,13 @@ import { mmeMetric } from './mme.js';
 import { mmmuMetric } from './mmmu.js';
 import { multipleChoiceMetric } from './multiple-choice.js';
 import { popeMetric } from './pope.js';
+import { relaxedAccuracyMetric } from './relaxed-accuracy.js';
 import { rougeMetric } from './rouge.js';
 import { vqaAlwaysMetric, vqaMetric } from './vqa.js';
 
 const LIST = [
   exactMatchMetric,
+  relaxedAccuracyMetric,
   anlsMetric,
   vqaMetric,
   vqaAlwaysMetric,
