@@ -1,13 +1,9 @@
 // How many positions a decoder has, so that a prompt that is too long is refused before work is done on it.
-import { GraphView, type OnnxModel } from '../onnx/index.js';
+import { GraphView, input, isOperator, type OnnxModel } from '../onnx/index.js';
 import { isRecord } from './transformers.js';
 
-/** Where operators that rotate keep their table of cosines: `[positions, …]`. */
-const COS_CACHE: Readonly<Record<string, number>> = {
-  'com.microsoft.GroupQueryAttention': 7,
-  'com.microsoft.RotaryEmbedding': 2,
-  '.RotaryEmbedding': 1,
-};
+/** Operators that rotate by a table of cosines: `[positions, …]`. */
+const ROTATING = ['GroupQueryAttention', 'com.microsoft.RotaryEmbedding', 'RotaryEmbedding'] as const;
 
 /**
  * The positions of the rotary tables in a decoder's graph.
@@ -15,11 +11,12 @@ const COS_CACHE: Readonly<Record<string, number>> = {
  */
 export function rotaryPositions(model: OnnxModel): number | undefined {
   const tables = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor.dims]));
-  const found = new GraphView(model.graph).nodes.flatMap(({ domain, opType, input }) => {
-    const place = COS_CACHE[`${domain === 'ai.onnx' ? '' : domain}.${opType}`];
-    const positions = place === undefined ? undefined : tables.get(input[place] ?? '')?.[0];
-    return positions === undefined ? [] : [Number(positions)];
-  });
+  const found = new GraphView(model.graph).nodes.flatMap((node) =>
+    ROTATING.flatMap((operator) => {
+      const positions = isOperator(node, operator) ? tables.get(input(node, 'cos_cache'))?.[0] : undefined;
+      return positions === undefined ? [] : [Number(positions)];
+    }),
+  );
   return found.length === 0 ? undefined : Math.min(...found);
 }
 
