@@ -4,6 +4,7 @@
 import {
   DataType,
   elementType,
+  firstInput,
   inSet,
   int64Tensor,
   intAttribute,
@@ -42,9 +43,9 @@ export const decomposed: AttentionKind = {
     const changed = hideKeysInCache(context);
     const user = core.scoresUser;
     if (user === undefined) return changed;
-    const [scores = '', ...rest] = user.input;
+    const scores = firstInput(user);
     const hiding = emit.op('Add', [scores, likeScores(emit, biasRow(context), scores)]);
-    return new Map([...changed, [user, withInput(user, [hiding, ...rest])]]);
+    return new Map([...changed, [user, withInput(user, [hiding, ...user.input.slice(1)])]]);
   },
 
   allQueries: () => undefined,
