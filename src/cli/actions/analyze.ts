@@ -10,6 +10,7 @@ import { writeAtomically } from '../../files/atomic.js';
 import { modelNameOrFolder } from '../../files/model-name.js';
 import { progressLine } from '../../eval/progress.js';
 import { embeddedModel } from '../../runtime/embedded.js';
+import { datasetOptions } from '../dataset-options.js';
 import { tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
@@ -45,11 +46,7 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<
     limit,
     ratio,
     ...(dtype === undefined ? {} : { dtype }),
-    data: {
-      ...(flags.data === undefined ? {} : { folders: flags.data }),
-      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-      allowNetwork: flags.allowNetwork === true,
-    },
+    data: datasetOptions(flags),
     onSample: (done) => {
       progress.update(done, limit * tasks.length, 'attention');
     },
