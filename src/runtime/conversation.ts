@@ -11,6 +11,7 @@ import {
   type Processor,
 } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
+import { loadError } from './load-error.js';
 import { isRecord } from './transformers.js';
 import { withTimeLimit } from './time-limit.js';
 
@@ -75,9 +76,15 @@ export class Conversation {
     this.tokenizer = tokenizer;
   }
 
-  /** Loads a model's processor; options as for Transformers.js. */
+  /**
+   * Loads a model's processor; options as for Transformers.js.
+   * @throws {FastvError} `io` if it is not there or cannot be read
+   */
   static async load(name: string, options: Record<string, unknown> = {}): Promise<Conversation> {
-    return new Conversation(await AutoProcessor.from_pretrained(name, options));
+    const processor = await AutoProcessor.from_pretrained(name, options).catch((cause: unknown) => {
+      throw loadError(cause, name);
+    });
+    return new Conversation(processor);
   }
 
   /**
