@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../src/build/build.js';
 import {
@@ -30,9 +30,29 @@ const pixels: VisionFeeds = (family, golden) => {
     : [{ pixel_values: float32(values, golden.arrays['pixel_values']?.shape ?? []) }];
 };
 
+/** Qwen-VL: patches of any number, with the grids that they come from. */
+const patches =
+  (gridName: string): VisionFeeds =>
+  (family, golden) =>
+    ['image', 'video'].flatMap((kind) => {
+      const key = kind === 'image' ? 'pixel_values' : 'pixel_values_videos';
+      const values = goldenArray(family, golden, key);
+      const grid = golden[`${kind}_grid_thw`] as number[][] | undefined;
+      if (values === undefined || grid === undefined) return [];
+      return [
+        {
+          pixel_values: float32(values, golden.arrays[key]?.shape ?? []),
+          [gridName]: int64(grid.flat(), [grid.length, 3]),
+        },
+      ];
+    });
+
 const FAMILIES: readonly { readonly name: string; readonly vision: VisionFeeds }[] = [
   { name: 'llava', vision: pixels },
   { name: 'llava-llama3', vision: pixels },
+  { name: 'qwen2_vl', vision: patches('grid_thw') },
+  { name: 'qwen2_5_vl', vision: patches('image_grid_thw') },
+  { name: 'qwen3_vl', vision: patches('image_grid_thw') },
 ];
 
 const only = process.env['FASTV_VLM_FAMILY'];
@@ -49,7 +69,7 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
       unpruned = await model.decoder();
     });
     afterAll(async () => {
-      await unpruned?.release();
+      await unpruned.release();
       rmSync(folder, { recursive: true });
     });
 

@@ -26,15 +26,8 @@ import { int4Product, int8Product, type QuantizedLayer } from '../quantize/quant
 import { bytesAsSource } from '../quantize/source.js';
 import { version } from '../version.js';
 import { toHalves } from './half.js';
+import { SUFFIXES, type PartDtype, type PartName } from './part-names.js';
 import type { Source } from './source.js';
-
-/** The number formats that a part can have, and how Transformers.js names its file. */
-export const SUFFIXES = { fp32: '', fp16: '_fp16', q8: '_quantized', q4: '_q4', q4f16: '_q4f16' } as const;
-export type PartDtype = keyof typeof SUFFIXES;
-
-/** The parts of a model, as Transformers.js calls them. */
-export const PARTS = ['vision_encoder', 'embed_tokens', 'decoder_model_merged'] as const;
-export type PartName = (typeof PARTS)[number];
 
 /** A linear layer's weights: [outputs, inputs] and [outputs]. */
 export interface Linear {

@@ -42,7 +42,9 @@ export class Source {
       const bytes = await this.load();
       const row = bytes.length / length;
       const out = new Uint8Array(order.length * row);
-      order.forEach((from, to) => out.set(bytes.subarray(from * row, (from + 1) * row), to * row));
+      order.forEach((from, to) => {
+        out.set(bytes.subarray(from * row, (from + 1) * row), to * row);
+      });
       return out;
     });
   }

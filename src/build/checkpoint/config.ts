@@ -84,8 +84,8 @@ export class Config {
     expected: string,
     code: 'malformed-model' | 'unsupported-decoder' = 'malformed-model',
   ): FastvError {
-    const value = JSON.stringify(this.#get(name))?.slice(0, 100);
-    const is = value === undefined ? 'is missing' : `is ${value}`;
+    const value = this.#get(name);
+    const is = value === undefined ? 'is missing' : `is ${JSON.stringify(value).slice(0, 100)}`;
     return new FastvError(code, `"${name}" ${is}; expected is ${expected}`, { where: this.where });
   }
 

@@ -189,7 +189,9 @@ class Machine {
       case 0x93: {
         // STACK_GLOBAL
         const [module, name] = this.#popped(2);
-        this.#stack.push(this.#class(String(module), String(name)));
+        if (typeof module !== 'string' || typeof name !== 'string')
+          throw this.#refuse('a class without a name');
+        this.#stack.push(this.#class(module, name));
         return;
       }
       case 0x51: // BINPERSID

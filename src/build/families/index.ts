@@ -3,8 +3,11 @@ import { FastvError } from '../../errors.js';
 import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
 import { llava } from './llava.js';
+import { qwen25Vl } from './qwen2.5-vl.js';
+import { qwen2Vl } from './qwen2-vl.js';
+import { qwen3Vl } from './qwen3-vl.js';
 
-export const FAMILIES: readonly Family[] = [llava];
+export const FAMILIES: readonly Family[] = [llava, qwen2Vl, qwen25Vl, qwen3Vl];
 
 /** Models whose image tokens are not worth pruning, and why. */
 const REFUSED: ReadonlyMap<string, string> = new Map([

@@ -18,7 +18,8 @@ export const ACTIVATIONS: ReadonlyMap<string, (g: PartGraph, x: string) => strin
 
 export type Activation = (g: PartGraph, x: string) => string;
 
-function erfGelu(g: PartGraph, x: string): string {
+/** GELU by the error function. */
+export function erfGelu(g: PartGraph, x: string): string {
   return g.emit.op('Gelu', [x], { domain: MICROSOFT });
 }
 
