@@ -19,7 +19,8 @@ const BELOW_RUNTIME = ['onnx', 'decoder', 'strategies', 'cost', 'quantize', 'rew
 LAYERS.bench = ['runtime', ...LAYERS.runtime];
 LAYERS.eval = ['runtime', ...LAYERS.runtime];
 LAYERS.analysis = ['eval', ...LAYERS.eval];
-LAYERS.cli = ['analysis', 'bench', ...LAYERS.analysis];
+LAYERS.server = ['eval', ...LAYERS.eval];
+LAYERS.cli = ['server', 'analysis', 'bench', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
 const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics)';
