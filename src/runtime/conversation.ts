@@ -22,11 +22,13 @@ export interface RgbImage {
   readonly height: number;
 }
 
-/** One message of a conversation; its images come before its text. */
+/** One message of a conversation; its images come before its text, unless `parts` says otherwise. */
 export interface Message {
-  readonly role: 'user' | 'assistant';
+  readonly role: 'system' | 'user' | 'assistant';
   readonly text: string;
   readonly images?: readonly RgbImage[];
+  /** How text and images follow each other: the pieces of `text`, and `null` for the next one of `images`. */
+  readonly parts?: readonly (string | null)[];
 }
 
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
@@ -105,11 +107,19 @@ export class Conversation {
     }
     const templated = [this.processor, this.tokenizer].find(hasTemplate);
     if (templated === undefined) {
-      return messages.map(({ text, images = [] }) => token.repeat(images.length) + text).join('\n');
+      return messages
+        .map((message) =>
+          partsOf(message)
+            .map((part) => part ?? token)
+            .join(''),
+        )
+        .join('\n');
     }
-    const structured = messages.map(({ role, text, images = [] }) => ({
-      role,
-      content: [...images.map(() => ({ type: 'image' })), { type: 'text', text }],
+    const structured = messages.map((message) => ({
+      role: message.role,
+      content: partsOf(message).map((part) =>
+        part === null ? { type: 'image' } : { type: 'text', text: part },
+      ),
     }));
     const options = { add_generation_prompt: true, tokenize: false };
     const rendered = withTimeLimit(TEMPLATE_LIMIT, 'the chat template', () =>
@@ -299,6 +309,11 @@ function textsIn(place: unknown, names: readonly string[]): string[] {
   return names
     .map((name) => place[name])
     .filter((text) => typeof text === 'string' && text !== '') as string[];
+}
+
+/** Text and places of images in their order. */
+function partsOf({ text, images = [], parts }: Message): readonly (string | null)[] {
+  return parts ?? [...images.map(() => null), text];
 }
 
 /** Stands for an answer in a rendered prompt, to find what follows it: a text that no message has. */
