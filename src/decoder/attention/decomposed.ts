@@ -21,9 +21,11 @@ import { toFloat } from './rows.js';
 const MATMULS = new Set(['MatMul', 'FusedMatMul']);
 const SOFTMAX = new Set(['Softmax']);
 /** Ops between the scores and their softmax. */
-const ON_SCORES = new Set('Add Mul Div Sub Where Cast Tanh Reshape Max Min Clip Identity Concat'.split(' '));
+const ON_SCORES = new Set(
+  'Add Mul Div Sub Where Cast CastLike Tanh Reshape Max Min Clip Identity Concat'.split(' '),
+);
 /** Ops between the softmax and the product with the values. */
-const ON_PROBABILITIES = new Set('Cast Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
+const ON_PROBABILITIES = new Set('Cast CastLike Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
 
 export const decomposed: AttentionKind = {
   name: 'decomposed',
