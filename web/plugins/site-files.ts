@@ -116,7 +116,8 @@ export function siteFilesPlugin(): Plugin {
     },
     // the bundler finds ONNX Runtime's WebAssembly too; one copy of 27 MB is enough
     generateBundle: (_, bundle) => {
-      for (const name of Object.keys(bundle)) if (/ort-wasm-.*\.wasm$/u.test(name)) Reflect.deleteProperty(bundle, name);
+      for (const name of Object.keys(bundle))
+        if (/ort-wasm-.*\.wasm$/u.test(name)) Reflect.deleteProperty(bundle, name);
     },
     writeBundle: async () => {
       for (const [path, file] of await all()) {

@@ -22,9 +22,12 @@ if (typeof window === 'undefined') {
   });
 } else if (!window.crossOriginIsolated && window.isSecureContext && 'serviceWorker' in navigator) {
   const tried = 'fastv-isolation-tried';
-  navigator.serviceWorker.register(document.currentScript.src).then(() => {
-    if (sessionStorage.getItem(tried) !== null) return;
-    sessionStorage.setItem(tried, 'yes');
-    navigator.serviceWorker.ready.then(() => location.reload());
-  }, () => undefined);
+  navigator.serviceWorker.register(document.currentScript.src).then(
+    () => {
+      if (sessionStorage.getItem(tried) !== null) return;
+      sessionStorage.setItem(tried, 'yes');
+      navigator.serviceWorker.ready.then(() => location.reload());
+    },
+    () => undefined,
+  );
 }

@@ -20,9 +20,10 @@ export function App() {
           <ThemeChoice />
         </div>
         <p>
-          Vision-language models spend most of the time before the first word on image tokens that deep layers hardly look at.{' '}
-          <a href="https://arxiv.org/abs/2403.06764">FastV</a> drops the least attended ones after layer K, without any
-          training. Ask about a picture and watch both: the original, and FastV. Everything runs in this tab.
+          Vision-language models spend most of the time before the first word on image tokens that deep layers
+          hardly look at. <a href="https://arxiv.org/abs/2403.06764">FastV</a> drops the least attended ones
+          after layer K, without any training. Ask about a picture and watch both: the original, and FastV.
+          Everything runs in this tab.
         </p>
         <Status />
       </header>
@@ -43,8 +44,9 @@ export function App() {
       </main>
       <footer>
         <p>
-          Pictures, questions and answers stay on this device. The bundled model (11 million parameters) knows synthetic
-          scenes only. The method is Liang Chen et al.’s, ECCV 2024; this is an independent implementation, Apache-2.0.
+          Pictures, questions and answers stay on this device. The bundled model (11 million parameters) knows
+          synthetic scenes only. The method is Liang Chen et al.’s, ECCV 2024; this is an independent
+          implementation, Apache-2.0.
         </p>
       </footer>
     </>

@@ -38,10 +38,12 @@ export async function sizesOf(name: string): Promise<ReadonlyMap<Dtype, number>>
 /** The sizes in what the hub says of a repository. */
 export function sizesIn(said: unknown): ReadonlyMap<Dtype, number> {
   const files = new Map<string, number>();
-  const siblings: unknown = typeof said === 'object' && said !== null && 'siblings' in said ? said.siblings : [];
+  const siblings: unknown =
+    typeof said === 'object' && said !== null && 'siblings' in said ? said.siblings : [];
   for (const file of Array.isArray(siblings) ? (siblings as unknown[]) : []) {
     if (typeof file !== 'object' || file === null || !('rfilename' in file) || !('size' in file)) continue;
-    if (typeof file.rfilename === 'string' && typeof file.size === 'number') files.set(file.rfilename, file.size);
+    if (typeof file.rfilename === 'string' && typeof file.size === 'number')
+      files.set(file.rfilename, file.size);
   }
   const sizes = new Map<Dtype, number>();
   for (const dtype of DTYPES) {
@@ -50,7 +52,11 @@ export function sizesIn(said: unknown): ReadonlyMap<Dtype, number> {
       const data = [...files].filter(([file]) => file === graph || file.startsWith(`${graph}_data`));
       return data.some(([file]) => file === graph) ? data.reduce((sum, [, size]) => sum + size, 0) : 0;
     });
-    if (parts.every((size) => size > 0)) sizes.set(dtype, parts.reduce((a, b) => a + b));
+    if (parts.every((size) => size > 0))
+      sizes.set(
+        dtype,
+        parts.reduce((a, b) => a + b),
+      );
   }
   return sizes;
 }

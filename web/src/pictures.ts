@@ -45,7 +45,11 @@ export async function openFile(file: Blob): Promise<Picture> {
 
 /** What the camera sees now. */
 export function openFrame(video: HTMLVideoElement): Picture {
-  return { name: '', alt: 'a picture of your camera', pixels: draw(video, video.videoWidth, video.videoHeight) };
+  return {
+    name: '',
+    alt: 'a picture of your camera',
+    pixels: draw(video, video.videoWidth, video.videoHeight),
+  };
 }
 
 async function decode(file: Blob): Promise<Pixels> {
@@ -53,7 +57,9 @@ async function decode(file: Blob): Promise<Pixels> {
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
   } catch {
-    throw new PictureError('This file is no picture that the browser can read. PNG, JPEG, WebP and AVIF are.');
+    throw new PictureError(
+      'This file is no picture that the browser can read. PNG, JPEG, WebP and AVIF are.',
+    );
   }
   try {
     const { width, height } = bitmap;

@@ -48,7 +48,11 @@ export const noWebGpu = signal<string | undefined>('not asked yet');
 
 /** Where models run now. */
 export const device = computed<Device>(() =>
-  settings.value.device === 'auto' ? (noWebGpu.value === undefined ? 'webgpu' : 'wasm') : settings.value.device,
+  settings.value.device === 'auto'
+    ? noWebGpu.value === undefined
+      ? 'webgpu'
+      : 'wasm'
+    : settings.value.device,
 );
 
 /** The questions of the chosen picture. */
@@ -93,19 +97,22 @@ export async function choose(bundled: BundledPicture, question = ''): Promise<vo
   const opened = await openBundled(bundled);
   batch(() => {
     take(opened);
-    change({ picture: bundled.name, question: question === '' ? (bundled.questions[0]?.text ?? '') : question });
+    change({
+      picture: bundled.name,
+      question: question === '' ? (bundled.questions[0]?.text ?? '') : question,
+    });
   });
 }
 
-/** Takes a picture of the visitor's own. */
+/** Takes a picture of the visitor's own, and asks about it. */
 export async function bring(from: () => Picture | Promise<Picture>): Promise<void> {
   try {
     const opened = await from();
     batch(() => {
       take(opened);
-      problem.value = '';
       change({ picture: '' });
     });
+    await compare();
   } catch (error) {
     if (!(error instanceof PictureError)) throw error;
     problem.value = error.message;

@@ -42,8 +42,18 @@ function Column({ name, side, of, against, right }: ColumnProps) {
       </p>
       <dl>
         <Bar name="First token" value={of?.ttft} most={longest('ttft')} text={(v) => `${v.toFixed(0)} ms`} />
-        <Bar name="Prefill" value={of?.prefill} most={longest('prefill')} text={(v) => `${v.toFixed(0)} ms`} />
-        <Bar name="FLOPs" value={of?.flopsRatio ?? undefined} most={1} text={(v) => `${(100 * v).toFixed(0)} %`} />
+        <Bar
+          name="Prefill"
+          value={of?.prefill}
+          most={longest('prefill')}
+          text={(v) => `${v.toFixed(0)} ms`}
+        />
+        <Bar
+          name="FLOPs"
+          value={of?.flopsRatio ?? undefined}
+          most={1}
+          text={(v) => `${(100 * v).toFixed(0)} %`}
+        />
         <Bar
           name="KV cache"
           value={of?.kvBytes.pruned}

@@ -24,7 +24,8 @@ export function HeatMaps() {
     <section aria-label="Attention">
       <h2>Where the last token looks</h2>
       <p class="hint">
-        Attention of the prompt’s last token to each patch, in the unpruned model: what FastV ranks by at layer K − 1.
+        Attention of the prompt’s last token to each patch, in the unpruned model: what FastV ranks by at
+        layer K − 1.
       </p>
       <button type="button" disabled={busy.value || picture.value === undefined} onClick={() => void look()}>
         {shown === undefined ? 'Show the maps' : 'Show them again'}
@@ -72,7 +73,13 @@ function Map({ values, rows, columns, end, layer }: MapProps) {
     context.putImageData(image, 0, 0);
   }, [values, rows, columns, end]);
   return (
-    <canvas ref={canvas} width={columns} height={rows} role="img" aria-label={`attention map of layer ${layer}`} />
+    <canvas
+      ref={canvas}
+      width={columns}
+      height={rows}
+      role="img"
+      aria-label={`attention map of layer ${layer}`}
+    />
   );
 }
 

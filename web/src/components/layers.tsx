@@ -20,7 +20,7 @@ export function Layers() {
       </div>
       <label>
         <span>
-          Layer <output>{at}</output> of {layerTokens.length}, counted from 0: {layerTokens[at]} tokens
+          Layer <strong>{at}</strong> of {layerTokens.length}, counted from 0: {layerTokens[at]} tokens
         </span>
         <input
           type="range"

@@ -74,9 +74,15 @@ export function ModelChoice() {
       {sizes !== undefined && sizes.size > 0 && (
         <div class="row" role="group" aria-label="Weights">
           {[...sizes].map(([dtype, bytes]) => (
-            <button type="button" key={dtype} disabled={busy.value} class={dtype === fitting ? 'main' : ''} onClick={() => {
-              void use(name, dtype);
-            }}>
+            <button
+              type="button"
+              key={dtype}
+              disabled={busy.value}
+              class={dtype === fitting ? 'main' : ''}
+              onClick={() => {
+                void use(name, dtype);
+              }}
+            >
               Load {dtype}: {megabytes(bytes)}
             </button>
           ))}
@@ -90,7 +96,10 @@ export function ModelChoice() {
           value={settings.value.device}
           onChange={(event) => {
             const chosen = DEVICES.find((one) => one === event.currentTarget.value) ?? 'auto';
-            change({ device: chosen, dtype: settings.value.model === BUNDLED ? 'auto' : settings.value.dtype }, true);
+            change(
+              { device: chosen, dtype: settings.value.model === BUNDLED ? 'auto' : settings.value.dtype },
+              true,
+            );
           }}
         >
           <option value="auto">auto</option>

@@ -21,8 +21,17 @@ export function Patches({ pixels, alt, grid, square }: Props) {
   useEffect(() => {
     if (canvas.current !== null) draw(canvas.current, pixels, grid, square);
   }, [pixels, grid, square]);
-  const kept = grid === undefined ? '' : `; ${grid.kept.length} of ${grid.rows * grid.columns} patches are kept`;
-  return <canvas ref={canvas} role="img" aria-label={`${alt}${kept}`} class="picture" />;
+  const kept =
+    grid === undefined ? '' : `; ${grid.kept.length} of ${grid.rows * grid.columns} patches are kept`;
+  return (
+    <canvas
+      ref={canvas}
+      role="img"
+      aria-label={`${alt}${kept}`}
+      class="picture"
+      data-kept={grid?.kept.join(' ')}
+    />
+  );
 }
 
 function draw(canvas: HTMLCanvasElement, pixels: Pixels, grid: Grid | undefined, square: boolean): void {

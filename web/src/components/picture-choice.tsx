@@ -1,8 +1,19 @@
 // The picture: one of the page's, a file (chosen, dropped or pasted), or the camera.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { BUNDLED } from '../engine/types.js';
-import { openFile, openFrame, PictureError } from '../pictures.js';
-import { bring, choose, compare, model, picture, pictures, pruned, settings, shownLayer } from '../state.js';
+import { openFile, openFrame } from '../pictures.js';
+import {
+  bring,
+  choose,
+  compare,
+  model,
+  picture,
+  pictures,
+  problem,
+  pruned,
+  settings,
+  shownLayer,
+} from '../state.js';
 import { Patches } from './patches.js';
 
 export function PictureChoice() {
@@ -10,7 +21,7 @@ export function PictureChoice() {
   useEffect(() => {
     const paste = (event: ClipboardEvent): void => {
       const [file] = event.clipboardData?.files ?? [];
-      if (file !== undefined) void bring(() => openFile(file)).then(compare);
+      if (file !== undefined) void bring(() => openFile(file));
     };
     document.addEventListener('paste', paste);
     return () => {
@@ -34,7 +45,7 @@ export function PictureChoice() {
           event.preventDefault();
           setOver(false);
           const [file] = event.dataTransfer?.files ?? [];
-          if (file !== undefined) void bring(() => openFile(file)).then(compare);
+          if (file !== undefined) void bring(() => openFile(file));
         }}
       >
         {shown === undefined ? (
@@ -51,8 +62,8 @@ export function PictureChoice() {
       <Tiles />
       {own && (
         <p class="hint">
-          The bundled model knows synthetic scenes only: it will answer, and be wrong. Load a model of the hub, below, for
-          pictures of your own.
+          The bundled model knows synthetic scenes only: it will answer, and be wrong. Load a model of the
+          hub, below, for pictures of your own.
         </p>
       )}
       <div class="thumbnails" role="group" aria-label="Pictures that come with the page">
@@ -77,7 +88,7 @@ export function PictureChoice() {
             accept="image/png,image/jpeg,image/webp,image/avif,image/gif"
             onChange={(event) => {
               const [file] = event.currentTarget.files ?? [];
-              if (file !== undefined) void bring(() => openFile(file)).then(compare);
+              if (file !== undefined) void bring(() => openFile(file));
               event.currentTarget.value = '';
             }}
           />
@@ -121,14 +132,8 @@ function Camera() {
     };
   }, [stream]);
   const open = (): void => {
-    void bring(async () => {
-      try {
-        const given = await navigator.mediaDevices.getUserMedia({ video: true });
-        setStream(given);
-      } catch {
-        throw new PictureError('The camera cannot be used: there is none, or it is not allowed.');
-      }
-      return picture.value ?? { name: '', alt: '', pixels: { data: new Uint8ClampedArray(4), width: 1, height: 1 } };
+    navigator.mediaDevices.getUserMedia({ video: true }).then(setStream, () => {
+      problem.value = 'The camera cannot be used: there is none, or it is not allowed.';
     });
   };
   if (stream === undefined)
@@ -145,7 +150,7 @@ function Camera() {
         onClick={() => {
           const { current } = video;
           if (current === null) return;
-          void bring(() => openFrame(current)).then(compare);
+          void bring(() => openFrame(current));
           setStream(undefined);
         }}
       >

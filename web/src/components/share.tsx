@@ -32,7 +32,9 @@ const THEMES = ['auto', 'light', 'dark'] as const;
 const KEPT = 'fastv-theme';
 
 export function ThemeChoice() {
-  const [theme, setTheme] = useState(() => THEMES.find((one) => one === localStorage.getItem(KEPT)) ?? 'auto');
+  const [theme, setTheme] = useState(
+    () => THEMES.find((one) => one === localStorage.getItem(KEPT)) ?? 'auto',
+  );
   document.documentElement.dataset['theme'] = theme;
   return (
     <label class="theme">

@@ -18,6 +18,9 @@ export function Status() {
             ? 'Preparing the model …'
             : `Runs on ${where}. ${noWebGpu.value === undefined ? '' : `No WebGPU: ${noWebGpu.value}.`}`}
       </p>
+      {loaded?.warnings.map((warning) => (
+        <p key={warning}>{warning}</p>
+      ))}
       {so_far !== undefined && (
         <progress aria-label="bytes of the model" value={so_far.loaded} max={Math.max(so_far.total, 1)} />
       )}

@@ -8,7 +8,7 @@ import type { ModelInputs } from '../../../src/runtime/conversation.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../../../src/runtime/image-tokens.js';
 import { looksLikeDecoder } from '../../../src/runtime/rewritten-graph.js';
 import { wrapRun, type Tensors } from '../../../src/runtime/session.js';
-import { installSwap, withSwap, type SessionClass, type Swap } from '../../../src/runtime/session-swap.js';
+import { installSwap, withSwap, type Swap } from '../../../src/runtime/session-swap.js';
 import { isDecoderModel, type HfModel } from '../../../src/runtime/transformers.js';
 import { allow } from './environment.js';
 import type { AttentionMaps, LoadRequest } from './types.js';
@@ -31,7 +31,7 @@ export async function loadTapped({ model: name, device, dtype }: LoadRequest): P
     ({ layers } = tapped.report);
     return Promise.resolve({ model: concatChunks(encodeModel(tapped.model)), options });
   };
-  installSwap(InferenceSession as unknown as SessionClass);
+  installSwap(InferenceSession);
   const model: unknown = await AutoModelForImageTextToText.from_pretrained(name, {
     device,
     dtype,
@@ -41,14 +41,15 @@ export async function loadTapped({ model: name, device, dtype }: LoadRequest): P
   if (!isDecoderModel(model) || session === undefined || layers === 0)
     throw new FastvError('unsupported-decoder', 'this model has no decoder that could tell', { where: name });
   const names = Array.from({ length: layers }, (_, layer) => rowName(layer));
-  let seen: Tensors | undefined;
+  let seen: Tensors = {};
   model.sessions['decoder_model_merged'] = wrapRun(
     session,
-    (run) => async (feeds, ...rest) => {
-      const outputs = await run(feeds, ...rest);
-      seen ??= outputs;
-      return Object.fromEntries(Object.entries(outputs).filter(([output]) => !names.includes(output)));
-    },
+    (run) =>
+      async (feeds, ...rest) => {
+        const outputs = await run(feeds, ...rest);
+        if (!(rowName(0) in seen)) seen = outputs;
+        return Object.fromEntries(Object.entries(outputs).filter(([output]) => !names.includes(output)));
+      },
     names,
   );
   const generating = model as HfModel & {
@@ -58,14 +59,16 @@ export async function loadTapped({ model: name, device, dtype }: LoadRequest): P
   return {
     model,
     rows: async (inputs) => {
-      seen = undefined;
+      seen = {};
       await generating.generate({ ...inputs, max_new_tokens: 1, do_sample: false });
-      const outputs: Tensors = seen ?? {};
+      const outputs = seen;
       return Promise.all(
         names.map(async (output) => Float32Array.from((await outputs[output]?.getData()) as Float32Array)),
       );
     },
-    close: async () => void (await generating.dispose()),
+    close: async () => {
+      await generating.dispose();
+    },
   };
 }
 

@@ -9,7 +9,10 @@ export class EngineClient {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor() {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: document.baseURI });
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      type: 'module',
+      name: document.baseURI,
+    });
     this.#engine = wrap<Engine>(worker);
   }
 

@@ -1,5 +1,10 @@
 // The model, in a worker: Transformers.js with the plug. One thing at a time; whoever asks waits for the one before.
-import { AutoConfig, AutoModelForImageTextToText, type PreTrainedModel, type ProgressInfo } from '@huggingface/transformers';
+import {
+  AutoConfig,
+  AutoModelForImageTextToText,
+  type PreTrainedModel,
+  type ProgressInfo,
+} from '@huggingface/transformers';
 import { fastv, FastvError, type WithFastv } from '../../../src/browser.js';
 import { ask, type Answer, type Asked } from '../../../src/runtime/ask.js';
 import { Conversation, type Message } from '../../../src/runtime/conversation.js';
@@ -36,7 +41,7 @@ export class Engine {
     const depth = paperShape(config)?.layers ?? 0;
     const layers = stagesOf(request.layers, depth);
     const warnings: string[] = [];
-    const model = (await fastv(AutoModelForImageTextToText, name, {
+    const model: WithFastv<PreTrainedModel> = await fastv(AutoModelForImageTextToText, name, {
       device,
       dtype,
       strategy,
@@ -44,7 +49,7 @@ export class Engine {
       ratio: layers.map(() => 0),
       onWarning: (message) => warnings.push(message),
       progress_callback,
-    })) as WithFastv<PreTrainedModel>;
+    });
     const info = { depth, layers, cropsSquare: conversation.cropsSquare, threads: threads(), warnings };
     this.#open = { key, request, conversation, model, info };
     return info;
@@ -56,7 +61,11 @@ export class Engine {
     const { signal } = (this.#abort = new AbortController());
     const inputs = await conversation.inputs(messagesOf(question));
     const asked: Asked = { conversation, model, call: (options: CallOptions) => model.fastv.call(options) };
-    const run = (ratios: readonly number[], maxNewTokens: number, tell?: (text: string) => void): Promise<Answer> =>
+    const run = (
+      ratios: readonly number[],
+      maxNewTokens: number,
+      tell?: (text: string) => void,
+    ): Promise<Answer> =>
       ask(asked, inputs, {
         ratio: ratios,
         seed: question.seed,
@@ -148,7 +157,14 @@ function stagesOf(layers: LoadRequest['layers'], depth: number): number[] {
   return [...new Set(wanted.map((layer) => Math.min(Math.max(1, layer), depth - 1)))];
 }
 
-function answered({ text, tokens, ttftMs, prefillMs, tokensPerSecond, report }: Answer): Omit<Answered, 'stages'> {
+function answered({
+  text,
+  tokens,
+  ttftMs,
+  prefillMs,
+  tokensPerSecond,
+  report,
+}: Answer): Omit<Answered, 'stages'> {
   const [row] = report?.rows ?? [];
   return {
     text,
