@@ -55,7 +55,7 @@ function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLaye
 }
 
 /** Points as a table; those on the Pareto front have a star. */
-export function pointsTable(points: readonly Point[], front: readonly string[]): string {
+function pointsTable(points: readonly Point[], front: readonly string[]): string {
   const percent = (v: number | null): string => (v === null ? '—' : (100 * v).toFixed(1));
   const rows = points.map((p) => [
     front.includes(p.name) ? `* ${p.name}` : `  ${p.name}`,
