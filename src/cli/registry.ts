@@ -78,6 +78,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/sweep.js')).sweepCommand,
   },
   {
+    name: 'merge',
+    about: 'put the parts of a run together (--shard of eval and sweep)',
+    load: async () => (await import('./commands/merge.js')).mergeCommand,
+  },
+  {
     name: 'report',
     about: 'write the report of an evaluation or a sweep: one HTML file, and plots as SVG and PNG',
     load: async () => (await import('./commands/report.js')).reportCommand,

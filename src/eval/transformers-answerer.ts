@@ -6,8 +6,9 @@
  *
  * Limit: likelihoods are those of choices that are one token long.
  */
-import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
+import { AutoModelForImageTextToText, env, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import type { FastvCall } from '../runtime/call.js';
@@ -65,7 +66,7 @@ export async function openTransformersAnswerer(
 }
 
 class TransformersAnswerer implements Answerer {
-  readonly identity: AnswererIdentity;
+  #identity: AnswererIdentity;
   readonly vision: VisionCache;
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
@@ -82,7 +83,7 @@ class TransformersAnswerer implements Answerer {
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
     const { model, name = model, dtype = 'fp32', device = 'cpu', decoder } = options;
-    this.identity = {
+    this.#identity = {
       model: name,
       options: {
         dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
@@ -95,6 +96,11 @@ class TransformersAnswerer implements Answerer {
         'onnxruntime-node': versionOf('onnxruntime-node'),
       },
     };
+  }
+
+  /** Of a model of the hub, which files it is made of is known once it has been loaded: {@link prepare}. */
+  get identity(): AnswererIdentity {
+    return this.#identity;
   }
 
   async prepare(conditions: readonly Condition[]): Promise<void> {
@@ -120,6 +126,10 @@ class TransformersAnswerer implements Answerer {
     // a decoder that cannot be pruned is to be refused before the first question, not after hours
     const variants = new Set(conditions.map((c) => c.pruning?.strategy ?? 'original'));
     for (const variant of variants) await this.#model(variant);
+    if ('files' in this.#identity.options || env.cacheDir === null) return;
+    const files = await modelFingerprint(join(env.cacheDir, this.#options.model));
+    if (files === undefined) return;
+    this.#identity = { ...this.#identity, options: { ...this.#identity.options, files } };
   }
 
   async batches(asks: readonly Ask[], condition: Condition, most: number): Promise<number[][]> {
