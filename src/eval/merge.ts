@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
-import { readText } from '../files/read.js';
+import { readSummary } from './compare-runs.js';
 import { eachLine } from './files.js';
 import type { AnsweringOptions, Result } from './result.js';
 import type { Shard } from './shard.js';
@@ -72,17 +72,9 @@ export function inRunOrder(
   return placed.map(({ result }) => result);
 }
 
-/** A summary is some pages of JSON. */
-const MAX_SUMMARY = 2 ** 28;
-
 async function readPart(folder: string): Promise<Part> {
   const where = join(folder, 'summary.json');
-  let summary: Summary;
-  try {
-    summary = JSON.parse(await readText(where, MAX_SUMMARY)) as Summary;
-  } catch (cause) {
-    throw new FastvError('io', 'there is no run here, or it has not ended yet', { where, cause });
-  }
+  const summary = await readSummary(folder);
   const shard = summary.options['shard'] as Part['shard'] | undefined;
   if (shard === undefined) {
     throw new FastvError('invalid-input', 'this is a whole run, not a part of one', {

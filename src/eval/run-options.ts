@@ -54,6 +54,9 @@ export function checkRun({ tasks, conditions, limit, shard, batch = 1 }: RunOpti
     if (pruning !== null && (!Number.isInteger(pruning.layer) || pruning.layer < 0)) {
       throw invalid('K must be a whole number, 0 or more', name);
     }
+    const tokens = Object.values(pruning?.tokens ?? {});
+    if (tokens.some((count) => !Number.isInteger(count) || count < 0))
+      throw invalid('a number of tokens must be whole, 0 or more', name);
     if (!(imageScale > 0 && imageScale <= 1)) throw invalid('images can be scaled down only', name);
   }
   const endless = limit === undefined ? tasks.find((t) => t.data.kind === 'scenes') : undefined;

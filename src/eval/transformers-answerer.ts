@@ -21,7 +21,14 @@ import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
 import type { HfModel } from '../runtime/transformers.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
-import type { Answer, Answerer, AnswererIdentity, Ask, Condition } from './answerer.js';
+import {
+  ratioOf,
+  type Answer,
+  type Answerer,
+  type AnswererIdentity,
+  type Ask,
+  type Condition,
+} from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
 import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
@@ -211,19 +218,21 @@ class TransformersAnswerer implements Answerer {
     if (first === undefined) return [];
     const inputs = joinInputs(prepared.map((p) => p.inputs));
     const stages = this.#layers.get(pruning?.strategy ?? DEFAULT_STRATEGY) ?? [];
+    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
+    const imageTokens = mask.reduce((sum, is) => sum + is, 0);
+    const layers = this.#shapes.get(model)?.shape.layers;
+    const ratio = pruning === null ? 0 : ratioOf(pruning, imageTokens, layers);
     const call = model.call(
       pruning === null
         ? {}
         : {
-            ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
+            ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)),
             // each row is drawn as if it were alone, and each sample anew
             seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
           },
     );
     this.#seen.set(call, { questions: asks.length, poolTo: first.poolTo });
     const tokens = first.inputs.input_ids.dims[1] ?? 0;
-    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
-    const imageTokens = mask.reduce((sum, is) => sum + is, 0);
     const { tokenizer } = this.#conversation;
     const said: Said[] =
       candidates === undefined
