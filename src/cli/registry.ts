@@ -57,6 +57,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/bench.js')).benchCommand,
   },
   {
+    name: 'build',
+    about: 'build a model that Transformers.js loads from a Hugging Face checkpoint',
+    load: async () => (await import('./commands/build.js')).buildCommand,
+  },
+  {
     name: 'quantize',
     about:
       'quantise a decoder: fp32, fp16 or bf16 weights to int8 or int4; uint8 weights to int8 without loss',

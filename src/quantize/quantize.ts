@@ -159,14 +159,21 @@ export function quantize(
   return { model: { ...result, graph }, layers, recentred: recentred.size };
 }
 
-/** A quantised weight in the data file. */
-interface Weight {
+/** A quantised weight, by the names of its tensors. */
+export interface QuantizedWeight {
   readonly values: string;
   readonly scales: string;
   /** uint8: 128. */
   readonly zeroPoint?: string;
+}
+
+/** A quantised weight in the data file. */
+interface Weight extends QuantizedWeight {
   readonly loss: Loss;
 }
+
+/** A linear layer as far as its product needs it. */
+export type Product = Pick<LinearLayer, 'activation' | 'elementType' | 'inFeatures' | 'outFeatures'>;
 
 function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): boolean {
   const { node, weight } = linear;
@@ -242,10 +249,11 @@ function place(
   }).placed;
 }
 
-function int8Product(
+/** The product of an activation and an int8 weight: [.., outFeatures]. */
+export function int8Product(
   emit: Emitter,
-  linear: LinearLayer,
-  weight: Weight,
+  linear: Product,
+  weight: QuantizedWeight,
   activations: Map<string, readonly string[]>,
 ): string {
   const { activation, elementType } = linear;
@@ -263,7 +271,8 @@ function int8Product(
   return float ? y : castTo(emit, y, elementType);
 }
 
-function int4Product(emit: Emitter, linear: LinearLayer, weight: Weight, block: number): string {
+/** The product of an activation and an int4 weight: [.., outFeatures]. */
+export function int4Product(emit: Emitter, linear: Product, weight: QuantizedWeight, block: number): string {
   const { activation, elementType, inFeatures, outFeatures } = linear;
   const bfloat = elementType !== F32 && elementType !== F16;
   const y = emit.op(
