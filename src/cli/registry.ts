@@ -83,6 +83,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/sweep.js')).sweepCommand,
   },
   {
+    name: 'compare',
+    about: 'runs side by side, paired by sample: a table, Markdown, CSV or LaTeX',
+    load: async () => (await import('./commands/compare.js')).compareCommand,
+  },
+  {
+    name: 'merge',
+    about: 'put the parts of a run together (--shard of eval and sweep)',
+    load: async () => (await import('./commands/merge.js')).mergeCommand,
+  },
+  {
     name: 'report',
     about: 'write the report of an evaluation or a sweep: one HTML file, and plots as SVG and PNG',
     load: async () => (await import('./commands/report.js')).reportCommand,
