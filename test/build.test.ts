@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type * as ort from 'onnxruntime-node';
+import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../src/build/build.js';
 import {
@@ -47,9 +47,27 @@ const patches =
       ];
     });
 
+/** Tiles with masks of what is picture: all of them whole. */
+const tiles: VisionFeeds = (family, golden) =>
+  pixels(family, golden).map((feeds) => {
+    const [rows = 0, count = 0, , height = 0, width = 0] = feeds['pixel_values']?.dims ?? [];
+    const mask = new Uint8Array(rows * count * height * width).fill(1);
+    return { ...feeds, pixel_attention_mask: new ort.Tensor('bool', mask, [rows, count, height, width]) };
+  });
+
+/** Tiles of one picture with its size. */
+const sized: VisionFeeds = (family, golden) =>
+  pixels(family, golden).map((feeds) => ({
+    ...feeds,
+    image_sizes: int64((golden['image_sizes'] as number[][]).flat(), [1, 2]),
+  }));
+
 const FAMILIES: readonly { readonly name: string; readonly vision: VisionFeeds }[] = [
   { name: 'llava', vision: pixels },
   { name: 'llava-llama3', vision: pixels },
+  { name: 'llava_next', vision: sized },
+  { name: 'llava_onevision', vision: sized },
+  { name: 'smolvlm', vision: tiles },
   { name: 'qwen2_vl', vision: patches('grid_thw') },
   { name: 'qwen2_5_vl', vision: patches('image_grid_thw') },
   { name: 'qwen3_vl', vision: patches('image_grid_thw') },

@@ -18,33 +18,33 @@ import {
 } from './family.js';
 import { selectFeatures } from '../parts/connectors/select.js';
 
-/** LLaVA's three parts, which others share. */
-export function llavaParts(config: Config, weights: Weights): FamilyParts {
+/**
+ * LLaVA's three parts, which others share.
+ * @param text the decoder's `model_type` where the file leaves it to the class
+ */
+export function llavaParts(config: Config, weights: Weights, text = 'llama'): FamilyParts {
   const language = languageModel(config, weights);
-  const decoder = textDecoder(textConfig(config), language);
+  const decoder = textDecoder(textConfig(config), language, text);
+  const { vocabulary, hidden } = decoder;
   const vision = config.section('vision_config');
-  const tower = weights.under(
-    'vision_tower.vision_model.',
-    'model.vision_tower.vision_model.',
-    'model.vision_tower.',
-  );
-  const projector = weights.under('multi_modal_projector.', 'model.multi_modal_projector.');
+  const { tower, projector } = visionWeights(weights);
   return {
     decoder,
-    embeddings: language.model.get('embed_tokens.weight', decoder.vocabulary, decoder.hidden),
+    embeddings: language.model.get('embed_tokens.weight', vocabulary, hidden),
     vision: (g) => {
-      const features = projected(g, pixelInput(g, vision, 336), config, {
-        vision,
-        tower,
-        projector,
-        hidden: decoder.hidden,
-      });
-      g.output('image_features', g.toFloat32(features), DataType.FLOAT, [
-        'num_images',
-        'num_tokens',
-        decoder.hidden,
-      ]);
+      const pixels = pixelInput(g, vision, 336);
+      const features = projected(g, pixels, config, { vision, tower, projector, hidden });
+      g.output('image_features', g.toFloat32(features), DataType.FLOAT, ['num_images', 'num_tokens', hidden]);
     },
+  };
+}
+
+/** The tower's and the projector's weights, in the old and the new layouts. */
+export function visionWeights(weights: Weights): { readonly tower: Scope; readonly projector: Scope } {
+  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.', 'model.vision_tower.'];
+  return {
+    tower: weights.under(...towers),
+    projector: weights.under('multi_modal_projector.', 'model.multi_modal_projector.'),
   };
 }
 
