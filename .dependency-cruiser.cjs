@@ -20,7 +20,8 @@ const BELOW_RUNTIME = ['onnx', 'decoder', 'strategies', 'cost', 'quantize', 'rew
 LAYERS.bench = ['runtime', ...LAYERS.runtime];
 LAYERS.eval = ['runtime', ...LAYERS.runtime];
 LAYERS.analysis = ['eval', ...LAYERS.eval];
-LAYERS.cli = ['analysis', 'bench', 'build', ...LAYERS.analysis];
+LAYERS.server = ['eval', ...LAYERS.eval];
+LAYERS.cli = ['server', 'analysis', 'bench', 'build', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
 const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics)';

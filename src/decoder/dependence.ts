@@ -64,7 +64,8 @@ export function prologueTensors(
  * sin, or rows of a table of them, and what position_ids become by arithmetic (scales that grow with the position).
  */
 export function rotaryTensors(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
-  const numbers = numbersFrom(graph, (node) => graph.inputsOf(node).includes(POSITION_IDS));
+  const given = graph.inputs.has(POSITION_IDS);
+  const numbers = numbersFrom(graph, (node) => given && graph.inputsOf(node).includes(POSITION_IDS));
   return prologueTensors(
     graph,
     activations,

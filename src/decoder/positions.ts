@@ -38,7 +38,7 @@ interface Root {
  */
 export function positionRoots(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
   const roots = new Set<string>();
-  const fromPositionIds = dependents(graph, [POSITION_IDS]).tensors;
+  const fromPositionIds = dependents(graph, positionIds(graph)).tensors;
   // What is more than a constant.
   const fromCall = prologueTensors(graph, activations, (node) =>
     graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
@@ -69,7 +69,7 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
       roots.add(index);
     }
   }
-  const known = dependents(graph, [POSITION_IDS, ...roots]).tensors;
+  const known = dependents(graph, [...positionIds(graph), ...roots]).tensors;
   for (const { node, table } of perCall) {
     if (known.has(table)) continue;
     throw new FastvError(
@@ -106,6 +106,11 @@ function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): vo
       },
     );
   }
+}
+
+/** The input position_ids, where there is one: a tensor of the graph's own may have that name. */
+function positionIds(graph: GraphView): string[] {
+  return graph.inputs.has(POSITION_IDS) ? [POSITION_IDS] : [];
 }
 
 /** What a tensor is another name of, or a cast of: behind Identity, Cast and Concat of one input. */
@@ -163,7 +168,7 @@ function numbersTokens(graph: GraphView, tensor: string, activations: ReadonlySe
   const [start = '', limit = '', delta = ''] = range.input;
   const is = (name: string, value: number): boolean => graph.constantInts(name)?.[0] === value;
   if (!is(start, 0) || !is(delta, 1)) return false;
-  const perToken = dependents(graph, [EMBEDS, POSITION_IDS]).tensors;
+  const perToken = dependents(graph, [EMBEDS, ...positionIds(graph)]).tensors;
   const tokenShape = (node: NodeProto | undefined): boolean => {
     const [of = ''] = node?.input ?? [];
     return SHAPE_ONLY.has(node?.opType ?? '') && (activations.has(of) || perToken.has(of));

@@ -263,7 +263,9 @@ function notesOn(
       ? [`${task.name}: ${samples} samples, fewer than the limit of ${limit}`]
       : []),
     ...(task.category !== undefined && !categories
-      ? [`${task.name}: no row has the field ${task.category}, so there are no categories`]
+      ? [
+          `${task.name}: no row has the field ${typeof task.category === 'string' ? task.category : task.category.field}, so there are no categories`,
+        ]
       : []),
   ];
 }

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { FastvError } from '../errors.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import type { FastvCall } from '../runtime/call.js';
-import type { Loader } from '../runtime/decoder-override.js';
+import type { Loader } from '../runtime/load-pretrained.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import type { WarningListener } from '../runtime/index.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
@@ -334,7 +334,7 @@ class TransformersAnswerer implements Answerer {
       loading: {
         dtype,
         progress_callback: null,
-        device, // a model's config.json could choose another
+        device,
         ...(subfolder === undefined ? {} : { subfolder }),
       },
       vision: (run, call) => this.#vision(run, call === undefined ? undefined : this.#seen.get(call)),

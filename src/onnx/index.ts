@@ -28,6 +28,7 @@ export { renameAxes, valueInfo } from './value-info.js';
 export {
   checkOperator,
   checkOperators,
+  firstInput,
   input,
   inputs,
   isOperator,

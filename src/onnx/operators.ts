@@ -105,6 +105,7 @@ const OPERATORS = {
   ReduceMin: REDUCTION,
   ReduceSum: REDUCTION,
   Reshape: schema('data shape', 'allowzero'),
+  ScatterND: schema('data indices updates', 'reduction'),
   Shape: schema('data', 'start end'),
   Sin: schema('input'),
   Size: schema('data'),
@@ -168,6 +169,11 @@ function place(node: NodeProto, name: string): number {
 /** The tensor that a node takes as an input of its schema; '' where it takes none. */
 export function input<Op extends OperatorName>(node: OperatorNode<Op>, name: InputOf<Op>): string {
   return node.input[place(node, name)] ?? '';
+}
+
+/** What a node works on, whatever its operator calls that: its first input; '' where it has none. */
+export function firstInput(node: NodeProto): string {
+  return node.input[0] ?? '';
 }
 
 /** What a node takes, by the names of its schema. */

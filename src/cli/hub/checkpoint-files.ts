@@ -34,7 +34,7 @@ export async function hubFiles(
       try {
         return await fetchRange(url, offset, length, () => fetch(url, {
           headers: { range: `bytes=${offset}-${offset + length - 1}` },
-        }), (response) => refusal(response, repository.model, settings)); // prettier-ignore
+        }), (response) => refusal(response, { kind: 'model', name: repository.model }, settings)); // prettier-ignore
       } catch (error) {
         if (attempt >= ATTEMPTS || !(error instanceof FastvError) || !error.message.endsWith(' was cut'))
           throw error;

@@ -119,11 +119,15 @@ function isItself(
 ): boolean {
   if (files.length === 0) return false;
   const own = resolve(folder);
-  const called = (other: string): boolean => basename(own).toLowerCase() === basename(other).toLowerCase();
-  if (called(repository)) return true;
-  if (others.some(called)) return false;
-  // <owner>/<another name>
   const owner = repository.split('/')[0] ?? '';
+  // the folder, and those that it lies in: `<owner>/<name>/data` is a part of that dataset
+  for (const place of [own, dirname(own), dirname(dirname(own))]) {
+    const called = (other: string): boolean =>
+      basename(place).toLowerCase() === basename(other).toLowerCase();
+    if (called(repository)) return true;
+    if (others.some(called)) return false;
+  }
+  // <owner>/<another name>
   if ([owner, MOVED.get(owner)].includes(basename(dirname(own)))) return false;
   return files.every(({ path }) => path.split('/').length <= 2);
 }

@@ -115,8 +115,12 @@ async function* rows(
   }
   if (data.kind !== 'repository') return;
   const configs = data.config === undefined ? [null] : [data.config].flat();
+  const branch = data.revision === undefined ? {} : { revision: data.revision };
   for (const config of configs) {
-    for (const listed of await resolveSplit(data.repository, config, data.split, withOthers(options))) {
+    for (const listed of await resolveSplit(data.repository, config, data.split, {
+      ...withOthers(options),
+      ...branch,
+    })) {
       yield* rowsOfFile(listed, onBadRow);
     }
   }
