@@ -14,7 +14,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { quantizeFile } from '../files/quantize-file.js';
-import { BuiltModel, decode, farthest, FIXTURES, goldenArray, goldenCases } from '../../test/vlm-golden.js';
+import {
+  BuiltModel,
+  decode,
+  farthest,
+  float32,
+  FIXTURES,
+  goldenArray,
+  goldenCases,
+} from '../../test/vlm-golden.js';
 import { build } from './build.js';
 import { SUFFIXES, type PartDtype } from './part-names.js';
 
@@ -74,7 +82,7 @@ describe('number formats', () => {
       const model = new BuiltModel(output, SUFFIXES[dtype]);
       const vision = new BuiltModel(output);
       const { image_features: features } = await vision.run('vision_encoder', {
-        pixel_values: (await import('../../test/vlm-golden.js')).float32(
+        pixel_values: float32(
           goldenArray('llava', golden, 'pixel_values') ?? new Float32Array(),
           golden.arrays['pixel_values']?.shape ?? [],
         ),

@@ -8,6 +8,7 @@ import { qwen25Vl } from './qwen2.5-vl.js';
 import { qwen2Vl } from './qwen2-vl.js';
 import { qwen3Vl } from './qwen3-vl.js';
 import { smolvlm } from './smolvlm.js';
+import { videoLlava } from './video-llava.js';
 
 export const FAMILIES: readonly Family[] = [
   llava,
@@ -17,6 +18,7 @@ export const FAMILIES: readonly Family[] = [
   qwen25Vl,
   qwen3Vl,
   smolvlm,
+  videoLlava,
 ];
 
 /** Models whose image tokens are not worth pruning, and why. */

@@ -9,6 +9,8 @@ import { llavaParts, projected, visionWeights } from './llava.js';
 
 /** What differs between the two. */
 interface Defaults {
+  /** The decoder's type. */
+  readonly text: string;
   readonly layer: number;
   readonly strategy: string;
   readonly image: number;
@@ -19,7 +21,7 @@ interface Defaults {
 }
 
 function anyresParts(config: Config, weights: Weights, defaults: Defaults): FamilyParts {
-  const parts = llavaParts(config, weights, 'qwen2');
+  const parts = llavaParts(config, weights, { text: defaults.text });
   const { hidden } = parts.decoder;
   const vision = config.section('vision_config');
   const { tower, projector } = visionWeights(weights);
@@ -74,6 +76,7 @@ export const llavaNext: Family = {
   modelTypes: ['llava_next'],
   parts: (config, weights) =>
     anyresParts(config, weights, {
+      text: 'llama',
       layer: -2,
       strategy: 'default',
       image: 336,
@@ -90,6 +93,7 @@ export const llavaOnevision: Family = {
   modelTypes: ['llava_onevision'],
   parts: (config, weights) =>
     anyresParts(config, weights, {
+      text: 'qwen2',
       layer: -1,
       strategy: 'full',
       image: 384,
