@@ -145,6 +145,11 @@ export class App {
     c.set('facts', {});
     await next();
     c.res.headers.set('x-request-id', id);
+    if (c.res.status >= 400 && c.req.raw.body !== null && !c.req.raw.bodyUsed) {
+      // a client that is still sending would see its connection break rather than the answer
+      await discard(c.req.raw.body, 4 * this.#options.limits.bodyBytes);
+      c.res.headers.set('connection', 'close');
+    }
     if (c.get('facts')['streams'] !== true) this.#logged(c, start);
   }
 
@@ -321,6 +326,24 @@ async function jsonBody(c: Ctx, signal: AbortSignal): Promise<unknown> {
     return JSON.parse(text) as unknown;
   } catch {
     throw badRequest('the body is no JSON', undefined, 'invalid_json');
+  }
+}
+
+/** Reads a body that nobody wants, so many bytes and two seconds at most. */
+async function discard(body: ReadableStream<Uint8Array>, most: number): Promise<void> {
+  const reader = body.getReader();
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), 2000);
+  let size = 0;
+  try {
+    while (size <= most) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.length;
+    }
+  } catch {
+    // the client went away
+  } finally {
+    clearTimeout(timer);
   }
 }
 

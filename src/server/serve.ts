@@ -94,6 +94,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const seconds = options.limits?.seconds ?? DEFAULT_LIMITS.seconds;
   const server = createAdaptorServer({
     fetch: app.fetch,
+    overrideGlobalObjects: false,
     serverOptions: {
       // a client that sends its request byte by byte is not waited for
       requestTimeout: seconds * 1000,
