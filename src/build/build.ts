@@ -21,8 +21,8 @@ import { decoder } from './parts/decoders/decoder.js';
 import { stagedFolder } from './stage.js';
 import { Weights } from './weights.js';
 
-/** One number format for all parts, or one for each. */
-export type BuildDtype = PartDtype | Readonly<Record<PartName, PartDtype>>;
+/** One number format for all parts, or one for each; fp32 for those that are not named. */
+export type BuildDtype = PartDtype | Readonly<Partial<Record<PartName, PartDtype>>>;
 
 /** How {@link build} works. */
 export interface BuildOptions {
@@ -100,7 +100,8 @@ async function openAdapter(given: string | CheckpointFiles | undefined): Promise
 }
 
 function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
-  const make: Readonly<Record<PartName, (g: PartGraph) => void>> = {
+  const make: Readonly<Record<PartName, ((g: PartGraph) => void) | undefined>> = {
+    video_encoder: parts.video,
     vision_encoder: parts.vision,
     embed_tokens: (g) => {
       embedTokens(g, parts);
@@ -109,10 +110,11 @@ function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
       decoder(g, parts.decoder);
     },
   };
-  return PARTS.map((name) => {
-    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : dtype[name]);
+  return PARTS.flatMap((name) => {
+    if (make[name] === undefined) return [];
+    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : (dtype[name] ?? 'fp32'));
     make[name](graph);
-    return graph;
+    return [graph];
   });
 }
 

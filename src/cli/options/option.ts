@@ -48,6 +48,13 @@ export function ratioOption(): Option {
   );
 }
 
+/** `--budget`. */
+export function budgetOption(): Option {
+  return new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
+    .argParser(wholeNumber('--budget'))
+    .conflicts('ratio');
+}
+
 /** `--seed`. */
 export function seedOption(): Option {
   return new Option('--seed <n>', 'seed of a strategy that draws (random; default: 0)').argParser(

@@ -113,6 +113,7 @@ export const mmeMetric: Metric<'mme'> = {
     const said = mmeAnswer(text);
     return { score: said !== null && said === parseYesNo(answers[0] ?? '') ? 1 : 0, choice: null };
   },
+  meaning: ({ prediction }) => mmeAnswer(prediction),
   units: (samples) =>
     pairsOf(samples.map(judged)).map(({ category, places, right }) => ({
       samples: places,

@@ -6,7 +6,7 @@
 import { MICROSOFT } from '../../../onnx/emit.js';
 import { DataType } from '../../../onnx/tensor.js';
 import type { Linear, PartGraph } from '../../part.js';
-import type { Source } from '../../source.js';
+import { made, type Source } from '../../source.js';
 import { addRmsNorm, rmsNorm, type Activation } from '../blocks.js';
 
 /** A layer's weights. */
@@ -110,7 +110,8 @@ interface Frame {
 
 function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
   const { emit } = g;
-  const { hidden, kvHeads, headSize, positionAxes, deepstack = 0 } = spec;
+  const { hidden, kvHeads, positionAxes, deepstack = 0 } = spec;
+  const cached = paddedHead(spec);
   const tokens = ['batch_size', 'sequence_length'];
   const embeds = g.input('inputs_embeds', DataType.FLOAT, [...tokens, hidden * (1 + deepstack)]);
   const mask = g.input('attention_mask', DataType.INT64, ['batch_size', 'total_sequence_length']);
@@ -118,12 +119,12 @@ function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
   g.input('num_logits_to_keep', DataType.INT64, []);
   for (let i = 0; i < spec.layers; i++) {
     for (const kind of ['key', 'value']) {
-      g.input(`${CACHE}.${i}.${kind}`, g.float, ['batch_size', kvHeads, 'past_sequence_length', headSize]);
+      g.input(`${CACHE}.${i}.${kind}`, g.float, ['batch_size', kvHeads, 'past_sequence_length', cached]);
       g.declareOutput(`present.${i}.${kind}`, g.float, [
         'batch_size',
         kvHeads,
         'total_sequence_length',
-        headSize,
+        cached,
       ]);
     }
   }
@@ -161,12 +162,24 @@ function attention(
     const y = g.linear(x, linear);
     return rotate(g, norm === undefined ? y : headNorm(g, spec, y, norm, count), count, index);
   };
+  const pad = (y: string, count: number): string => padHeads(g, spec, y, count);
   const q = head(weights.q, weights.qNorm, heads);
   const k = head(weights.k, weights.kNorm, kvHeads);
   const v = g.linear(x, weights.v);
   const past = ['key', 'value'].map((kind) => `${CACHE}.${index}.${kind}`);
   const query = scaleQuery === undefined ? q : scaleQuery(q);
-  const inputs = [query, k, v, ...past, frame.lengths, frame.total, '', '', '', frame.bias];
+  const inputs = [
+    pad(query, heads),
+    pad(k, kvHeads),
+    pad(v, kvHeads),
+    ...past,
+    frame.lengths,
+    frame.total,
+    '',
+    '',
+    '',
+    frame.bias,
+  ];
   const window = spec.window?.(index);
   const [attended = ''] = g.emit.ops('GroupQueryAttention', inputs, {
     domain: MICROSOFT,
@@ -180,7 +193,36 @@ function attention(
   });
   const node = g.emit.nodes.at(-1);
   if (node !== undefined) node.output = [attended, `present.${index}.key`, `present.${index}.value`];
-  return g.linear(attended, weights.o);
+  return g.linear(unpadHeads(g, spec, attended), weights.o);
+}
+
+/** GroupQueryAttention takes heads of multiples of 8: others are filled up with zeros, which change no product. */
+function paddedHead({ headSize }: DecoderSpec): number {
+  return Math.ceil(headSize / 8) * 8;
+}
+
+function padHeads(g: PartGraph, spec: DecoderSpec, x: string, heads: number): string {
+  const { emit } = g;
+  const [size, padded] = [spec.headSize, paddedHead(spec)];
+  if (size === padded) return x;
+  const places = Array.from({ length: padded }, (_, i) => i);
+  const apart = emit.reshape(x, emit.ints(0, 0, heads, size));
+  const longer = emit.gather(apart, emit.ints(...places.map((i) => (i < size ? i : 0))), 3);
+  const real = made(
+    'attention/heads',
+    [padded],
+    Float32Array.from(places, (i) => (i < size ? 1 : 0)),
+  );
+  return emit.reshape(emit.op('Mul', [longer, g.weight(real)]), emit.ints(0, 0, heads * padded));
+}
+
+function unpadHeads(g: PartGraph, spec: DecoderSpec, x: string): string {
+  const { emit } = g;
+  const [size, padded] = [spec.headSize, paddedHead(spec)];
+  if (size === padded) return x;
+  const apart = emit.reshape(x, emit.ints(0, 0, spec.heads, padded));
+  const cut = emit.slice(apart, emit.ints(0), emit.ints(size), 3);
+  return emit.reshape(cut, emit.ints(0, 0, spec.heads * size));
 }
 
 /** RMS norm of every head: [batch, sequence, heads · head size]. */
