@@ -81,7 +81,21 @@ export function quantize(
   data: DataFile,
   options: QuantizeOptions,
 ): Quantized {
-  const { block = 32 } = options;
+  const steps = quantizing(source, read, data, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link quantize}, a weight a step, for a caller that has other things to look after. */
+export function* quantizing(
+  source: OnnxModel,
+  read: (tensor: TensorProto) => ByteSource,
+  data: DataFile,
+  options: QuantizeOptions,
+): Generator<undefined, Quantized> {
+  const { block = 32, exclude = [] } = options;
   if (![16, 32, 64, 128, 256].includes(block)) {
     throw new FastvError('invalid-option', `a block of ${block} weights is not possible`, {
       where: '--block',
@@ -95,7 +109,15 @@ export function quantize(
     external,
   } = options.type === 'int8' ? recentre(source, { external: true }) : none;
   const view = new GraphView(model.graph);
-  const chosen = linearLayers(view).filter((linear) => canQuantize(linear, options));
+  const linears = linearLayers(view);
+  const idle = exclude.find((part) => !linears.some((linear) => isNamed(linear, part)));
+  if (idle !== undefined) {
+    throw new FastvError('invalid-option', `no layer has ${JSON.stringify(idle.slice(0, 100))} in its name`, {
+      where: '--exclude',
+      hint: `there are, for example, ${[linears[0], linears.at(-1)].map((linear) => linear?.weight.name ?? '').join(', ')}`,
+    });
+  }
+  const chosen = linears.filter((linear) => canQuantize(linear, options));
   if (chosen.length === 0 && recentred.size === 0) {
     throw new FastvError('invalid-input', 'the model has no linear layer to quantise', {
       hint: 'Its weights may be quantised already: `fastv inspect` shows their types.',
@@ -111,6 +133,7 @@ export function quantize(
 
   for (const [done, linear] of chosen.entries()) {
     options.onProgress?.(done, chosen.length);
+    yield;
     const key = `${linear.weight.name} ${linear.transposed}`;
     let weight = written.get(key);
     if (weight === undefined) {
@@ -142,9 +165,12 @@ export function quantize(
   const live = liveNodes(node, model);
   const used = new Set(live.flatMap(inputsOf));
   for (const { name } of model.graph.output) used.add(name);
-  const initializer = [...model.graph.initializer, ...emit.initializers]
-    .filter(({ name }) => used.has(name))
-    .map((tensor) => relocate(tensor, read, data, external.has(tensor.name)));
+  const initializer: TensorProto[] = [];
+  for (const tensor of [...model.graph.initializer, ...emit.initializers]) {
+    if (!used.has(tensor.name)) continue;
+    initializer.push(relocate(tensor, read, data, external.has(tensor.name)));
+    yield;
+  }
   const opsetImport = [...model.opsetImport];
   if (!opsetImport.some(({ domain }) => domain === MICROSOFT)) {
     opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }));
@@ -174,7 +200,11 @@ function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): bo
   if (!isFloat(weight.dataType) || !isFloat(linear.elementType)) return false;
   if (floatAttribute(node, 'alpha', 1) !== 1 || floatAttribute(node, 'beta', 1) !== 1) return false;
   if (node.attribute.some(({ name }) => name === 'activation' || name.startsWith('transBatch'))) return false;
-  return !exclude.some((part) => node.name.includes(part) || weight.name.includes(part));
+  return !exclude.some((part) => isNamed(linear, part));
+}
+
+function isNamed({ node, weight }: LinearLayer, part: string): boolean {
+  return node.name.includes(part) || weight.name.includes(part);
 }
 
 function matrixOf(linear: LinearLayer, read: (tensor: TensorProto) => ByteSource): FloatMatrix {
