@@ -109,7 +109,7 @@ function tokensOf(flags: CostFlags, name: string, perImage: Found['imageTokens']
 }
 
 /** The table that people read; `--json` has the same numbers. */
-export function costTable(
+function costTable(
   name: string,
   shape: DecoderShape,
   tokens: Tokens,
