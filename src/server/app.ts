@@ -155,7 +155,8 @@ export class App {
 
   #logged(c: Ctx, start: number): void {
     const { method } = c.req;
-    const { streams: _, ...facts } = c.get('facts');
+    const facts = { ...c.get('facts') };
+    delete facts['streams'];
     const ms = Math.round(performance.now() - start);
     const line = { id: c.get('id'), method, route: routePath(c, -1), status: c.res.status, ms, ...facts };
     if (c.res.status >= 500 && c.res.status !== 503) this.#options.logger.error(line, 'request');
@@ -254,7 +255,7 @@ export class App {
     this.#active.add(signal);
     let leave: () => void = () => undefined;
     let asked: ServedModel | undefined;
-    let streams = false;
+    const streams = { begun: false };
     const done = (error?: unknown): void => {
       clearTimeout(timer);
       leave();
@@ -279,7 +280,7 @@ export class App {
         this.#metrics.used(model.id, usage, firstTokenMs);
       },
       streamed: () => {
-        streams = true;
+        streams.begun = true;
         facts['streams'] = true;
         return (error) => {
           if (error !== undefined) facts['error'] = signal.aborted ? { code: 'aborted' } : loggedError(error);
@@ -290,7 +291,7 @@ export class App {
     };
     try {
       const response = await answer(await jsonBody(c, signal), controls);
-      if (!streams) done();
+      if (!streams.begun) done();
       return response;
     } catch (error) {
       done(error);

@@ -32,7 +32,7 @@ export class PublicFetch {
   readonly #agent: Agent;
   readonly #allowed: (address: string) => boolean;
 
-  constructor({ lookup = systemLookup as Lookup, allowed = isPublicAddress }: FetchOptions = {}) {
+  constructor({ lookup = systemLookup, allowed = isPublicAddress }: FetchOptions = {}) {
     this.#allowed = allowed;
     this.#agent = new Agent({
       connect: {

@@ -37,15 +37,16 @@ export class ServedModel {
   /** Seconds that a request took, of late. */
   #pace = 1;
 
-  constructor({ id, pruning, open }: ModelToServe, limits: ServerLimits) {
-    this.id = id;
-    this.pruning = pruning;
+  constructor(model: ModelToServe, limits: ServerLimits) {
+    this.id = model.id;
+    this.pruning = model.pruning;
     this.#limits = limits;
     const cache = new VisionCache(limits.visionCacheBytes);
     this.vision = cache;
-    this.loaded = open((run) => cache.before(run))
-      .then(async (model) => {
-        this.#engine = await Engine.start(model, limits);
+    this.loaded = model
+      .open((run) => cache.before(run))
+      .then(async (opened) => {
+        this.#engine = await Engine.start(opened, limits);
       })
       .catch((error: unknown) => {
         this.#failure = error;

@@ -1,5 +1,5 @@
 /** What `fastv serve` does. */
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { FastvError } from '../../errors.js';
 import { readText } from '../../files/read.js';
 import { modelNameOrFolder } from '../../files/model-name.js';
@@ -12,6 +12,7 @@ import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
 import type { ModelToServe } from '../../server/served-model.js';
 import { loading, loadingOptions, plugOptions } from '../model.js';
+import type { ModelFlags } from '../options/model.js';
 import { LIMIT_OPTIONS } from '../options/serve-limits.js';
 import { prepareTransformers } from '../transformers-env.js';
 import type { Terminal } from '../terminal.js';
@@ -86,8 +87,7 @@ export async function serveCommandLine(
 
 function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServe {
   const name = named === undefined ? embeddedModel() : modelNameOrFolder(named);
-  const { model: _, ...rest } = flags;
-  const one = { ...rest, ...(named === undefined ? {} : { model: named }), maxNewTokens: 0, frames: 0 };
+  const one = modelFlags(named, flags);
   return {
     id: modelId(name),
     pruning: pruningOf(plugOptions(one)),
@@ -100,6 +100,24 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
           vision,
         }),
       ),
+  };
+}
+
+/** The flags of one model, as other commands have them. */
+function modelFlags(named: string | undefined, flags: ServeFlags): ModelFlags {
+  const { layer, strategy, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
+  return {
+    layer,
+    strategy,
+    allowNetwork,
+    maxNewTokens: 0,
+    frames: 0,
+    ...(named === undefined ? {} : { model: named }),
+    ...(ratio === undefined ? {} : { ratio }),
+    ...(budget === undefined ? {} : { budget }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(device === undefined ? {} : { device }),
   };
 }
 
@@ -138,12 +156,19 @@ async function withConfig(command: Command, path: string): Promise<ServeFlags> {
       : typeof value === 'boolean';
     if (!fits) throw refuse(`"${name}" cannot be ${JSON.stringify(value)}`, option.description);
     const texts = values.map(String);
+    const [text = ''] = texts;
     // by the same parser as on the command line
-    if (!flag) command.setOptionValueWithSource(key, value, 'config');
-    else if (option.variadic) command.setOptionValueWithSource(key, texts, 'config');
-    else command.emit(`option:${option.name()}`, texts[0]);
+    const parsed = option.variadic ? texts : parsedBy(option, text);
+    if (option.argChoices?.includes(text) === false) {
+      throw refuse(`"${name}" cannot be ${JSON.stringify(value)}`, `choose ${option.argChoices.join(', ')}`);
+    }
+    command.setOptionValueWithSource(key, flag ? parsed : value, 'config');
   }
   return command.opts();
+}
+
+function parsedBy({ parseArg }: Option, text: string): unknown {
+  return parseArg === undefined ? text : parseArg<unknown>(text, undefined);
 }
 
 /** What would be served; the key is not shown. */
