@@ -86,6 +86,14 @@ export function open(parts: GraphParts, opset = 21): Promise<InferenceSession> {
   return InferenceSession.create(bytes, { logSeverityLevel: 3, intraOpNumThreads: 1 });
 }
 
+/** The same in the WASM build of ONNX Runtime, which browsers run. */
+export async function openInWasm(parts: GraphParts, opset = 21): Promise<InferenceSession> {
+  const { env, InferenceSession: Session } = await import('onnxruntime-web');
+  env.wasm.numThreads = 1;
+  const bytes = concatChunks(encodeModel(modelOf(parts, opset)));
+  return Session.create(bytes, { executionProviders: ['wasm'], logSeverityLevel: 3 });
+}
+
 /** The numbers of an output. */
 export function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): number[] {
   const tensor = outputs[name];

@@ -15,9 +15,9 @@ export function strategyContext(emit: Emitter, given: Partial<StageContext>): St
     lastRowHeads: absent,
     keys: absent,
     features: absent,
-    hiddenBefore: absent,
-    hiddenAfter: absent,
-    quota: absent,
+    residualBefore: absent,
+    residual: absent,
+    keepCount: absent,
     callerScores: absent,
     ...given,
   };

@@ -1,7 +1,8 @@
+import { strategies } from '../strategies/index.js';
 import { describe, expect, it } from 'vitest';
 import { contrast, curveStyle, darker, GROUND, INK, inkOn, MUTED, PART_STYLES, shapeAt } from './theme.js';
 
-const KINDS = ['unpruned', 'attention', 'key-norm', 'random', 'grid', 'downsample'];
+const KINDS = ['unpruned', 'downsample', ...strategies.map(({ name }) => name)];
 
 describe('theme', () => {
   it('draws no two strategies alike, in colour or in black and white', () => {

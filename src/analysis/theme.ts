@@ -4,6 +4,7 @@
  * Colours are those of Okabe and Ito (2008), which people who see few colours can tell apart; dashes and
  * shapes say the same once more, for those who print in black and white.
  */
+import { strategies } from '../strategies/index.js';
 
 /** Text, lesser text, lines behind the data, and the ground. */
 export const INK = '#222222';
@@ -37,15 +38,35 @@ const CURVES: Readonly<Record<string, CurveStyle>> = {
 
 const OTHER: CurveStyle = { color: MUTED, dash: '1,2' };
 
+/** Of the strategies that have no style of their own above: as many as are told apart by colour. */
+const MORE_COLORS = [
+  ...['#7f3b08', '#6a3d9a', '#1b7837', '#a6266e', '#00797f', '#4d4d9f', '#9a5b00', '#c1272d'],
+  ...['#3b5b00', '#8c5ad6', '#5a3e2b', '#0b5394', '#9e1b9e', '#4f7f4f', '#b34747', '#2f4858'],
+];
+
+const MORE: ReadonlyMap<string, CurveStyle> = new Map(
+  strategies
+    .filter(({ name }) => !Object.hasOwn(CURVES, name))
+    // long dashes of some length, each with a number of dots behind it
+    .map(({ name }, i) => [
+      name,
+      {
+        color: MORE_COLORS[i % MORE_COLORS.length] ?? MUTED,
+        dash: `${5 + 4 * (i % 4)},2${',1,2'.repeat(Math.floor(i / 4) + 1)}`,
+      },
+    ]),
+);
+
 /** The style of a strategy; one that is not in the list is grey and dotted. */
 export function curveStyle(kind: string): CurveStyle {
-  return Object.hasOwn(CURVES, kind) ? (CURVES[kind] ?? OTHER) : OTHER;
+  return (Object.hasOwn(CURVES, kind) ? CURVES[kind] : MORE.get(kind)) ?? OTHER;
 }
 
 /** Where a strategy stands in keys: the model without pruning first, what is not in the list last. */
 export function curveOrder(kind: string): number {
-  const place = Object.keys(CURVES).indexOf(kind);
-  return place === -1 ? Object.keys(CURVES).length : place;
+  const all = [...Object.keys(CURVES), ...MORE.keys()];
+  const place = all.indexOf(kind);
+  return place === -1 ? all.length : place;
 }
 
 /** The parts of a sequence: their colours beside one another differ in lightness too. */

@@ -3,19 +3,23 @@ import { create } from '@bufbuild/protobuf';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  GraphProtoSchema,
   NodeProtoSchema,
   type AttributeProto,
+  type GraphProto,
   type NodeProto,
   type TensorProto,
+  type ValueInfoProto,
 } from 'onnx-buf';
-import { renameInputs } from './graph.js';
+import { allNames, renameInputs } from './graph.js';
 import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
+import { valueInfo } from './value-info.js';
 
 /** The contrib domain of ONNX Runtime. */
 export const MICROSOFT = 'com.microsoft';
 
 /** An attribute's value: integers as bigint, floats as number, so that `1` cannot be taken for `1.0`. */
-export type AttributeValue = bigint | number | string | readonly bigint[] | TensorProto;
+export type AttributeValue = bigint | number | string | readonly bigint[] | TensorProto | GraphProto;
 
 export interface OpOptions {
   readonly domain?: string;
@@ -26,24 +30,40 @@ export interface OpOptions {
   readonly output?: string;
 }
 
+/** A tensor that each turn of a {@link Emitter.loop} takes and gives anew. */
+export interface Carried {
+  /** What the first turn takes. */
+  readonly tensor: string;
+  readonly type: DataType;
+}
+
 /** Collects new nodes and constants for a graph. */
 export class Emitter {
   readonly nodes: NodeProto[] = [];
-  readonly initializers: TensorProto[] = [];
+  readonly initializers: TensorProto[];
   readonly #opset: number;
   readonly #taken: Set<string>;
   /** The next number to try for each base of a fresh name. */
-  readonly #numbers = new Map<string, number>();
-  readonly #constants = new Map<string, string>();
+  readonly #numbers: Map<string, number>;
+  readonly #constants: Map<string, string>;
   readonly #made = new Map<string, readonly string[]>();
+  /** In the body of a loop: what makes the nodes around it. */
+  readonly #outer: Emitter | undefined;
+  /** Tensors that are made here; in the body of a loop, those that differ from turn to turn. */
+  readonly #own = new Set<string>();
 
   /**
    * @param opset version of the default domain; at least 13
    * @param taken every name already in use; grows with what is made here
+   * @param outer for the body of a subgraph: the emitter around it, with which it shares names and constants
    */
-  constructor(opset: number, taken: Iterable<string>) {
+  constructor(opset: number, taken: Iterable<string>, outer?: Emitter) {
     this.#opset = opset;
-    this.#taken = new Set(taken);
+    this.#outer = outer;
+    this.#taken = outer === undefined ? new Set(taken) : outer.#taken;
+    this.#numbers = outer === undefined ? new Map<string, number>() : outer.#numbers;
+    this.#constants = outer === undefined ? new Map<string, string>() : outer.#constants;
+    this.initializers = outer === undefined ? [] : outer.initializers;
   }
 
   /** A name that nothing in the graph has yet. */
@@ -68,6 +88,11 @@ export class Emitter {
   /** Adds a node with several outputs. */
   ops(opType: string, inputs: readonly string[], options: OpOptions = {}): readonly string[] {
     const { domain = '', attributes = {}, outputs = 1, output: named } = options;
+    // What is the same at every turn of a loop is made once, before it.
+    const takesOwn = [...inputs, ...Object.values(attributes).flatMap(namesIn)].some((name) =>
+      this.#own.has(name),
+    );
+    if (this.#outer !== undefined && !takesOwn) return this.#outer.ops(opType, inputs, options);
     // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
     const key = JSON.stringify(
       [opType, domain, inputs, outputs, Object.entries(attributes)],
@@ -89,7 +114,65 @@ export class Emitter {
       }),
     );
     this.#made.set(key, output);
+    for (const name of output) this.#own.add(name);
     return output;
+  }
+
+  /**
+   * Adds a Loop of a given number of turns.
+   * @param turns int64 scalar
+   * @param carried what each turn takes and gives anew
+   * @param body emits one turn, from its number (int64 scalar) and what is carried to it; gives what it carries on, in
+   *   the same order. It may use any tensor from outside.
+   * @returns what is carried out of the last turn, or what was given if there is none
+   */
+  loop(
+    turns: string,
+    carried: readonly Carried[],
+    body: (emit: Emitter, turn: string, carried: readonly string[]) => readonly string[],
+  ): readonly string[] {
+    const inner = new Emitter(this.#opset, [], this);
+    const input = (base: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
+      const name = this.fresh(base);
+      inner.#own.add(name);
+      return valueInfo(name, type, axes);
+    };
+    const turn = input('turn', DataType.INT64, []);
+    const goOn = input('go_on', DataType.BOOL, []);
+    const taken = carried.map(({ type }) => input('carried', type));
+    const given = body(
+      inner,
+      turn.name,
+      taken.map(({ name }) => name),
+    );
+    // A body's outputs are made in it, each once, even where they are what came in.
+    const made = new Set(inner.nodes.flatMap(({ output }) => output));
+    const output = (tensor: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
+      if (made.delete(tensor)) return valueInfo(tensor, type, axes);
+      const name = this.fresh('same');
+      inner.nodes.push(
+        create(NodeProtoSchema, {
+          opType: 'Identity',
+          name: this.fresh('Identity/node'),
+          input: [tensor],
+          output: [name],
+        }),
+      );
+      return valueInfo(name, type, axes);
+    };
+    const graph = create(GraphProtoSchema, {
+      name: this.fresh('body'),
+      input: [turn, goOn, ...taken],
+      output: [
+        output(goOn.name, DataType.BOOL, []),
+        ...carried.map(({ type }, i) => output(given[i] ?? '', type)),
+      ],
+      node: inner.nodes,
+    });
+    return this.ops('Loop', [turns, '', ...carried.map(({ tensor }) => tensor)], {
+      outputs: carried.length,
+      attributes: { body: graph },
+    });
   }
 
   /** Adds a copy of a node with other inputs and fresh outputs; returns the new outputs by the old ones. */
@@ -101,6 +184,7 @@ export class Emitter {
     copy.name = this.fresh(node.name === '' ? node.opType : node.name);
     copy.output = node.output.map((name) => outputs.get(name) ?? '');
     this.nodes.push(copy);
+    for (const name of copy.output) this.#own.add(name);
     return outputs;
   }
 
@@ -207,6 +291,11 @@ export class Emitter {
   }
 }
 
+/** The names of tensors that a subgraph among a node's attributes uses. */
+function namesIn(value: AttributeValue): string[] {
+  return typeof value === 'object' && 'node' in value ? [...allNames(value)] : [];
+}
+
 function attribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === 'bigint')
     return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: value });
@@ -219,6 +308,7 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
       s: new TextEncoder().encode(value),
     });
   }
+  if ('node' in value) return create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g: value });
   if ('dims' in value) return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: value });
   return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: [...value] });
 }

@@ -3,20 +3,22 @@ import { create } from '@bufbuild/protobuf';
 import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import type { DataType } from './tensor.js';
 
-/** The declaration of a graph input or output; a string is a symbolic axis. */
+/** The declaration of a graph input or output; a string is a symbolic axis, no axes say nothing of its shape. */
 export function valueInfo(
   name: string,
   elemType: DataType,
-  axes: readonly (string | number)[],
+  axes?: readonly (string | number)[],
 ): ValueInfoProto {
-  const dim = axes.map((axis) =>
+  const dim = axes?.map((axis) =>
     typeof axis === 'string'
       ? { value: { case: 'dimParam' as const, value: axis } }
       : { value: { case: 'dimValue' as const, value: BigInt(axis) } },
   );
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } },
+    type: {
+      value: { case: 'tensorType', value: { elemType, ...(dim === undefined ? {} : { shape: { dim } }) } },
+    },
   });
 }
 

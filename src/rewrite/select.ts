@@ -38,12 +38,9 @@ export function select(
   const droppable = withoutLast(emit, imageTokenMask);
   const known = emit.op('Not', [emit.op('IsNaN', [scores])]);
   const ranks = emit.op('And', [droppable, known]);
-  // int64 [batch]: how many image tokens each row may drop.
-  const images = countOf(emit, imageTokenMask);
-  const beyondQuota = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
   const spare = emit.op('Where', [
     emit.op('Greater', [countOf(emit, ranks), emit.int(0)]),
-    emit.op('Min', [beyondQuota, countOf(emit, droppable)]),
+    spareCounts(emit, imageTokenMask, ratio, arithmetic),
     emit.int(0),
   ]);
   const dropped = emit.reduce('ReduceMin', spare, [0], true);
@@ -62,6 +59,32 @@ export function select(
     attributes: { axis: 1n, largest: 0n },
   });
   return { indices };
+}
+
+/**
+ * How many image tokens each row of a batch keeps, whatever their scores are (rules 1, 2 and 4): int64 [batch].
+ * The parameters are those of {@link select}.
+ */
+export function keepCounts(
+  emit: Emitter,
+  imageTokenMask: string,
+  ratio: string,
+  arithmetic: QuotaArithmetic,
+): string {
+  const dropped = emit.reduce('ReduceMin', spareCounts(emit, imageTokenMask, ratio, arithmetic), [0], true);
+  return emit.op('Sub', [countOf(emit, imageTokenMask), emit.op('Max', [dropped, emit.ints(0)])]);
+}
+
+/** How many image tokens each row may drop: int64 [batch]. */
+function spareCounts(
+  emit: Emitter,
+  imageTokenMask: string,
+  ratio: string,
+  arithmetic: QuotaArithmetic,
+): string {
+  const images = countOf(emit, imageTokenMask);
+  const beyondQuota = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
+  return emit.op('Min', [beyondQuota, countOf(emit, withoutLast(emit, imageTokenMask))]);
 }
 
 /** A mask [batch, sequence] without the sequence's last place. */

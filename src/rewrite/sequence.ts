@@ -227,7 +227,9 @@ export class Sequence {
     if (this.#before === undefined) return decoder.graph.inputs.has(tensor) ? tensor : undefined;
     if (purpose === 'rotation' && flow.isPositionRoot(tensor)) return this.#rootPositions(tensor);
     if (tensor === ATTENTION_MASK) return this.mask();
-    if (tensor === POSITION_IDS) return purpose === 'rotation' ? this.positions() : this.#places();
+    // a tensor of the graph's own may have that name
+    if (tensor === POSITION_IDS && decoder.positionAxes !== undefined)
+      return purpose === 'rotation' ? this.positions() : this.#places();
     const layer = decoder.layers.find(({ pastStates }) => pastStates.includes(tensor));
     if (layer === undefined || this.#partition.stageOfLayer(layer.index) === this.stage) return undefined;
     if (!tensor.endsWith('.key') && !tensor.endsWith('.value')) {

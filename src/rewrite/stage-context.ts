@@ -4,10 +4,11 @@ import { lastRowAttention, lastRowHeads } from '../decoder/attention/rows.js';
 import { EMBEDS, PRUNE_RATIO } from '../decoder/contract.js';
 import { attentionOf } from '../decoder/decoder.js';
 import { residualBefore } from '../decoder/residual.js';
-import { DataType, type Emitter } from '../onnx/index.js';
+import type { Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
-import { quota, type QuotaArithmetic } from './quota.js';
-import type { StageContext } from '../strategies/index.js';
+import type { QuotaArithmetic } from './quota.js';
+import { keepCounts } from './select.js';
+import { unitRows, type StageContext } from '../strategies/index.js';
 import type { Tokens } from './tokens.js';
 
 /** The context of a stage. */
@@ -40,17 +41,10 @@ export function stageContext(
     lastRowAttention: () => thisCall(lastRowAttention(row()), 1),
     lastRowHeads: () => thisCall(lastRowHeads(row()), 2),
     keys,
-    features: () => {
-      const mean = emit.reduce('ReduceMean', emit.cast(keys(), DataType.FLOAT), [1], false);
-      const squares = emit.reduce('ReduceSum', emit.op('Mul', [mean, mean]), [2], true);
-      return emit.op('Div', [mean, emit.op('Max', [emit.op('Sqrt', [squares]), emit.float(1e-12)])]);
-    },
-    hiddenBefore: () => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1)),
-    hiddenAfter: () => tokens.activation(residualBefore(decoder, k)),
-    quota: () => {
-      const images = emit.reduce('ReduceSum', emit.cast(tokens.imageTokenMask, DataType.INT64), [1], false);
-      return quota(emit, images, ratioOf(emit, stage), arithmetic);
-    },
+    features: () => unitRows(emit, emit.reduce('ReduceMean', emit.castToFloat(keys()), [1], false)),
+    residualBefore: () => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1)),
+    residual: () => tokens.activation(residualBefore(decoder, k)),
+    keepCount: () => keepCounts(emit, tokens.imageTokenMask, ratioOf(emit, stage), arithmetic),
     callerScores: () => tokens.scores,
   };
 }

@@ -1,13 +1,19 @@
 // The pruning strategies: the one list that the rewrite, the plug, the commands and the evaluation read.
 import { FastvError } from '../errors.js';
+import { attentionDiversity } from './attention-diversity.js';
 import { attention } from './attention.js';
+import { divprune } from './divprune.js';
+import { dpp } from './dpp.js';
 import { external } from './external.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
 import { keyNorm } from './key-norm.js';
+import { mmr } from './mmr.js';
 import { random } from './random.js';
+import { scope } from './scope.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
+export { unitRows } from './features.js';
 export type {
   CallerStrategy,
   Draw,
@@ -18,7 +24,18 @@ export type {
   TokenRow,
 } from './strategy.js';
 
-const LIST = [attention, keyNorm, headMax, random, grid] as const satisfies readonly Strategy[];
+const LIST = [
+  attention,
+  keyNorm,
+  headMax,
+  attentionDiversity,
+  divprune,
+  mmr,
+  scope,
+  dpp,
+  random,
+  grid,
+] as const satisfies readonly Strategy[];
 
 /** The name of a strategy in the list. */
 export type StrategyName = (typeof LIST)[number]['name'];

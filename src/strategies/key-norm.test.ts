@@ -20,9 +20,9 @@ describe('key-norm', () => {
       lastRowAttention: absent,
       lastRowHeads: absent,
       features: absent,
-      hiddenBefore: absent,
-      hiddenAfter: absent,
-      quota: absent,
+      residualBefore: absent,
+      residual: absent,
+      keepCount: absent,
       callerScores: absent,
     };
     const scores = keyNorm.score(context);

@@ -17,11 +17,11 @@ export interface StageContext {
   /** What tokens are compared by: the mean over KV heads of {@link keys}, rows of length 1; float32 [batch, sequence, head size]. */
   features(): string;
   /** The residual stream that goes into layer K−1 (K = 0: the embeddings): [batch, sequence, hidden], in the model's element type. */
-  hiddenBefore(): string;
+  residualBefore(): string;
   /** The residual stream behind layer K−1, as above. It costs the rest of that layer for all tokens. */
-  hiddenAfter(): string;
-  /** How many image tokens each row keeps by its ratio; a batch may keep more of a row. int64 [batch]. */
-  quota(): string;
+  residual(): string;
+  /** How many image tokens each row will keep: by its ratio, its last token and the batch it is in. int64 [batch]. */
+  keepCount(): string;
   /** The caller's scores, as the graph's input `image_token_scores`: float32 [batch, sequence]. */
   callerScores(): string;
 }

@@ -10,6 +10,7 @@ import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';
+import { datasetOptions } from '../dataset-options.js';
 import { tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
@@ -77,11 +78,7 @@ export async function quantizeAndEvaluate(
         limit,
         signal,
         progress: progressLine(terminal.progress, () => 0),
-        data: {
-          ...(flags.data === undefined ? {} : { folders: flags.data }),
-          ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-          allowNetwork: flags.allowNetwork === true,
-        },
+        data: datasetOptions(flags),
       },
     );
     if (!comparison.complete) throw new Interrupted('ended before it was through; nothing was written');

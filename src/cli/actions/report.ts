@@ -1,5 +1,6 @@
 /** What `fastv report` does. */
 import { writeReport } from '../../analysis/write-report.js';
+import { datasetOptions } from '../dataset-options.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv report`. */
@@ -15,10 +16,7 @@ export async function report(folder: string, flags: ReportFlags, terminal: Termi
   const written = await writeReport(folder, {
     ...(flags.title === undefined ? {} : { title: flags.title }),
     ...(flags.failures === undefined ? {} : { failuresOf: flags.failures }),
-    data: {
-      ...(flags.data === undefined ? {} : { folders: flags.data }),
-      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-    },
+    data: datasetOptions(flags),
   });
   terminal.result({ written }, () => written.join('\n'));
 }

@@ -1,0 +1,81 @@
+// Rotary positions (RoFormer, arXiv 2104.09864): pair i of a head is turned by position · θ^(−2i/d). Pairs are a head's
+// first half with its second.
+import { MICROSOFT } from '../../../onnx/emit.js';
+import type { Config } from '../../checkpoint/config.js';
+import type { PartGraph } from '../../part.js';
+import { made } from '../../source.js';
+import type { Rotate } from './decoder.js';
+
+/** The most positions that a table holds. */
+const MOST_POSITIONS = 2 ** 20;
+
+/**
+ * The frequencies of a configuration, one a pair, in float32 as transformers computes them.
+ * @param rope `rope_scaling`, or `rope_parameters` of newer files
+ * @throws {FastvError} `unsupported-decoder` for scalings that are not known
+ */
+export function frequencies(headSize: number, theta: number, rope: Config): Float32Array<ArrayBuffer> {
+  const plain = Float32Array.from({ length: headSize / 2 }, (_, i) => 1 / theta ** ((2 * i) / headSize));
+  const name = rope.has('rope_type') ? 'rope_type' : 'type';
+  switch (rope.text(name, 'default')) {
+    case 'default':
+    case 'mrope':
+    case 'dynamic': // changes nothing up to max_position_embeddings, where the tables end
+      return plain;
+    case 'linear': {
+      const factor = rope.number('factor');
+      return plain.map((frequency) => frequency / factor);
+    }
+    case 'llama3':
+      return plain.map(llama3(rope));
+    default:
+      throw rope.refuse(name, 'default, linear, dynamic, llama3 or mrope', 'unsupported-decoder');
+  }
+}
+
+/** LLaMA 3.1: slow pairs are slowed down, quick ones are not, those between are blended. */
+function llama3(rope: Config): (frequency: number) => number {
+  const factor = rope.number('factor');
+  const low = rope.number('low_freq_factor');
+  const high = rope.number('high_freq_factor');
+  const length = rope.number('original_max_position_embeddings');
+  return (frequency) => {
+    const turns = (length * frequency) / (2 * Math.PI);
+    const share = Math.max(0, Math.min(1, (turns - low) / (high - low)));
+    return share * frequency + ((1 - share) * frequency) / factor;
+  };
+}
+
+/** The base and the scaling of a text configuration, in both spellings. */
+export function ropeOf(text: Config, theta: number): { readonly theta: number; readonly rope: Config } {
+  const rope = text.section(text.has('rope_parameters') ? 'rope_parameters' : 'rope_scaling');
+  return { theta: rope.number('rope_theta', text.number('rope_theta', theta)), rope };
+}
+
+/** Rotation by tables of cos and sin, [positions, head size / 2], and position_ids [batch, sequence]. */
+export function tableRotation(
+  name: string,
+  frequencies: Float32Array,
+  positions: number,
+): (g: PartGraph) => Rotate {
+  const length = Math.min(positions, MOST_POSITIONS);
+  const pairs = frequencies.length;
+  const table = (kind: 'cos' | 'sin'): Float32Array<ArrayBuffer> => {
+    const values = new Float32Array(length * pairs);
+    for (let position = 0, at = 0; position < length; position++) {
+      // the angle is rounded before its cosine is taken, as PyTorch does
+      for (const frequency of frequencies) values[at++] = Math[kind](Math.fround(position * frequency));
+    }
+    return values;
+  };
+  return (g) => {
+    const [cos, sin] = (['cos', 'sin'] as const).map((kind) =>
+      g.weight(made(`${name}/${kind}`, [length, pairs], table(kind))),
+    );
+    return (_, x, heads) =>
+      g.emit.op('RotaryEmbedding', [x, 'position_ids', cos ?? '', sin ?? ''], {
+        domain: MICROSOFT,
+        attributes: { num_heads: BigInt(heads) },
+      });
+  };
+}

@@ -1,0 +1,141 @@
+// Picks image tokens one after another, each by what it adds to those that are picked already. All set strategies are
+// this loop with a gain and a state of their own; the order of picking is the score, so that select (src/rewrite) keeps
+// the first ones.
+//
+// 1. Only image tokens take part: they are gathered from each row first, so that text costs nothing.
+// 2. As many are picked as the row of the batch that keeps the most; ties go to the lower index.
+// 3. A token whose relevance or features are NaN cannot be compared with others: it is not picked, and its score is NaN.
+//
+// Limit: a strategy that asks for all cosines holds tokens² numbers.
+import { DataType, type Emitter } from '../onnx/index.js';
+import type { StageContext } from './strategy.js';
+
+/** A strategy of this kind. m is the number of image tokens of the row that has the most. */
+export interface Greedy {
+  /** What a token is worth by itself: float32 [batch, sequence]. */
+  readonly relevance?: string;
+  /** What tokens are compared by, rows of length 1: float32 [batch, sequence, size]. */
+  readonly features: string;
+  /** What is known before the first pick: float32 tensors. */
+  readonly start: (pool: Pool) => readonly string[];
+  /** What each token would add: float32 [batch, m]. */
+  readonly gain: (step: Step) => string;
+  /** The same as {@link start} after a pick. */
+  readonly next: (step: PickedStep) => readonly string[];
+}
+
+/** The image tokens of each row. Places beyond a row's own are filled with tokens that cannot be picked. */
+export interface Pool {
+  readonly emit: Emitter;
+  /** Which of them can be picked: bool [batch, m]. */
+  readonly open: string;
+  /** float32 [batch, m]; 0 where it cannot be picked. Ones where there is no relevance. */
+  readonly relevance: string;
+  /** float32 [batch, m, size]; zeros where it cannot be picked. */
+  readonly features: string;
+  /** The cosine of every two tokens: float32 [batch, m, m]. */
+  readonly cosines: () => string;
+}
+
+/** One turn. */
+export interface Step {
+  readonly emit: Emitter;
+  readonly pool: Pool;
+  /** Its number: int64 scalar. */
+  readonly turn: string;
+  readonly state: readonly string[];
+}
+
+export interface PickedStep extends Step {
+  /** The picked token's row of a tensor [batch, m, …rest]: [batch, 1, …rest]. */
+  readonly row: (tensor: string) => string;
+  /** The cosine of every token with the picked one: float32 [batch, m]. */
+  readonly cosines: () => string;
+}
+
+/** Lower than any gain. */
+const LOWEST = -3.4028234663852886e38;
+
+/** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
+export function greedy(context: StageContext, strategy: Greedy): string {
+  const { emit } = context;
+  const places = imagePlaces(emit, context.imageTokenMask);
+  const pool = poolOf(context, places, strategy);
+  const turns = emit.reduce('ReduceMax', context.keepCount(), [0], false);
+  const order = emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]);
+  const carried = [order, pool.open, ...strategy.start(pool)].map((tensor, i) => ({
+    tensor,
+    type: i === 1 ? DataType.BOOL : DataType.FLOAT,
+  }));
+  const [picks = ''] = emit.loop(turns, carried, (body, turn, [ranks = '', open = '', ...state]) => {
+    const step = { emit: body, pool, turn, state };
+    const gains = body.op('Where', [open, strategy.gain(step), body.float(LOWEST)]);
+    const best = body.op('ArgMax', [gains], { attributes: { axis: 1n, keepdims: 1n } }); // [batch, 1]
+    // Where a row has no token left, the best is none.
+    const picked = body.op('And', [body.op('Equal', [best, body.range(body.dim(open, 1))]), open]);
+    const rank = body.castToFloat(body.op('Sub', [turns, turn]));
+    const row = (tensor: string): string => rowsAt(body, tensor, best);
+    const cosines = (): string => {
+      const all = body.op('MatMul', [row(pool.features), body.transpose(pool.features, 0, 2, 1)]);
+      return body.reshape(all, body.ints(0, -1));
+    };
+    const next = strategy.next({ ...step, row, cosines });
+    return [
+      body.op('Where', [picked, rank, ranks]),
+      body.op('And', [open, body.op('Not', [picked])]),
+      ...next,
+    ];
+  });
+  const none = emit.op('Expand', [emit.float(0), emit.op('Shape', [context.imageTokenMask])]);
+  // Fillers stand at places that are no image tokens, where scores do not count.
+  return emit.op('ScatterElements', [none, places, picks], { attributes: { axis: 1n } });
+}
+
+/** The places of each row's image tokens, ascending, and behind them others as fillers: int64 [batch, m], m at least 1. */
+function imagePlaces(emit: Emitter, imageTokenMask: string): string {
+  const ones = emit.castToFloat(imageTokenMask);
+  const counts = emit.reduce('ReduceSum', emit.cast(imageTokenMask, DataType.INT64), [1], false);
+  const most = emit.op('Max', [emit.reduce('ReduceMax', counts, [0], true), emit.ints(1)]);
+  const [, places = ''] = emit.ops('TopK', [ones, most], { outputs: 2, attributes: { axis: 1n } });
+  return places;
+}
+
+function poolOf({ emit, imageTokenMask }: StageContext, places: string, strategy: Greedy): Pool {
+  const at = (x: string): string => emit.op('GatherElements', [x, places], { attributes: { axis: 1n } });
+  const image = emit.cast(at(emit.cast(imageTokenMask, DataType.INT64)), DataType.BOOL);
+  const worth = strategy.relevance === undefined ? emit.castToFloat(image) : at(strategy.relevance);
+  const given = rowsAt(emit, strategy.features, places);
+  // NaN differs from itself, and makes every sum NaN.
+  const sums = emit.op('Add', [worth, emit.reduce('ReduceSum', given, [2], false)]);
+  const known = emit.op('Equal', [sums, sums]);
+  const open = emit.op('And', [image, known]);
+  const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
+  return {
+    emit,
+    open,
+    relevance: emit.op('Where', [open, worth, emit.float(0)]),
+    features,
+    cosines: () => emit.op('MatMul', [features, emit.transpose(features, 0, 2, 1)]),
+  };
+}
+
+/** The rows of a tensor [batch, n, …rest] at given places, int64 [batch, p]: [batch, p, …rest]. */
+function rowsAt(emit: Emitter, tensor: string, places: string): string {
+  const shape = emit.op('Shape', [tensor]);
+  const rest = emit.slice(shape, emit.ints(2), emit.ints(Number.MAX_SAFE_INTEGER), 0);
+  const flat = emit.reshape(tensor, emit.concat([emit.ints(-1), rest], 0));
+  const starts = emit.op('Mul', [emit.range(emit.dim(tensor, 0)), emit.dim(tensor, 1)]);
+  return emit.gather(flat, emit.op('Add', [places, emit.unsqueeze(starts, 1)]), 0);
+}
+
+/** Relevance brought to 0 … 1 over the tokens of each row that can be picked: float32 [batch, m]. */
+export function scaledRelevance({ emit, open, relevance }: Pool): string {
+  const among = (fill: number): string => emit.op('Where', [open, relevance, emit.float(fill)]);
+  const least = emit.reduce('ReduceMin', among(-LOWEST), [1], true);
+  const range = emit.op('Sub', [emit.reduce('ReduceMax', among(LOWEST), [1], true), least]);
+  const scaled = emit.op('Div', [
+    emit.op('Sub', [relevance, least]),
+    emit.op('Max', [range, emit.float(1e-30)]),
+  ]);
+  return emit.op('Where', [open, scaled, emit.float(0)]);
+}

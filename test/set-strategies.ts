@@ -1,0 +1,238 @@
+// What every strategy that picks a set has to do, run on a graph that is nothing but the strategy: it is compared with
+// the same rule in plain TypeScript, written for one row of image tokens.
+import { Tensor, type InferenceSession } from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DataType, Emitter } from '../src/onnx/index.js';
+import type { GraphStrategy } from '../src/strategies/index.js';
+import { info, node, numbers, open, openInWasm, type GraphParts } from './graphs.js';
+import { strategyContext } from './strategy-context.js';
+import { normals, seededRandom, type Random } from './toy/random.js';
+
+/** A token as the rules know it. */
+export interface Token {
+  /** Attention that the last token pays it. */
+  readonly attention: number;
+  /** A key or a hidden state. */
+  readonly vector: readonly number[];
+}
+
+/** A rule in plain TypeScript: the places of the picks among a row's image tokens, in the order of picking. */
+export type Rule = (tokens: readonly Token[], count: number) => number[];
+
+/** One row: all its tokens, and which of them are image tokens. */
+interface Row {
+  readonly tokens: readonly Token[];
+  readonly images: readonly boolean[];
+}
+
+const SIZE = 8;
+
+export function cosine(a: readonly number[], b: readonly number[]): number {
+  const dot = (x: readonly number[], y: readonly number[]): number =>
+    x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
+  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
+  return lengths === 0 ? 0 : dot(a, b) / lengths;
+}
+
+/** Picks one after another: the token of the largest gain, the lower place first among equals. */
+export function pickGreedily(
+  tokens: number,
+  count: number,
+  gain: (place: number, picked: readonly number[]) => number,
+): number[] {
+  const picked: number[] = [];
+  while (picked.length < Math.min(count, tokens)) {
+    const left = Array.from({ length: tokens }, (_, place) => place).filter((p) => !picked.includes(p));
+    const gains = left.map((place) => gain(place, picked));
+    picked.push(left[gains.indexOf(Math.max(...gains))] ?? -1);
+  }
+  return picked;
+}
+
+/** Attention scaled to 0 … 1, as several rules want it. */
+export function scaledAttention(tokens: readonly Token[]): number[] {
+  const all = tokens.map(({ attention }) => attention);
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  return all.map((a) => (most === least ? 0 : (a - least) / (most - least)));
+}
+
+/** Runs the tests of a strategy. */
+export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
+  const runtimes = [
+    ['ONNX Runtime, opset 13', open, 13],
+    ['ONNX Runtime, opset 21', open, 21],
+    ['its WASM build', openInWasm, 21],
+  ] as const;
+  describe.each(runtimes)(`${strategy.name}: %s`, (_, load, opset) => {
+    let session: InferenceSession;
+    beforeAll(async () => {
+      session = await load(strategyGraph(strategy, opset), opset);
+    });
+    afterAll(() => session.release());
+    const picks = (rows: readonly Row[], keep: readonly number[]): Promise<number[][]> =>
+      run(session, rows, keep).then((scores) => scores.map(picksOf));
+    const expected = ({ tokens, images }: Row, count: number): number[] => {
+      const places = images.flatMap((image, i) => (image ? [i] : []));
+      const own = places.flatMap((i) => tokens[i] ?? []);
+      return rule(own, count).map((i) => places[i] ?? -1);
+    };
+
+    it.each(['random', 'clustered'] as const)('is the rule on 200 %s rows', async (kind) => {
+      for (let seed = 0; seed < 200; seed++) {
+        const random = seededRandom(seed * 31 + (kind === 'random' ? 1 : 2));
+        const images = 4 + Math.floor(random() * 20);
+        const row = randomRow(random, [2, images, 3], kind === 'clustered' ? 4 : 0);
+        const count = 1 + Math.floor(random() * Math.min(images, SIZE));
+        expect((await picks([row], [count]))[0], `seed ${seed}`).toEqual(expected(row, count));
+      }
+    });
+
+    it('picks first what it picks alone, and at full budget all', async () => {
+      const row = randomRow(seededRandom(3), [2, 12, 3]);
+      const [all = []] = await picks([row], [12]);
+      expect(all.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+      for (let count = 0; count < 12; count++) {
+        expect(await picks([row], [count])).toEqual([all.slice(0, count)]);
+      }
+    });
+
+    it('treats each row of a batch as if it were alone, whatever is its number of images', async () => {
+      const random = seededRandom(4);
+      const rows = [[3, 9, 4], [1, 4, 2, 6, 3], [0, 2, 14], [16], [0, 16]].map((spans) =>
+        randomRow(random, spans, 3),
+      );
+      const keep = [5, 7, 1, 0, 6];
+      const given = await picks(rows, keep);
+      for (const [i, row] of rows.entries()) {
+        const alone = expected(row, Math.min(7, row.images.filter(Boolean).length));
+        expect(given[i], `row ${i}`).toEqual(alone);
+      }
+    });
+
+    it('gives ties to the lower place', async () => {
+      const token = { attention: 0.1, vector: [1, 2, 3, 4, 5, 6, 7, 8] };
+      const row = {
+        tokens: Array.from({ length: 6 }, () => token),
+        images: [false, true, true, true, true, false],
+      };
+      expect(await picks([row], [3])).toEqual([[1, 2, 3]]);
+    });
+
+    it('cannot rank NaN: such tokens have no score, and the others are picked as if they were not there', async () => {
+      const random = seededRandom(5);
+      const { tokens, images } = randomRow(random, [2, 10, 3]);
+      const broken = tokens.map((token, i) => {
+        if (i === 4) return { ...token, attention: NaN, vector: token.vector.map(() => NaN) };
+        return token;
+      });
+      const [scores = []] = await run(session, [{ tokens: broken, images }], [6]);
+      expect(scores[4]).toBeNaN();
+      expect(picksOf(scores)).toEqual(expected({ tokens, images: images.with(4, false) }, 6));
+      const none = broken.map((token) => ({ attention: NaN, vector: token.vector.map(() => NaN) }));
+      const [all = []] = await run(session, [{ tokens: none, images }], [6]);
+      expect(all.slice(2, 12).every(Number.isNaN)).toBe(true);
+    });
+
+    it('takes infinite and huge numbers as they come', async () => {
+      const { tokens, images } = randomRow(seededRandom(6), [1, 8, 2]);
+      const large = tokens.map(({ attention, vector }) => ({
+        attention,
+        vector: vector.map((x) => x * 3e18),
+      }));
+      expect(await picks([{ tokens: large, images }], [5])).toEqual([expected({ tokens, images }, 5)]);
+      const infinite = tokens.map((token, i) =>
+        i === 3 ? { ...token, vector: token.vector.map(() => Infinity) } : token,
+      );
+      const [given = []] = await picks([{ tokens: infinite, images }], [8]);
+      expect(new Set(given).size).toBe(given.length);
+      expect(given.length).toBeGreaterThanOrEqual(7);
+    });
+  });
+}
+
+/** Rows of text and images by turns, text first; vectors in some clusters, or anywhere. */
+function randomRow(random: Random, spans: readonly number[], clusters = 0): Row {
+  const centres = Array.from({ length: clusters }, () => normals(random, SIZE));
+  const images = spans.flatMap((span, i) => Array.from({ length: span }, () => i % 2 === 1));
+  const tokens = images.map(() => {
+    const centre = centres[Math.floor(random() * clusters)];
+    const own = normals(random, SIZE, centre === undefined ? 1 : 0.15);
+    const vector = Array.from(own, (x, i) => Math.fround(x + (centre?.[i] ?? 0)));
+    return { attention: Math.fround(random() ** 3), vector };
+  });
+  return { tokens, images };
+}
+
+/** Whether the strategy is given the tokens' vectors as keys or as hidden states, it gets the same. */
+function strategyGraph(strategy: GraphStrategy, opset: number): GraphParts {
+  const emit = new Emitter(opset, ['attention', 'vectors', 'features', 'images', 'keep', 'scores']);
+  const scores = strategy.score(
+    strategyContext(emit, {
+      imageTokenMask: 'images',
+      lastRowAttention: () => 'attention',
+      features: () => 'features',
+      residual: () => 'vectors',
+      residualBefore: () => 'vectors',
+      keepCount: () => 'keep',
+    }),
+  );
+  const axes = ['batch', 'sequence'];
+  const used = new Set(emit.nodes.flatMap(({ input }) => input));
+  return {
+    inputs: [
+      info('attention', DataType.FLOAT, axes),
+      info('vectors', DataType.FLOAT, [...axes, SIZE]),
+      info('features', DataType.FLOAT, [...axes, SIZE]),
+      info('images', DataType.BOOL, axes),
+      info('keep', DataType.INT64, ['batch']),
+    ].filter(({ name }) => used.has(name)),
+    outputs: [info('scores', DataType.FLOAT, axes)],
+    nodes: [...emit.nodes, node('Identity', [scores], ['scores'])],
+    initializers: emit.initializers,
+  };
+}
+
+/** The scores of each row. */
+async function run(
+  session: InferenceSession,
+  rows: readonly Row[],
+  keep: readonly number[],
+): Promise<number[][]> {
+  const length = rows[0]?.tokens.length ?? 0;
+  const dims = [rows.length, length];
+  const tokens = rows.flatMap((row) => row.tokens);
+  const floats = (values: readonly number[], ...rest: number[]): Tensor =>
+    new Tensor('float32', Float32Array.from(values), [...dims, ...rest]);
+  const unit = ({ vector }: Token): readonly number[] => {
+    const norm = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+    return vector.map((x) => x / norm);
+  };
+  const feeds: Record<string, Tensor> = {
+    attention: floats(tokens.map(({ attention }) => attention)),
+    vectors: floats(
+      tokens.flatMap(({ vector }) => vector),
+      SIZE,
+    ),
+    features: floats(tokens.flatMap(unit), SIZE),
+    images: new Tensor(
+      'bool',
+      Uint8Array.from(
+        rows.flatMap(({ images }) => images),
+        Number,
+      ),
+      dims,
+    ),
+    keep: new Tensor('int64', BigInt64Array.from(keep, BigInt), [rows.length]),
+  };
+  const wanted = Object.entries(feeds).filter(([name]) => session.inputNames.includes(name));
+  const scores = numbers(await session.run(Object.fromEntries(wanted)), 'scores');
+  return rows.map((_, i) => scores.slice(i * length, (i + 1) * length));
+}
+
+/** The places with a score above 0, the highest first. */
+function picksOf(scores: readonly number[]): number[] {
+  return scores
+    .flatMap((score, place) => (score > 0 ? [{ score, place }] : []))
+    .sort((a, b) => b.score - a.score)
+    .map(({ place }) => place);
+}
