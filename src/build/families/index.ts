@@ -4,6 +4,7 @@ import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
 import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
+import { qwenVlChat } from './qwen-vl-chat.js';
 import { qwen25Vl } from './qwen2.5-vl.js';
 import { qwen2Vl } from './qwen2-vl.js';
 import { qwen3Vl } from './qwen3-vl.js';
@@ -17,6 +18,7 @@ export const FAMILIES: readonly Family[] = [
   qwen2Vl,
   qwen25Vl,
   qwen3Vl,
+  qwenVlChat,
   smolvlm,
   videoLlava,
 ];

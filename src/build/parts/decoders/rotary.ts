@@ -15,7 +15,7 @@ const MOST_POSITIONS = 2 ** 20;
  * @throws {FastvError} `unsupported-decoder` for scalings that are not known
  */
 export function frequencies(headSize: number, theta: number, rope: Config): Float32Array<ArrayBuffer> {
-  const plain = Float32Array.from({ length: headSize / 2 }, (_, i) => 1 / theta ** ((2 * i) / headSize));
+  const plain = inverseFrequencies(theta, headSize);
   const name = rope.has('rope_type') ? 'rope_type' : 'type';
   switch (rope.text(name, 'default')) {
     case 'default':
@@ -31,6 +31,14 @@ export function frequencies(headSize: number, theta: number, rope: Config): Floa
     default:
       throw rope.refuse(name, 'default, linear, dynamic, llama3 or mrope', 'unsupported-decoder');
   }
+}
+
+/** θ^(−2i/d) for each pair i, rounded to float32 where PyTorch rounds: at position 1000 the last bit is 10⁻⁴ of an angle. */
+export function inverseFrequencies(theta: number, size: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from(
+    { length: size / 2 },
+    (_, i) => 1 / Math.fround(theta ** Math.fround((2 * i) / size)),
+  );
 }
 
 /** LLaMA 3.1: slow pairs are slowed down, quick ones are not, those between are blended. */
