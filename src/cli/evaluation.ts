@@ -53,6 +53,8 @@ export function runOptions(
     out: flags.output,
     tasks,
     ...(limit === undefined ? {} : { limit }),
+    sampling: { how: flags.sample, seed: flags.sampleSeed },
+    ...(flags.shard === undefined ? {} : { shard: flags.shard }),
     batch: flags.batch,
     choices: flags.choices,
     onError: flags.onError,

@@ -38,7 +38,7 @@ export interface Decoder {
 }
 
 /** The oldest operator set whose ops the rewrite uses. */
-export const MIN_OPSET = 13;
+const MIN_OPSET = 13;
 
 /** A layer's state by its name: `past_key_values.3.key`, `past_conv.3`, `past_key_values.0.conv_state`, … */
 const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;

@@ -1,7 +1,14 @@
 /** The cells of a sweep: every K, R and strategy, and beside them always the baselines. */
 import { FastvError } from '../errors.js';
 import { isSeeded, needsLayer, strategies as listed, type StrategyName } from '../strategies/index.js';
-import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
+import {
+  downsampledCondition,
+  prunedCondition,
+  tokensCondition,
+  UNPRUNED,
+  type Condition,
+  type TokenTarget,
+} from './answerer.js';
 
 /** What a sweep goes over. */
 export interface Grid {
@@ -9,6 +16,8 @@ export interface Grid {
   readonly layers: readonly number[];
   /** R. */
   readonly ratios: readonly number[];
+  /** Numbers of image tokens, kept behind K or seen by a layer on average: in place of R, or besides. */
+  readonly tokens?: readonly TokenTarget[];
   readonly strategies: readonly StrategyName[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
@@ -27,10 +36,10 @@ const baselines = listed.flatMap(({ name, baseline }) => (baseline === true ? [n
  * @throws FastvError `invalid-option` for an empty grid, too few seeds, or nonsense
  */
 export function gridConditions(grid: Grid): readonly Condition[] {
-  const { layers, ratios, strategies, seeds, downsample = true } = grid;
+  const { layers, ratios, strategies, seeds, tokens = [], downsample = true } = grid;
   const invalid = (message: string, where: string): FastvError =>
     new FastvError('invalid-option', message, { where });
-  if (layers.length === 0 || ratios.length === 0 || strategies.length === 0) {
+  if (layers.length === 0 || ratios.length + tokens.length === 0 || strategies.length === 0) {
     throw invalid('a sweep needs at least one K, one R and one strategy', 'grid');
   }
   if (new Set(seeds).size < MIN_SEEDS) {
@@ -51,12 +60,16 @@ export function gridConditions(grid: Grid): readonly Condition[] {
     conditions.set(condition.name, condition);
   };
   for (const layer of layers) {
-    for (const ratio of ratios) {
-      const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
+    const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
+    for (const much of [...ratios, ...tokens]) {
       for (const strategy of new Set([...strategies, ...beside])) {
         if (layer === 0 && needsLayer(strategy)) continue;
-        if (isSeeded(strategy)) for (const seed of seeds) add(prunedCondition(layer, ratio, strategy, seed));
-        else add(prunedCondition(layer, ratio, strategy));
+        const condition = (seed?: number): Condition =>
+          typeof much === 'number'
+            ? prunedCondition(layer, much, strategy, seed)
+            : tokensCondition(layer, much, strategy, seed);
+        if (isSeeded(strategy)) for (const seed of seeds) add(condition(seed));
+        else add(condition());
       }
     }
   }

@@ -1,14 +1,15 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
 import { closeSync, existsSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { pendingFile, type PendingFile } from './atomic.js';
 import { readModelBytesSync } from './model-file.js';
 import { modelRoots } from './model-roots.js';
 import { openRegular } from './read.js';
+import { withGraph } from '../onnx/edit.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
+import { withFields } from '../onnx/message.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
 import { DataFile } from '../quantize/data-file.js';
@@ -85,9 +86,9 @@ function inlined(model: OnnxModel, data: Uint8Array<ArrayBuffer>): OnnxModel {
       Number(tensor.externalData.find((pair) => pair.key === key)?.value);
     const rawData = data.subarray(entry('offset'), entry('offset') + entry('length'));
     const dataLocation = TensorProto_DataLocation.DEFAULT;
-    return Object.assign(create(TensorProtoSchema), tensor, { rawData, dataLocation, externalData: [] });
+    return withFields(TensorProtoSchema, tensor, { rawData, dataLocation, externalData: [] });
   });
-  return { ...model, graph: Object.assign(create(GraphProtoSchema), model.graph, { initializer }) };
+  return withGraph(model, withFields(GraphProtoSchema, model.graph, { initializer }));
 }
 
 /** The data files of a model, open as long as they are needed. */

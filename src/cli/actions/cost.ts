@@ -99,7 +99,7 @@ function tokensOf(flags: CostFlags, name: string, perImage: Found['imageTokens']
 }
 
 /** The table that people read; `--json` has the same numbers. */
-export function costTable(
+function costTable(
   name: string,
   shape: DecoderShape,
   tokens: Tokens,

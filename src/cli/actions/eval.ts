@@ -1,5 +1,5 @@
 /** What `fastv eval` does. */
-import { prunedCondition, UNPRUNED } from '../../eval/answerer.js';
+import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
 import type { StrategyName } from '../../strategies/index.js';
 import { runEvaluation } from '../../eval/runner.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
@@ -13,6 +13,8 @@ import type { Terminal } from '../terminal.js';
 export interface EvalCommandFlags extends EvalFlags {
   readonly layer: number;
   readonly ratio: number;
+  readonly budget?: number;
+  readonly meanTokens?: number;
   readonly strategy: StrategyName;
   readonly seed?: number;
   readonly baseline: boolean;
@@ -22,8 +24,14 @@ export interface EvalCommandFlags extends EvalFlags {
 export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
   const { layer, ratio, strategy, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
-  const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, strategy, seed)];
-  const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
+  const tokens = tokensOf(flags);
+  const pruned =
+    tokens !== undefined
+      ? [tokensCondition(layer, tokens, strategy, seed)]
+      : ratio === 0
+        ? []
+        : [prunedCondition(layer, ratio, strategy, seed)];
+  const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
   const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal);
   try {
@@ -34,6 +42,11 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Pro
   } finally {
     await model.close?.();
   }
+}
+
+function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
+  if (budget !== undefined) return { keep: budget };
+  return meanTokens === undefined ? undefined : { mean: meanTokens };
 }
 
 /** What a reader of the numbers should know, and what can be done next. */

@@ -1,4 +1,5 @@
 /** What `fastv sweep` does. */
+import type { TokenTarget } from '../../eval/answerer.js';
 import type { Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
@@ -15,6 +16,8 @@ export interface SweepFlags extends EvalFlags {
   readonly recipe?: string;
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
+  readonly budgets?: readonly number[];
+  readonly meanTokens?: readonly number[];
   readonly strategies?: readonly StrategyName[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
@@ -24,9 +27,14 @@ export interface SweepFlags extends EvalFlags {
 /** Scores a model over a grid. */
 export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void> {
   const recipe = flags.recipe === undefined ? undefined : findRecipe(flags.recipe);
+  const tokens: readonly TokenTarget[] = [
+    ...(flags.budgets ?? []).map((keep) => ({ keep })),
+    ...(flags.meanTokens ?? []).map((mean) => ({ mean })),
+  ];
   const grid: Grid = {
     layers: flags.layers ?? recipe?.grid.layers ?? [2],
-    ratios: flags.ratios ?? recipe?.grid.ratios ?? [0.5],
+    ratios: flags.ratios ?? recipe?.grid.ratios ?? (tokens.length > 0 ? [] : [0.5]),
+    tokens,
     strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
     seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
     ...baselinesOf(flags, recipe?.grid),
@@ -55,13 +63,17 @@ function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLaye
 }
 
 /** Points as a table; those on the Pareto front have a star. */
-export function pointsTable(points: readonly Point[], front: readonly string[]): string {
+function pointsTable(points: readonly Point[], front: readonly string[]): string {
   const percent = (v: number | null): string => (v === null ? '—' : (100 * v).toFixed(1));
   const rows = points.map((p) => [
     front.includes(p.name) ? `* ${p.name}` : `  ${p.name}`,
     percent(p.score.estimate),
     `[${percent(p.score.low)}, ${percent(p.score.high)}]`,
-    p.difference === null ? '' : `${percent(p.difference.estimate)} (p ${p.difference.pValue.toFixed(3)})`,
+    p.difference === null
+      ? ''
+      : `${percent(p.difference.estimate)} (p ${(p.difference.pHolm ?? p.difference.pValue).toFixed(3)})`,
+    percent(p.relative ?? null),
+    p.worst === null || p.worst === undefined ? '' : `${p.worst.task} ${percent(p.worst.difference)}`,
     percent(p.loyalty),
     percent(p.flopsRatio),
     percent(p.kvRatio),
@@ -72,7 +84,9 @@ export function pointsTable(points: readonly Point[], front: readonly string[]):
     '  condition',
     'score %',
     '95% interval',
-    'against unpruned',
+    'against unpruned (Holm)',
+    'relative %',
+    'worst task',
     'loyalty %',
     'FLOPs %',
     'KV %',

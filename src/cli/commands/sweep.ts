@@ -20,6 +20,8 @@ export function sweepCommand(terminal: Terminal): Command {
     .addOption(new Option('--recipe <name>', 'a ready-made sweep').choices([...RECIPES.keys()]))
     .option('--layers <ks>', 'K, with commas between', numbers('--layers'))
     .option('--ratios <rs>', 'R, with commas between', listOf('--ratios', 'shares', share('--ratios')))
+    .option('--budgets <ns>', 'image tokens to keep, with commas between', numbers('--budgets'))
+    .option('--mean-tokens <ns>', 'image tokens that a layer sees on average', numbers('--mean-tokens'))
     .option(
       '--strategies <names>',
       `of ${STRATEGIES.join(', ')}`,

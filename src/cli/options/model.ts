@@ -6,6 +6,7 @@ import { wholeNumber } from '../parse/number.js';
 import {
   addOptions,
   addOutputOptions,
+  budgetOption,
   deviceOption,
   dtypeOption,
   layerOption,
@@ -37,9 +38,7 @@ export function addModelOptions(command: Command): Command {
     modelOption(),
     layerOption().default(2),
     ratioOption(),
-    new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
-      .argParser(wholeNumber('--budget'))
-      .conflicts('ratio'),
+    budgetOption(),
     strategyOption(),
     seedOption(),
     dtypeOption(),

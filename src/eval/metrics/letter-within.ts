@@ -5,12 +5,13 @@
  * Source: github.com/pkunlp-icler/FastV, src/FastV/inference/eval/inference_aokvqa.py.
  */
 import { sampleMetric } from './metric.js';
-import { letter, parseChoice, scoreChoice } from './multiple-choice.js';
+import { choiceMeaning, letter, parseChoice, scoreChoice } from './multiple-choice.js';
 
 export const letterWithinMetric = sampleMetric({
   name: 'letter-within',
   label: 'accuracy',
   about: "whether the reply holds the right choice's letter, as FastV scores A-OKVQA",
+  meaning: choiceMeaning,
   scoreReply(target, reply) {
     if (reply.logLikelihoods !== undefined) return scoreChoice(target, reply);
     const right = target.answerIndex !== null && reply.text.includes(letter(target.answerIndex));

@@ -9,7 +9,7 @@
 import { mean } from '../../statistics.js';
 import { groupBy } from '../group-by.js';
 import { sampleMetric, type ScoredSample } from './metric.js';
-import { scoreChoice, unreadReplies } from './multiple-choice.js';
+import { choiceMeaning, scoreChoice, unreadReplies } from './multiple-choice.js';
 
 const INDICATORS: readonly string[] = [
   ...['could be ', 'so ', 'is ', 'thus ', 'therefore ', 'final ', 'answer ', 'result '],
@@ -102,5 +102,6 @@ export const mmmuMetric = sampleMetric({
     target.choices === null
       ? { score: mmmuOpen(reply.text, target.answers), choice: null }
       : scoreChoice(target, reply),
+  meaning: choiceMeaning,
   details: (samples) => ({ unread: unreadReplies(samples), ...byDiscipline(samples) }),
 });
