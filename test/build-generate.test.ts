@@ -13,6 +13,10 @@ import { farthest, FIXTURES, goldenArray, goldenCases, type GoldenCase } from '.
 const FAMILIES: readonly { readonly name: string; readonly cases: readonly string[] }[] = [
   { name: 'llava', cases: ['exact', 'resize', 'two'] },
   { name: 'llava-llama3', cases: ['exact', 'resize'] },
+  { name: 'qwen2_vl', cases: ['exact', 'resize'] },
+  { name: 'qwen2_5_vl', cases: ['exact', 'resize'] },
+  { name: 'qwen3_vl', cases: ['exact', 'resize'] },
+  { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
 
 const only = process.env['FASTV_VLM_FAMILY'];

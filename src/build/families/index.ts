@@ -2,6 +2,7 @@
 import { FastvError } from '../../errors.js';
 import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
+import { gemma3 } from './gemma3.js';
 import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
 import { qwenVlChat } from './qwen-vl-chat.js';
@@ -12,6 +13,7 @@ import { smolvlm } from './smolvlm.js';
 import { videoLlava } from './video-llava.js';
 
 export const FAMILIES: readonly Family[] = [
+  gemma3,
   llava,
   llavaNext,
   llavaOnevision,

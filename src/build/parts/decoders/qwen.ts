@@ -6,7 +6,6 @@
 //
 // A graph has no memory, so S is the largest position of the call and one. Qwen's own code keeps the α of the prefill while
 // it decodes; here α would change where the answer itself passes a power of two times the trained length.
-import { MICROSOFT } from '../../../onnx/emit.js';
 import { DataType } from '../../../onnx/tensor.js';
 import type { Config } from '../../checkpoint/config.js';
 import type { Linear, PartGraph } from '../../part.js';
@@ -14,7 +13,7 @@ import { made } from '../../source.js';
 import type { Scope } from '../../weights.js';
 import { ACTIVATIONS, linearOf } from '../blocks.js';
 import type { DecoderSpec, LayerWeights, Rotate } from './decoder.js';
-import { inverseFrequencies } from './rotary.js';
+import { inverseFrequencies, positionColumn, rotationBy } from './rotary.js';
 
 /** Powers of two of the trained length that a prompt may pass. */
 const DOUBLINGS = 16;
@@ -96,18 +95,7 @@ function dynamicRotation(
     const bounds = emit.ints(...Array.from({ length: rows.length - 1 }, (_, j) => trained * 2 ** j));
     const passed = emit.cast(op('Greater', length, bounds), DataType.INT64);
     const speeds = dynamic ? emit.gather(table, emit.reduce('ReduceSum', passed, [0], true), 0) : table;
-    const positions = emit.unsqueeze(emit.castToFloat(emit.reshape('position_ids', emit.ints(-1))), 1);
-    const angles = op('Mul', positions, speeds);
-    const [cos, sin] = ['Cos', 'Sin'].map((f) => g.toFloat(op(f, angles)));
-    const numbers = emit.reshape(
-      emit.range(emit.op('Size', ['position_ids'])),
-      emit.op('Shape', ['position_ids']),
-    );
-    return (_, x, heads) =>
-      emit.op('RotaryEmbedding', [x, numbers, cos ?? '', sin ?? ''], {
-        domain: MICROSOFT,
-        attributes: { num_heads: BigInt(heads) },
-      });
+    return rotationBy(g, op('Mul', positionColumn(g), speeds));
   };
 }
 

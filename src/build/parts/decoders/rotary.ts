@@ -87,3 +87,23 @@ export function tableRotation(
       });
   };
 }
+
+/** Rotation by angles that are computed for the tokens of a call, [batch · sequence, head size / 2]. */
+export function rotationBy(g: PartGraph, angles: string): Rotate {
+  const { emit } = g;
+  const [cos, sin] = ['Cos', 'Sin'].map((f) => g.toFloat(emit.op(f, [angles])));
+  const [batch, sequence] = [emit.dim('inputs_embeds', 0), emit.dim('inputs_embeds', 1)];
+  const shape = emit.concat([emit.dim1('inputs_embeds', 0), emit.dim1('inputs_embeds', 1)], 0);
+  const rows = emit.reshape(emit.range(emit.op('Mul', [batch, sequence])), shape);
+  return (_, x, heads) =>
+    emit.op('RotaryEmbedding', [x, rows, cos ?? '', sin ?? ''], {
+      domain: MICROSOFT,
+      attributes: { num_heads: BigInt(heads) },
+    });
+}
+
+/** position_ids [batch, sequence] as a column of float32: [batch · sequence, 1]. */
+export function positionColumn(g: PartGraph): string {
+  const { emit } = g;
+  return emit.unsqueeze(emit.castToFloat(emit.reshape('position_ids', emit.ints(-1))), 1);
+}
