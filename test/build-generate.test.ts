@@ -19,6 +19,10 @@ const FAMILIES: readonly { readonly name: string; readonly cases: readonly strin
   { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
 
+interface Rotary {
+  get_rope_index(...inputs: unknown[]): [Tensor, Tensor];
+}
+
 const only = process.env['FASTV_VLM_FAMILY'];
 
 describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only))(
@@ -50,6 +54,19 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
         if (process.env['FASTV_VLM_PRINT'] !== undefined) console.log(name, golden.name, farthestPixel);
         // sharp's kernels are not PIL's: docs/build.md
         if (golden.name === 'exact') expect(farthestPixel).toBeLessThan(1e-5);
+      });
+
+      it.runIf(golden['image_grid_thw'] !== undefined)('counts the same positions', async () => {
+        const inputs = await plain.conversation.inputs(await messagesOf(name, golden));
+        const { get_rope_index } = plain.model as unknown as Rotary;
+        const [positions] = get_rope_index.call(
+          plain.model,
+          inputs.input_ids,
+          inputs['image_grid_thw'],
+          undefined,
+          inputs.attention_mask,
+        );
+        expect(Array.from(positions.data as BigInt64Array, Number)).toEqual(golden.position_ids.flat());
       });
 
       it('generates the same tokens', async () => {

@@ -156,24 +156,24 @@ describe('what cannot be built', () => {
       bytes[8] = 0x5b;
       writeFileSync(join(c, SHARD), bytes);
     }, /no JSON/],
-    ['overlapping tensors', (c) => editHeader(c, (h) => {
+    ['overlapping tensors', (c) => { editHeader(c, (h) => {
       const [a, b] = Object.values(h).filter(({ shape }) => shape.join() === '64,64');
       if (a && b) b.data_offsets = a.data_offsets;
-    }), /overlap/],
-    ['negative offsets', (c) => editHeader(c, (h) => { first(h).data_offsets = [-8, 8]; }), /impossible offsets/],
-    ['offsets in the wrong order', (c) => editHeader(c, (h) => { first(h).data_offsets.reverse(); }), /impossible offsets/],
-    ['a shape whose product overflows', (c) => editHeader(c, (h) => { first(h).shape = [2 ** 31, 2 ** 31]; }), /impossible shape/],
-    ['a shape that needs other bytes', (c) => editHeader(c, (h) => { first(h).shape = [3]; }), /bytes for 3 elements/],
-    ['an unknown element type', (c) => editHeader(c, (h) => { first(h).dtype = 'Q7'; }), /element type/],
-    ['an index that leaves the folder', (c) => editJson(c, 'model.safetensors.index.json', (json) => {
+    }); }, /overlap/],
+    ['negative offsets', (c) => { editHeader(c, (h) => { first(h).data_offsets = [-8, 8]; }); }, /impossible offsets/],
+    ['offsets in the wrong order', (c) => { editHeader(c, (h) => { first(h).data_offsets.reverse(); }); }, /impossible offsets/],
+    ['a shape whose product overflows', (c) => { editHeader(c, (h) => { first(h).shape = [2 ** 31, 2 ** 31]; }); }, /impossible shape/],
+    ['a shape that needs other bytes', (c) => { editHeader(c, (h) => { first(h).shape = [3]; }); }, /bytes for 3 elements/],
+    ['an unknown element type', (c) => { editHeader(c, (h) => { first(h).dtype = 'Q7'; }); }, /element type/],
+    ['an index that leaves the folder', (c) => { editJson(c, 'model.safetensors.index.json', (json) => {
       const map = json['weight_map'] as Record<string, string>;
       map['multi_modal_projector.linear_1.bias'] = '../../etc/passwd';
-    }), /outside the model's folder/],
-    ['an index that names another file', (c) => editJson(c, 'model.safetensors.index.json', (json) => {
+    }); }, /outside the model's folder/],
+    ['an index that names another file', (c) => { editJson(c, 'model.safetensors.index.json', (json) => {
       const map = json['weight_map'] as Record<string, string>;
       map['multi_modal_projector.linear_1.bias'] = 'model-00001-of-00002.safetensors';
-    }), /it is not/],
-    ['an absent shard', (c) => rmSync(join(c, SHARD)), /absent/],
+    }); }, /it is not/],
+    ['an absent shard', (c) => { rmSync(join(c, SHARD)); }, /absent/],
     ['a shard that is a link out of the folder', (c) => {
       cpSync(join(c, SHARD), join(folder, 'elsewhere'));
       rmSync(join(c, SHARD));
@@ -188,24 +188,24 @@ describe('what cannot be built', () => {
       bytes.fill(0xff, bytes.length - 64);
       writeFileSync(join(c, SHARD), bytes);
     }, /NaN or infinite/],
-    ['a tensor of another shape', (c) => editJson(c, 'config.json', (json) => {
+    ['a tensor of another shape', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), intermediate_size: 145 };
-    }), /has the shape \[144, 64\], wanted is \[145, 64\]/],
-    ['a missing tensor', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /has the shape \[144, 64\], wanted is \[145, 64\]/],
+    ['a missing tensor', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 4 };
-    }), /no tensor "language_model.model.layers.3.input_layernorm.weight".* of shape \[64\]/],
-    ['an unexpected tensor', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /no tensor "language_model.model.layers.3.input_layernorm.weight".* of shape \[64\]/],
+    ['an unexpected tensor', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 2 };
-    }), /9 tensors that this architecture does not.*language_model.model.layers.2/],
-    ['an unknown architecture', (c) => editJson(c, 'config.json', (json) => { json['model_type'] = 'bert'; }), /cannot be built/],
-    ['InstructBLIP', (c) => editJson(c, 'config.json', (json) => { json['model_type'] = 'instructblip'; }), /nothing to prune/],
-    ['a quantised checkpoint', (c) => editJson(c, 'config.json', (json) => { json['quantization_config'] = { quant_method: 'awq' }; }), /quantised already \(awq\)/],
-    ['a scaling of positions that is not known', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /9 tensors that this architecture does not.*language_model.model.layers.2/],
+    ['an unknown architecture', (c) => { editJson(c, 'config.json', (json) => { json['model_type'] = 'bert'; }); }, /cannot be built/],
+    ['InstructBLIP', (c) => { editJson(c, 'config.json', (json) => { json['model_type'] = 'instructblip'; }); }, /nothing to prune/],
+    ['a quantised checkpoint', (c) => { editJson(c, 'config.json', (json) => { json['quantization_config'] = { quant_method: 'awq' }; }); }, /quantised already \(awq\)/],
+    ['a scaling of positions that is not known', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), rope_scaling: { rope_type: 'yarn', factor: 4 } };
-    }), /"rope_type" is "yarn"/],
-    ['a configuration of absurd sizes', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /"rope_type" is "yarn"/],
+    ['a configuration of absurd sizes', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 1e12 };
-    }), /num_hidden_layers/],
+    }); }, /num_hidden_layers/],
   ]; // prettier-ignore
 
   it.each(cases)('%s: a typed error, and nothing is left', async (_, spoil, message) => {

@@ -71,6 +71,24 @@ describe.each(READERS)('$name', ({ file, read }) => {
   });
 });
 
+describe('a large safetensors file', () => {
+  it('has offsets whose product is no safe number', async () => {
+    const shape = [11008, 4096];
+    const length = 2 * 11008 * 4096;
+    const entries = Array.from({ length: 8 }, (_, i) => [
+      `w${i}`,
+      { dtype: 'F16', shape, data_offsets: [i * length, (i + 1) * length] },
+    ]);
+    const text = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(text.length));
+    const head = new Uint8Array(Buffer.concat([size, text, Buffer.alloc(1024)]));
+    const file = { ...access(head), size: 8 + text.length + 8 * length };
+    const tensors = await readSafetensors(file);
+    expect(tensors.get('w7')).toMatchObject({ offset: 8 + text.length + 7 * length, length });
+  });
+});
+
 describe('a pickle', () => {
   const text = (program: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(program, 'latin1'));
 
