@@ -16,6 +16,7 @@ const FAMILIES: readonly { readonly name: string; readonly cases: readonly strin
   { name: 'qwen2_vl', cases: ['exact', 'resize'] },
   { name: 'qwen2_5_vl', cases: ['exact', 'resize'] },
   { name: 'qwen3_vl', cases: ['exact', 'resize'] },
+  { name: 'gemma3', cases: ['exact', 'resize'] },
   { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
 
