@@ -12,7 +12,7 @@ import type { ModelFlags } from './options/model.js';
 import { prepareTransformers } from './transformers-env.js';
 
 /** The plug's options as the flags say. */
-function plugOptions(flags: ModelFlags): PlugOptions {
+export function plugOptions(flags: ModelFlags): PlugOptions {
   const { layer, strategy, seed, budget } = flags;
   return {
     layer,
@@ -42,7 +42,7 @@ export function warningsOn(
 }
 
 /** Transformers.js's options as the flags say. */
-function loadingOptions(flags: ModelFlags): Record<string, unknown> {
+export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
   return {
     device: flags.device ?? 'cpu',
     dtype: flags.dtype ?? 'fp32',
