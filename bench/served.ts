@@ -29,7 +29,7 @@ export async function startServed(limits: Partial<ServerLimits>): Promise<Served
   const child = fork(file, [JSON.stringify(limits)]);
   const url = await new Promise<string>((resolve, reject) => {
     child.once('message', (message) => {
-      resolve(String(message));
+      resolve(message as string);
     });
     child.once('exit', (code) => {
       reject(new Error(`the server ended with ${String(code)}`));

@@ -2,7 +2,7 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { HumanMessage } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
-import { generateObject, generateText, streamText } from 'ai';
+import { generateText, Output, streamText } from 'ai';
 import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { pino } from 'pino';
@@ -171,12 +171,12 @@ describe('the AI SDK', () => {
       { type: 'image' as const, image: url },
       { type: 'text' as const, text: question },
     ];
-    const { object } = await generateObject({
+    const { output } = await generateText({
       model: provider(MODEL),
-      schema: Scene,
+      output: Output.object({ schema: Scene }),
       messages: [{ role: 'user', content }],
     });
-    expect(Scene.parse(object)).toEqual(object);
+    expect(Scene.parse(output)).toEqual(output);
   });
 });
 
