@@ -2,7 +2,7 @@
 import type { Config } from './checkpoint/config.js';
 import { Config as Parsed } from './checkpoint/config.js';
 import type { CheckpointFiles } from './checkpoint/files.js';
-import type { BuiltPart } from './build.js';
+import type { BuiltPart } from './built-part.js';
 import type { Family, FamilyParts, Json } from './families/family.js';
 
 /** Files that are taken over as they are. */
