@@ -2,10 +2,12 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { HumanMessage } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
-import { generateText, streamText } from 'ai';
+import { generateText, Output, streamText } from 'ai';
 import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
 import { openModel } from '../../src/runtime/model.js';
 import { serve, type RunningServer } from '../../src/server/serve.js';
@@ -14,6 +16,7 @@ import { scene, sceneUrl } from './scene-turn.js';
 const MODEL = 'scenes-llava';
 const KEY = 'secret';
 const { question } = scene('caption', 3);
+const Scene = z.object({ color: z.enum(['red', 'green', 'blue']), objects: z.int().min(0).max(9) });
 let server: RunningServer;
 let client: OpenAI;
 let url = '';
@@ -84,6 +87,15 @@ describe('openai', () => {
     expect((await helper.finalChatCompletion()).choices[0]?.message.content).toBe(answer);
   });
 
+  it('parses', async () => {
+    const { choices } = await client.chat.completions.parse({
+      model: MODEL,
+      messages: asked(),
+      response_format: zodResponseFormat(Scene, 'scene'),
+    });
+    expect(Scene.parse(choices[0]?.message.parsed)).toEqual(choices[0]?.message.parsed);
+  });
+
   it('lists models', async () => {
     const { data } = await client.models.list();
     expect(data.map(({ id }) => id)).toEqual([MODEL]);
@@ -146,6 +158,25 @@ describe('the AI SDK', () => {
     let streamed = '';
     for await (const piece of textStream) streamed += piece;
     expect(streamed).toBe(answer);
+  });
+
+  it('generates an object from a picture', async () => {
+    const provider = createOpenAICompatible({
+      name: 'fastv',
+      baseURL: `${server.url}/v1`,
+      apiKey: KEY,
+      supportsStructuredOutputs: true,
+    });
+    const content = [
+      { type: 'image' as const, image: url },
+      { type: 'text' as const, text: question },
+    ];
+    const { output } = await generateText({
+      model: provider(MODEL),
+      output: Output.object({ schema: Scene }),
+      messages: [{ role: 'user', content }],
+    });
+    expect(Scene.parse(output)).toEqual(output);
   });
 });
 
