@@ -33,6 +33,8 @@ export interface AppOptions {
   readonly logger: Logger;
   /** Milliseconds between two comments in a stream. */
   readonly pingMs: number;
+  /** What the paths of requests begin with. */
+  readonly basePath: string;
   /** In the place of public addresses only: for tests. */
   readonly web?: PublicFetch;
 }
@@ -68,8 +70,13 @@ export class App {
   }
 
   /** Answers a request: what `Bun.serve`, `Deno.serve`, Hono's `mount` and Next's route handlers take. */
-  readonly fetch = (request: Request, env?: object): Response | Promise<Response> =>
-    this.#hono.fetch(request, env);
+  readonly fetch = (request: Request, env?: object): Response | Promise<Response> => {
+    const { basePath } = this.#options;
+    if (basePath === '') return this.#hono.fetch(request, env);
+    const url = new URL(request.url);
+    url.pathname = url.pathname.startsWith(`${basePath}/`) ? url.pathname.slice(basePath.length) : '/';
+    return this.#hono.fetch(new Request(url, request), env);
+  };
 
   /** Whether every model is loaded. */
   get ready(): boolean {
