@@ -24,6 +24,7 @@ export class GraphView {
   readonly outputs: ReadonlyMap<string, ValueInfoProto>;
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, NodeProto[]>();
+  readonly #firstNames = new Map<string, string>();
   readonly #captures = new Map<NodeProto, readonly string[]>();
   /** What each node depends on. */
   readonly #needs = new Map<NodeProto, readonly string[]>();
@@ -111,7 +112,7 @@ export class GraphView {
 
   /** The values of a small integer constant: an initialiser or a Constant node; undefined if it is computed. */
   constantInts(tensor: string): number[] | undefined {
-    const name = this.upstream(tensor, ({ opType }) => opType === 'Identity');
+    const name = this.#unnamed(tensor);
     const node = this.producer(name);
     const initializer = this.initializers.get(name);
     if (initializer !== undefined) return readInts(initializer);
@@ -122,6 +123,23 @@ export class GraphView {
       if (attribute.name === 'value_int') return [Number(attribute.i)];
     }
     return undefined;
+  }
+
+  /** What a tensor is under its first name, before Identity gave it others. A chain of them is walked once. */
+  #unnamed(tensor: string): string {
+    const names: string[] = [];
+    let name = tensor;
+    for (;;) {
+      const known = this.#firstNames.get(name);
+      const node = known === undefined ? this.producer(name) : undefined;
+      if (node?.opType !== 'Identity') {
+        const first = known ?? name;
+        for (const passed of names) this.#firstNames.set(passed, first);
+        return first;
+      }
+      names.push(name);
+      [name = ''] = node.input;
+    }
   }
 
   /** The tensor that another one comes from, through nodes that hand their first input on. */
