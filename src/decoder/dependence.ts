@@ -113,11 +113,25 @@ export function numbersFrom(graph: GraphView, starts: (node: NodeProto) => boole
   return numbers;
 }
 
-/** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */
+/**
+ * Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do: [positions, head size / 2],
+ * or of its beginning, which older exports cut to the length of the sequence so far.
+ */
 export function looksUpFloats(graph: GraphView, gather: NodeProto): gather is OperatorNode<'Gather'> {
   if (!isOperator(gather, 'Gather')) return false;
-  const table = graph.initializers.get(input(gather, 'data'));
+  const table = graph.initializers.get(
+    graph.upstream(input(gather, 'data'), (node) => keepsRows(graph, node)),
+  );
   if (table === undefined) return false;
-  // FLOAT, FLOAT16, DOUBLE, BFLOAT16 with two axes: [positions, head size / 2].
-  return [1, 10, 11, 16].includes(table.dataType) && table.dims.length === 2;
+  const { dims, dataType } = table;
+  const axes = dims.length > 2 ? dims.filter((size) => size !== 1n).length : dims.length;
+  // FLOAT, FLOAT16, DOUBLE, BFLOAT16
+  return [1, 10, 11, 16].includes(dataType) && axes === 2;
+}
+
+/** Whether rows of a table keep their numbers in a node's result. */
+function keepsRows(graph: GraphView, node: NodeProto): boolean {
+  if (isOperator(node, 'Slice'))
+    return graph.constantInts(input(node, 'starts'))?.every((n) => n === 0) === true;
+  return ['Identity', 'Cast', 'Squeeze'].includes(node.opType);
 }

@@ -3,7 +3,7 @@ import type { NodeProto, TensorProto } from 'onnx-buf';
 import { graphOf, info, intAttr, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { DataType, decodeModel, GraphView, int64Tensor } from '../onnx/index.js';
+import { DataType, decodeModel, floatTensor, GraphView, int64Tensor } from '../onnx/index.js';
 import { dependents } from './dependence.js';
 import { positionRoots, valueSource } from './positions.js';
 
@@ -46,6 +46,45 @@ describe('positionRoots', () => {
         hint: expect.stringContaining('position_ids') as string,
       }),
     );
+  });
+});
+
+describe('a constant that is cut to the length of the cache', () => {
+  /** Something of the activations with `table`, whose `axis` is cut to the mask's length. */
+  function taken(op: string, dims: number[], axis: number): () => unknown {
+    const count = dims.reduce((n, size) => n * size, 1);
+    const table = Object.assign(floatTensor(Array.from({ length: count }, (_, i) => i)), {
+      name: 'table',
+      dims: dims.map(BigInt),
+    });
+    const ints = (name: string, ...values: number[]): TensorProto =>
+      Object.assign(int64Tensor(values), { name });
+    const graph = new GraphView(
+      graphOf({
+        inputs: [
+          info('inputs_embeds', DataType.FLOAT, ['b', 's', 8]),
+          info('attention_mask', DataType.INT64, ['b', 't']),
+        ],
+        nodes: [
+          node('Shape', ['attention_mask'], ['shape']),
+          node('Gather', ['shape', 'last'], ['total']),
+          node('Slice', ['table', 'zero', 'total', 'axis'], ['piece']),
+          node(op, ['inputs_embeds', 'piece'], ['y']),
+        ],
+        initializers: [table, ints('last', 1), ints('zero', 0), ints('axis', axis)],
+      }),
+    );
+    return () => positionRoots(graph, new Set(['inputs_embeds', 'y']));
+  }
+
+  it('is refused where it holds distances, as MPT’s ALiBi, or rows that rotate', () => {
+    expect(taken('Add', [4, 1, 16], 2)).toThrow(/Add "y" takes distances between tokens, "piece", as ALiBi/u);
+    expect(taken('Mul', [1, 1, 16, 8], 2)).toThrow(/Mul "y" rotates by rows of a table that are counted/u);
+  });
+
+  it('may be a mask, or learned positions', () => {
+    expect(taken('Add', [1, 1, 16, 16], 3)()).toEqual(new Set());
+    expect(taken('Add', [16, 8], 0)()).toEqual(new Set());
   });
 });
 

@@ -27,6 +27,7 @@ import {
   SHAPE_ONLY,
 } from './dependence.js';
 
+const FLOATS: readonly number[] = [DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16, DataType.DOUBLE];
 const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.INT32];
 
 /** Ops that pass integers on as they are. */
@@ -103,22 +104,62 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
  * @throws {FastvError} `unsupported-decoder`
  */
 function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): void {
-  const counted = numbersFrom(graph, ({ opType }) => opType === 'CumSum' || opType === 'Range');
+  const fromCall = dependents(graph, graph.inputs.keys()).tensors;
+  const cuts = (along: 'keys' | 'rows') => (node: NodeProto) => cutByLength(graph, node, fromCall) === along;
+  const ofKeys = cuts('keys');
+  const counted = numbersFrom(
+    graph,
+    (node) => node.opType === 'CumSum' || node.opType === 'Range' || ofKeys(node),
+  );
+  // rows that are added are learned positions, added to the embeddings before any cut; rows that multiply rotate
+  const rows = numbersFrom(graph, cuts('rows'));
   for (const node of graph.nodes) {
     if (!node.output.some((name) => activations.has(name))) continue;
-    const distance = graph
-      .inputsOf(node)
-      .find((name) => counted.has(name) && !activations.has(name) && isFloat(graph, name));
-    if (distance === undefined) continue;
-    throw new FastvError(
-      'unsupported-decoder',
-      `${label(node)} takes distances between tokens, "${distance}", as ALiBi does`,
-      {
-        where: label(node),
-        hint: 'Supported are rotary positions, and positions that are added to the embeddings.',
-      },
-    );
+    const given = graph.inputsOf(node).filter((name) => !activations.has(name) && isFloat(graph, name));
+    const distance = given.find((name) => counted.has(name));
+    const row = node.opType === 'Mul' ? given.find((name) => rows.has(name)) : undefined;
+    if (distance === undefined && row === undefined) continue;
+    const what =
+      distance === undefined
+        ? `rotates by rows of a table that are counted from the cache, "${row ?? ''}"`
+        : `takes distances between tokens, "${distance}", as ALiBi does`;
+    throw new FastvError('unsupported-decoder', `${label(node)} ${what}`, {
+      where: label(node),
+      hint: 'Supported are rotary positions, and positions that are added to the embeddings.',
+    });
   }
+}
+
+/**
+ * How a node cuts a piece out of a constant of floats by the sequence's length, if it does: along the last axis, as
+ * distances that stand in the file (MPT), or rows of it. Squares are masks, which compare places.
+ */
+function cutByLength(
+  graph: GraphView,
+  node: NodeProto,
+  fromCall: ReadonlySet<string>,
+): 'keys' | 'rows' | undefined {
+  if (!isOperator(node, 'Slice')) return undefined;
+  const renamed = ({ opType }: NodeProto): boolean =>
+    ['Identity', 'Cast', 'Slice', 'Unsqueeze'].includes(opType);
+  const table = graph.initializers.get(graph.upstream(input(node, 'data'), renamed));
+  if (table === undefined || !FLOATS.includes(table.dataType)) return undefined;
+  const axes = table.dims.length;
+  if (axes > 1 && table.dims.at(-1) === table.dims.at(-2)) return undefined;
+  const bounds = [input(node, 'starts'), input(node, 'ends')];
+  if (!bounds.some((bound) => lengthDependent(graph, bound, fromCall))) return undefined;
+  const axis = graph.constantInts(input(node, 'axes'))?.[0];
+  return axis === -1 || axis === axes - 1 ? 'keys' : 'rows';
+}
+
+/** Whether a tensor is made of the call's inputs or of their shapes. */
+function lengthDependent(graph: GraphView, tensor: string, fromCall: ReadonlySet<string>): boolean {
+  return (
+    fromCall.has(tensor) ||
+    [...graph.ancestors([tensor])].some(
+      ({ opType, input: [of = ''] }) => SHAPE_ONLY.has(opType) && fromCall.has(of),
+    )
+  );
 }
 
 /** The input position_ids, where there is one: a tensor of the graph's own may have that name. */

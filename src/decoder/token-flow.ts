@@ -2,10 +2,10 @@
 // the others carry rotations, and from which positions. It says what there is, whatever is done to the decoder.
 import type { NodeProto } from 'onnx-buf';
 import { EMBEDS } from './contract.js';
-import { firstInput, type GraphView } from '../onnx/index.js';
+import { firstInput, input, type GraphView } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import type { Decoder } from './decoder.js';
-import { dependents, rotaryTensors } from './dependence.js';
+import { dependents, looksUpFloats, rotaryTensors } from './dependence.js';
 import { positionRoots } from './positions.js';
 import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
 
@@ -17,6 +17,7 @@ export class TokenFlow {
   /** What belongs to the prologue and carries rotations. */
   readonly #rotary: ReadonlySet<string>;
   readonly #roots: ReadonlySet<string>;
+  readonly #tables: ReadonlySet<string>;
   readonly #headMajor: ReadonlySet<string>;
 
   /** @throws {FastvError} `unsupported-decoder` where positions are unclear */
@@ -28,6 +29,9 @@ export class TokenFlow {
     this.#axes = sequenceAxes(decoder, tensors);
     this.#rotary = rotaryTensors(graph, tensors);
     this.#roots = positionRoots(graph, tensors);
+    this.#tables = new Set(
+      graph.nodes.flatMap((node) => (looksUpFloats(graph, node) ? [input(node, 'data')] : [])),
+    );
     this.#headMajor = new Set(decoder.layers.flatMap(({ attention }) => headMajor(graph, attention)));
   }
 
@@ -39,6 +43,11 @@ export class TokenFlow {
   /** Whether a tensor of the prologue carries rotations. */
   isRotary(tensor: string): boolean {
     return this.#rotary.has(tensor);
+  }
+
+  /** Whether a tensor is the beginning of a table of rotations, to be looked up by the tokens' own positions. */
+  isTable(tensor: string): boolean {
+    return this.#tables.has(tensor);
   }
 
   /** Whether a tensor is positions that the graph computes itself: int64 [batch or 1, sequence]. */

@@ -36,7 +36,8 @@ export function select(
   lost?: string,
 ): Selection {
   const droppable = withoutLast(emit, imageTokenMask);
-  const known = emit.op('Not', [emit.op('IsNaN', [scores])]);
+  // NaN equals nothing, itself neither; IsNaN would leave the GPU, which has no kernel for it
+  const known = emit.op('Equal', [scores, scores]);
   const ranks = emit.op('And', [droppable, known]);
   const spare = emit.op('Where', [
     emit.op('Greater', [countOf(emit, ranks), emit.int(0)]),

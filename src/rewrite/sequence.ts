@@ -231,6 +231,8 @@ export class Sequence {
     if (flow.isActivation(tensor)) return tensor;
     if (this.#before === undefined) return decoder.graph.inputs.has(tensor) ? tensor : undefined;
     if (purpose === 'rotation' && flow.isPositionRoot(tensor)) return this.#rootPositions(tensor);
+    // the kept tokens' positions go as far as those of all tokens
+    if (purpose === 'rotation' && flow.isTable(tensor)) return this.#forWholePast(tensor);
     if (tensor === ATTENTION_MASK) return this.mask();
     // a tensor of the graph's own may have that name
     if (tensor === POSITION_IDS && decoder.positionAxes !== undefined)
@@ -282,9 +284,12 @@ export class Sequence {
   #rootPositions(root: string): string {
     if (this.#before !== undefined) return this.gather(this.#before.#rootPositions(root));
     const emit = this.#emit;
-    // Counted from the cache, which at K = 0 is pruned too: the whole past is what the mask says.
-    const positions = this.#partition.cuts[0] === 0 ? this.#withFullPast(root) : root;
-    return emit.op('Expand', [positions, emit.op('Shape', [this.newMask()])]);
+    return emit.op('Expand', [this.#forWholePast(root), emit.op('Shape', [this.newMask()])]);
+  }
+
+  /** What is counted from the cache, which at K = 0 is pruned too: the whole past is what the mask says. */
+  #forWholePast(tensor: string): string {
+    return this.#partition.cuts[0] === 0 ? this.#withFullPast(tensor) : tensor;
   }
 
   /** What gives prologue tensors that see the unpruned past, whatever length the caches have. */

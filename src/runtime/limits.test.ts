@@ -2,13 +2,25 @@ import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { decodeModel } from '../onnx/index.js';
-import { configuredPositions, rotaryPositions } from './limits.js';
+import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits.js';
 
 describe('rotaryPositions', () => {
   it('is the length of the table that rotation is read from', () => {
     const config = { ...toyFamily('gqa').config, maxPositions: 77 };
     const { bytes } = toyDecoder(config);
     expect(rotaryPositions(decodeModel(bytes))).toBe(77);
+  });
+});
+
+describe('takesLeftPadding', () => {
+  it.each([
+    ['eager', true],
+    // GroupQueryAttention that knows the lengths of rows only, told positions or not
+    ['gqa rotary outside', false],
+    ['gqa', false],
+    ['eager positions from the past', false],
+  ])('%s: %s', (family, takes) => {
+    expect(takesLeftPadding(decodeModel(toyDecoder(toyFamily(family).config).bytes))).toBe(takes);
   });
 });
 

@@ -20,6 +20,18 @@ export function rotaryPositions(model: OnnxModel): number | undefined {
   return found.length === 0 ? undefined : Math.min(...found);
 }
 
+/**
+ * Whether a decoder's rows may be padded on the left: it is told positions, and its attention where padding is.
+ * GroupQueryAttention by itself knows how long a row is only, and takes the first keys of a padded one for its own.
+ */
+export function takesLeftPadding(model: OnnxModel): boolean {
+  const graph = new GraphView(model.graph);
+  const knowsLengths = graph.nodes.some(
+    (node) => isOperator(node, 'GroupQueryAttention') && input(node, 'attention_bias') === '',
+  );
+  return graph.inputs.has('position_ids') && !knowsLengths;
+}
+
 /** The positions that a configuration promises: `max_position_embeddings`, stretched as its RoPE scaling says. */
 export function configuredPositions(config: Readonly<Record<string, unknown>>): number | undefined {
   for (const part of [config['text_config'], config['llm_config'], config['language_config'], config]) {

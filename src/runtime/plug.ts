@@ -7,7 +7,7 @@ import type { FastvCall } from './call.js';
 import { handleOf, type FastvHandle } from './handle.js';
 import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
-import { configuredPositions, rotaryPositions } from './limits.js';
+import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits.js';
 import { loadPretrained, type DefaultDevice, type Loader } from './load-pretrained.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
@@ -133,6 +133,7 @@ export async function plug<C extends ModelClass>(
 
   let rewritten = 0;
   let positions: number | undefined;
+  let leftPadding: boolean | undefined;
   let refused: FastvError | undefined;
   const Session = await platform.sessionClass();
   installSwap(Session);
@@ -143,7 +144,9 @@ export async function plug<C extends ModelClass>(
       const replacement = await platform.rewrite(source, request);
       const bytes = await platform.bytes(replacement);
       rewritten++;
-      positions = rotaryPositions(decodeModel(bytes));
+      const decoder = decodeModel(bytes);
+      positions = rotaryPositions(decoder);
+      leftPadding = takesLeftPadding(decoder);
       const slow = slowWeights(bytes, replacement.options, await int8Products(Session));
       if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
@@ -171,7 +174,7 @@ export async function plug<C extends ModelClass>(
   }
   if (refused !== undefined) warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
   try {
-    return attach(model, handled(model, load, positions, refused)) as WithFastv<Loaded<C>>;
+    return attach(model, handled(model, load, { positions, leftPadding }, refused)) as WithFastv<Loaded<C>>;
   } catch (error) {
     await dispose(model);
     throw error;
@@ -270,14 +273,19 @@ function refusal(
 }
 
 /** Hooks a model, and makes its handle. */
-function handled(model: unknown, load: Load, rotary: number | undefined, reason?: FastvError): FastvHandle {
+function handled(
+  model: unknown,
+  load: Load,
+  decoder: { readonly positions: number | undefined; readonly leftPadding: boolean | undefined },
+  reason?: FastvError,
+): FastvHandle {
   const { settings, options, warn } = load;
   let padded = false;
   const active = reason === undefined;
   const { handle, defaults, report } = handleOf(settings, (call) => passes.call(call), reason);
   const hf = isDecoderModel(model) ? model : undefined;
   const config = hf?.config ?? {};
-  const positions = rotary ?? configuredPositions(config);
+  const positions = decoder.positions ?? configuredPositions(config);
   const told = guarded(options.onPrefill, (error) => {
     warn(`onPrefill failed: ${reasonOf(error)}`, 'listener');
   });
@@ -285,7 +293,7 @@ function handled(model: unknown, load: Load, rotary: number | undefined, reason?
     config,
     imageIds: active ? imageTokenIds(config) : new Set(),
     settings: active ? settings : undefined,
-    leftPadding: takesPositions(hf),
+    leftPadding: decoder.leftPadding ?? takesPositions(hf),
     positions,
     defaults,
     onPrefill: (done) => {
@@ -296,7 +304,7 @@ function handled(model: unknown, load: Load, rotary: number | undefined, reason?
       if (padded) return;
       padded = true;
       warn(
-        'rows are padded on the left, but this decoder has no position_ids: it cannot tell padding from text, so that those rows’ answers may be wrong. Batch rows of one length',
+        'rows are padded on the left, but this decoder cannot tell padding from text (it has no position_ids, or an attention that knows lengths only), so that those rows’ answers may be wrong. Batch rows of one length',
         'left-padding',
       );
     },

@@ -82,6 +82,8 @@ export interface ToyConfig {
   readonly positions: 'input' | 'mrope' | 'range' | 'cumsum' | 'implicit';
   /** Rotation outside an attention op: which op does it. `tables` is plain arithmetic with cos and sin. */
   readonly rotaryOp: 'tables' | 'microsoft' | 'onnx-ids' | 'onnx-gathered';
+  /** `tables`: computed from positions, or rows of a constant that is cut to the sequence's length first. */
+  readonly rotaryTables?: 'computed' | 'cut';
   readonly rotaryTheta: number;
   /** Rotated part of a head; the rest is left as it is. */
   readonly rotaryDim: number;

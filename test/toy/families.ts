@@ -233,6 +233,13 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
   },
   'eager positions from the mask': { ...torchscript, attention: decomposed(), positions: 'cumsum' },
   'eager positions from the past': { ...torchscript, attention: decomposed(), positions: 'range' },
+  'eager tables cut to the length': { ...torchscript, attention: decomposed(), rotaryTables: 'cut' },
+  'eager tables cut, positions from the past': {
+    ...torchscript,
+    attention: decomposed(),
+    rotaryTables: 'cut',
+    positions: 'range',
+  },
   'eager mrope': { ...torchscript, attention: decomposed(), positions: 'mrope', qkvBias: true },
   'eager qdq': { ...torchscript, attention: decomposed(), weights: 'qdq' },
   'eager dynamic uint8': { ...torchscript, attention: decomposed(), weights: 'dynamic-uint8' },

@@ -160,11 +160,29 @@ export class Prologue {
     const b = this.#b;
     const theta = layerTheta(this.#config, layer);
     return this.#once(`table-${kind}-${theta}`, () => {
+      if (this.#config.rotaryTables === 'cut') return this.#cutTable(kind, theta);
       const angles = this.#once(`angles-${theta}`, () => this.#angles(theta));
       const table = b.node(kind === 'cos' ? 'Cos' : 'Sin', [angles]);
       const narrow = b.dtype === 'float32' ? table : b.cast(table, b.dtype);
       return this.#config.positions === 'mrope' ? this.#sections(narrow) : b.unsqueeze(narrow, 1);
     });
+  }
+
+  /** Llama of 2023: `cos_cached[:, :, :total]`, squeezed, at the positions. [batch, 1, sequence, rotaryDim] */
+  #cutTable(kind: 'cos' | 'sin', theta: number): string {
+    const b = this.#b;
+    const { maxPositions, rotaryDim } = this.#config;
+    const pairs = rotaryDim / 2;
+    const values = Float32Array.from({ length: maxPositions * rotaryDim }, (_, i) =>
+      Math[kind](Math.floor(i / rotaryDim) * inverseFrequency(theta, i % pairs, pairs)),
+    );
+    const shape = [1, 1, maxPositions, rotaryDim];
+    const all = b.tensor(`${kind}_cached_${theta}`, 'float32', shape, bytesOf(values));
+    const soFar = b.node('Slice', [all, b.ints(0), b.unsqueeze(this.total(), 0), b.ints(2)]);
+    const rows = b.node('Gather', [b.node('Squeeze', [soFar, b.ints(0, 1)]), this.positionIds()], {
+      axis: { int: 0 },
+    });
+    return b.unsqueeze(rows, 1);
   }
 
   /** Position times inverse frequency, twice: [(3,) batch, sequence, rotaryDim], float32. */
