@@ -6,12 +6,12 @@ import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { DataType } from '../onnx/tensor.js';
 import { encodeModel, byteLength } from '../onnx/write.js';
-import type { QuantizedLayer } from '../quantize/quantize.js';
+import type { BuiltPart } from './built-part.js';
 import { Adapter } from './checkpoint/adapter.js';
 import { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { folderFiles, type CheckpointFiles } from './checkpoint/files.js';
-import { DataFiles, type WrittenFile } from './data-files.js';
+import { DataFiles } from './data-files.js';
 import { familyOf } from './families/index.js';
 import type { FamilyParts } from './families/family.js';
 import { modelFiles } from './model-files.js';
@@ -34,15 +34,6 @@ export interface BuildOptions {
   readonly onProgress?: (done: number, total: number, part: PartName) => void;
   /** Gives it up; nothing stays. */
   readonly signal?: AbortSignal;
-}
-
-/** A part that was built. */
-export interface BuiltPart {
-  readonly part: PartName;
-  readonly dtype: PartDtype;
-  readonly files: readonly WrittenFile[];
-  /** What quantisation lost of each weight; empty for fp32 and fp16. */
-  readonly quantized: readonly QuantizedLayer[];
 }
 
 /** What {@link build} did. */

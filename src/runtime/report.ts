@@ -102,7 +102,7 @@ function tokensOfLayers({ settings, sequence, feeds, outputs }: Prefill): number
 }
 
 /** The decoder's shape from a configuration, where it says it. */
-function paperShape(config: Config): PaperShape | undefined {
+export function paperShape(config: Config): PaperShape | undefined {
   const candidates = [config['text_config'], config['llm_config'], config['language_config'], config];
   for (const text of candidates) {
     if (!isRecord(text)) continue;

@@ -5,6 +5,7 @@ import type { ChatRequest } from './chat-request.js';
 import type { FinishReason, Generation, GenerationListener } from './engine/engine.js';
 import type { Chosen } from './engine/sampler.js';
 import { Gate } from './gate.js';
+import { checkSchema } from './json-schema.js';
 import type { ServerLimits } from './limits.js';
 import { TokenTexts, type LogprobEntry } from './logprobs.js';
 import { RequestPictures, type PictureSources } from './pictures.js';
@@ -55,6 +56,10 @@ export class ChatCompletions {
     const { engine } = model;
     const samplings = samplingsOf(request, engine);
     const pruning = requestPruning(request.fastv, engine, model.pruning);
+    const format = request.response_format;
+    const where = 'response_format.json_schema.schema';
+    const schema = format?.type === 'json_schema' ? format.json_schema.schema : undefined;
+    if (schema !== undefined) checkSchema(schema, where);
     const start = performance.now();
     const prompt = await this.#preparing.run(async () => {
       signal.throwIfAborted();
@@ -67,6 +72,9 @@ export class ChatCompletions {
       answers: samplings,
       stop: [request.stop ?? []].flat(),
       signal,
+      ...(format == null || format.type === 'text'
+        ? {}
+        : { constraint: await model.grammars.of(schema, where) }),
     };
     return new PreparedChat(asked, generation, performance.now() - start, this.#context.pingMs);
   }
@@ -100,7 +108,7 @@ export class PreparedChat {
   /** The whole answer. @throws what ended it */
   async document(): Promise<object> {
     const choices = this.#choices();
-    const usage = await this.#generate({
+    const usage = await this.answer({
       onToken: (answer, token, text) => {
         const choice = choices[answer];
         if (choice === undefined) return;
@@ -153,7 +161,7 @@ export class PreparedChat {
       ]);
     };
     try {
-      const usage = await this.#generate({
+      const usage = await this.answer({
         onPrefill: () => {
           send(
             choices.map((_, index) => ({
@@ -182,7 +190,8 @@ export class PreparedChat {
     }
   }
 
-  async #generate(listener: GenerationListener): Promise<Usage> {
+  /** Generates the answers. @returns what it took @throws what ended it */
+  async answer(listener: GenerationListener): Promise<Usage> {
     const { model, onUsage } = this.#asked;
     const result = await model.engine.generate({
       ...this.#generation,

@@ -56,6 +56,25 @@ export const ChatMessage = z.discriminatedUnion(
   { error: () => 'a message is of the role system, developer, user or assistant' },
 );
 
+/** What the text of an answer is. */
+export const ResponseFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({ type: z.literal('json_object') }),
+    z.strictObject({
+      type: z.literal('json_schema'),
+      json_schema: z.strictObject({
+        name: z.string().max(256),
+        description: z.string().nullish(),
+        schema: z.record(z.string(), z.unknown()),
+        strict: z.boolean().nullish(),
+      }),
+    }),
+  ],
+  { error: () => 'a format is of the type text, json_object or json_schema' },
+);
+
 const StreamOptions = z.strictObject({ include_usage: z.boolean().nullish() });
 
 /** The body. */
@@ -75,6 +94,7 @@ export const ChatRequest = z
     frequency_penalty: z.number().min(-2).max(2).nullish(),
     presence_penalty: z.number().min(-2).max(2).nullish(),
     logit_bias: z.record(z.string().regex(/^\d{1,9}$/u), z.number().min(-100).max(100)).nullish(),
+    response_format: ResponseFormat.nullish(),
     stream: z.boolean().nullish(),
     stream_options: StreamOptions.nullish(),
     /** Goes to the log. */

@@ -268,6 +268,36 @@ describe('an answer', () => {
     expect(biased.choices[0]?.message.content).not.toBe(whole);
   });
 
+  it('is JSON where that is asked for, of the schema that is given', async () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        color: { enum: ['red', 'green'] },
+        count: { type: 'integer', minimum: 0, maximum: 9 },
+        sure: { type: 'boolean' },
+      },
+      required: ['color', 'count', 'sure'],
+      additionalProperties: false,
+    };
+    const format = { type: 'json_schema', json_schema: { name: 'scene', schema, strict: true } };
+    for (const more of [{}, { temperature: 2, seed: 3 }]) {
+      const { choices } = await completion(await about('color', 1, { ...more, response_format: format }));
+      const said = JSON.parse(choices[0]?.message.content ?? '') as Record<string, unknown>;
+      expect(Object.keys(said)).toEqual(['color', 'count', 'sure']);
+      expect(said['color']).toMatch(/^(?:red|green)$/u);
+      expect(said['count']).toSatisfy(
+        (count: unknown) => Number.isInteger(count) && Number(count) >= 0 && Number(count) <= 9,
+      );
+      expect(typeof said['sure']).toBe('boolean');
+    }
+    const any = await completion(
+      await about('color', 1, { response_format: { type: 'json_object' }, max_tokens: 200 }),
+    );
+    expect(any.choices[0]?.message.content).toMatch(/^\{/u);
+    const text = await completion(await about('color', 1, { response_format: { type: 'text' } }));
+    expect(text.choices[0]?.message.content).toBe(await expected('color', 1));
+  });
+
   it('looks at files below the media root only, and at frames of an animated GIF', async () => {
     const { images } = scene('color', 6);
     const [{ data, width, height } = { data: new Uint8ClampedArray(), width: 0, height: 0 }] = images;
@@ -333,6 +363,59 @@ describe('a refusal', () => {
     [{ model: MODEL, messages: message, tools: [] }, 'tools'],
     [{ model: MODEL, messages: message, functions: [] }, 'functions'],
     [{ model: MODEL, messages: message, temperature: 'hot' }, 'temperature'],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'nope' } } },
+      },
+      'response_format.json_schema.schema.type',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'string', pattern: 'a+' } },
+        },
+      },
+      'response_format.json_schema.schema.pattern',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'object', properties: { a: { $ref: '#/$defs/b' } } } },
+        },
+      },
+      'response_format.json_schema.schema.properties.a.$ref',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'array', items: {}, maxItems: 1e6 } },
+        },
+      },
+      'response_format.json_schema.schema.maxItems',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'number', minimum: 3 } },
+        },
+      },
+      'response_format.json_schema.schema.minimum',
+    ],
+    [{ model: MODEL, messages: message, response_format: { type: 'xml' } }, 'response_format.type'],
     [
       '{"model": "scenes-llava", "messages": [{"role": "user", "content": "x"}], "temperature": 1e400}',
       'temperature',
@@ -533,15 +616,16 @@ describe('the server', () => {
   });
 
   it('is a fetch handler as well, which is 503 while it loads', async () => {
-    const handler = createHandler({});
-    const health = async (): Promise<number> => (await handler.fetch(new Request('http://x/health'))).status;
+    const handler = createHandler({ basePath: '/vision' });
+    const health = async (): Promise<number> =>
+      (await handler.fetch(new Request('http://x/vision/health'))).status;
     expect(await health()).toBe(503);
     await handler.loaded;
     expect(await health()).toBe(200);
     const body = JSON.stringify(await about('color', 2));
     const headers = { 'content-type': 'application/json' };
     const response = await handler.fetch(
-      new Request('http://x/v1/chat/completions', { method: 'POST', headers, body }),
+      new Request('http://x/vision/v1/chat/completions', { method: 'POST', headers, body }),
     );
     expect(((await response.json()) as Completion).choices[0]?.message.content).toBe(
       await expected('color', 2),

@@ -6,6 +6,7 @@ import type { OpenedModel } from '../runtime/model.js';
 import { ApiError } from './api-error.js';
 import { Engine } from './engine/engine.js';
 import type { Pruning } from './engine/prompt.js';
+import { Grammars } from './grammar.js';
 import type { ServerLimits } from './limits.js';
 
 /** A model to be served. */
@@ -32,6 +33,7 @@ export class ServedModel {
   readonly vision: VisionCache;
   readonly #limits: ServerLimits;
   #engine: Engine | undefined;
+  #grammars: Grammars | undefined;
   #failure: unknown;
   #inside = 0;
   /** Seconds that a request took, of late. */
@@ -75,6 +77,12 @@ export class ServedModel {
       code: failed ? 'model_failed' : 'model_loading',
       headers: failed ? {} : { 'retry-after': '5' },
     });
+  }
+
+  /** Grammars of its vocabulary. */
+  get grammars(): Grammars {
+    const { model, vocabulary, endTokens } = this.engine;
+    return (this.#grammars ??= new Grammars(model.conversation.tokenizer, vocabulary, endTokens));
   }
 
   /** The engine, if it is there. */

@@ -2,10 +2,12 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { HumanMessage } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
-import { generateText, streamText } from 'ai';
+import { generateText, Output, streamText } from 'ai';
 import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
 import { openModel } from '../../src/runtime/model.js';
 import { serve, type RunningServer } from '../../src/server/serve.js';
@@ -14,6 +16,7 @@ import { scene, sceneUrl } from './scene-turn.js';
 const MODEL = 'scenes-llava';
 const KEY = 'secret';
 const { question } = scene('caption', 3);
+const Scene = z.object({ color: z.enum(['red', 'green', 'blue']), objects: z.int().min(0).max(9) });
 let server: RunningServer;
 let client: OpenAI;
 let url = '';
@@ -84,6 +87,53 @@ describe('openai', () => {
     expect((await helper.finalChatCompletion()).choices[0]?.message.content).toBe(answer);
   });
 
+  it('parses', async () => {
+    const { choices } = await client.chat.completions.parse({
+      model: MODEL,
+      messages: asked(),
+      response_format: zodResponseFormat(Scene, 'scene'),
+    });
+    expect(Scene.parse(choices[0]?.message.parsed)).toEqual(choices[0]?.message.parsed);
+  });
+
+  it('creates and streams responses', async () => {
+    const input: OpenAI.Responses.ResponseInput = [
+      {
+        role: 'user',
+        content: [
+          { type: 'input_image', image_url: url, detail: 'auto' },
+          { type: 'input_text', text: question },
+        ],
+      },
+    ];
+    const first = await client.responses.create({ model: MODEL, input, store: false });
+    expect(first.output_text).toBe(answer);
+    expect(first.status).toBe('completed');
+    expect(first.usage).toMatchObject({ fastv: { kept_image_tokens: 72 } });
+    const next = await client.responses.create({
+      model: MODEL,
+      input: [...input, ...first.output, { role: 'user', content: 'How many objects are there?' }],
+      max_output_tokens: 2,
+    });
+    expect(next.usage?.input_tokens_details.cached_tokens).toBeGreaterThan(144);
+    expect(next.incomplete_details).toEqual({ reason: 'max_output_tokens' });
+    const stream = client.responses.stream({ model: MODEL, input });
+    expect((await stream.finalResponse()).output_text).toBe(answer);
+    const create = (more: object): Promise<unknown> =>
+      client.responses.create({ model: MODEL, input, ...more });
+    for (const [more, param] of [
+      [{ store: true }, 'store'],
+      [{ previous_response_id: 'x' }, 'previous_response_id'],
+      [{ max_output_tokens: 1e6 }, 'max_output_tokens'],
+      [{ instructions: 'x', input: 'an <image>' }, 'input'],
+      [
+        { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] },
+        'input.0.content.0.image_url',
+      ],
+    ] as const)
+      await expect(create(more), param).rejects.toMatchObject({ constructor: OpenAI.BadRequestError, param });
+  });
+
   it('lists models', async () => {
     const { data } = await client.models.list();
     expect(data.map(({ id }) => id)).toEqual([MODEL]);
@@ -146,6 +196,25 @@ describe('the AI SDK', () => {
     let streamed = '';
     for await (const piece of textStream) streamed += piece;
     expect(streamed).toBe(answer);
+  });
+
+  it('generates an object from a picture', async () => {
+    const provider = createOpenAICompatible({
+      name: 'fastv',
+      baseURL: `${server.url}/v1`,
+      apiKey: KEY,
+      supportsStructuredOutputs: true,
+    });
+    const content = [
+      { type: 'image' as const, image: url },
+      { type: 'text' as const, text: question },
+    ];
+    const { output } = await generateText({
+      model: provider(MODEL),
+      output: Output.object({ schema: Scene }),
+      messages: [{ role: 'user', content }],
+    });
+    expect(Scene.parse(output)).toEqual(output);
   });
 });
 
