@@ -7,19 +7,27 @@ import { IMAGE_SIZE } from './scene.js';
 
 const SCALE = 2;
 const CELL_WIDTH = 250;
-const CAPTION_HEIGHT = 58;
+const LINE_HEIGHT = 14;
 const MARGIN = 8;
 
-/** A PNG of items, `columns` side by side, each with its family, question and answer below. */
+/** A PNG of items, `columns` side by side, each with its family, question and answer below, whole. */
 export async function contactSheet(items: readonly Item[], atlas: Atlas, columns = 6): Promise<Buffer> {
   const side = IMAGE_SIZE * SCALE;
-  const cellHeight = side + CAPTION_HEIGHT + MARGIN;
-  const rows = Math.max(1, Math.ceil(items.length / columns));
+  const captions = items.map(({ family, question, answer }) => [
+    family,
+    ...wrap(`${question} — ${answer}`, 40),
+  ]);
+  // where each row begins, and where the last one ends: a row is as high as its longest caption
+  const tops = [MARGIN];
+  for (let first = 0; first < Math.max(1, items.length); first += columns) {
+    const lines = Math.max(1, ...captions.slice(first, first + columns).map((caption) => caption.length));
+    tops.push((tops.at(-1) ?? 0) + side + (lines + 1) * LINE_HEIGHT + MARGIN);
+  }
   const layers: OverlayOptions[] = [];
   const texts: string[] = [];
   for (const [i, item] of items.entries()) {
     const left = MARGIN + (i % columns) * CELL_WIDTH;
-    const top = MARGIN + Math.floor(i / columns) * cellHeight;
+    const top = tops[Math.floor(i / columns)] ?? 0;
     // several images share the square of one
     const across = Math.ceil(Math.sqrt(item.scenes.length));
     const small = Math.floor(side / across) - (across > 1 ? 2 : 0);
@@ -35,14 +43,13 @@ export async function contactSheet(items: readonly Item[], atlas: Atlas, columns
         top: top + Math.floor(k / across) * (small + 2),
       });
     }
-    const lines = [item.family, ...wrap(`${item.question} — ${item.answer}`, 40).slice(0, 3)];
-    lines.forEach((line, n) => {
-      const y = top + side + 13 + n * 14;
+    captions[i]?.forEach((line, n) => {
+      const y = top + side + 13 + n * LINE_HEIGHT;
       const weight = n === 0 ? ' font-weight="bold"' : '';
       texts.push(`<text x="${String(left)}" y="${String(y)}"${weight}>${escape(line)}</text>`);
     });
   }
-  const [width, height] = [2 * MARGIN + columns * CELL_WIDTH, 2 * MARGIN + rows * cellHeight];
+  const [width, height] = [2 * MARGIN + columns * CELL_WIDTH, tops.at(-1) ?? 0];
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${String(height)}" font-family="sans-serif" font-size="11">${texts.join('')}</svg>`;
   return sharp({ create: { width, height, channels: 3, background: '#ffffff' } })
     .composite([...layers, { input: Buffer.from(svg), left: 0, top: 0 }])
