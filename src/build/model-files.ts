@@ -8,13 +8,7 @@ import type { Family, FamilyParts, Json } from './families/family.js';
 /** Files that are taken over as they are. */
 const COPIED = [
   ...['generation_config.json', 'tokenizer.json', 'special_tokens_map.json', 'added_tokens.json'],
-  ...[
-    'vocab.json',
-    'merges.txt',
-    'video_preprocessor_config.json',
-    'chat_template.json',
-    'chat_template.jinja',
-  ],
+  ...['vocab.json', 'merges.txt', 'video_preprocessor_config.json', 'chat_template.json'],
   'qwen.tiktoken',
 ] as const;
 
