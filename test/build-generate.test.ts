@@ -63,13 +63,13 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
 
       it.runIf(golden['image_grid_thw'] !== undefined)('counts the same positions', async () => {
         const inputs = await plain.conversation.inputs(await messagesOf(name, golden));
-        const { get_rope_index } = plain.model as unknown as Rotary;
-        const [positions] = get_rope_index.call(
-          plain.model,
-          inputs.input_ids,
+        const rotary = plain.model as unknown as Rotary;
+        const { input_ids, attention_mask } = inputs;
+        const [positions] = rotary.get_rope_index(
+          input_ids,
           inputs['image_grid_thw'],
           undefined,
-          inputs.attention_mask,
+          attention_mask,
         );
         expect(Array.from(positions.data as BigInt64Array, Number)).toEqual(golden.position_ids.flat());
       });
