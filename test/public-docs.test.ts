@@ -8,6 +8,7 @@ const ENTRIES = [
   'src/runtime/conversation.ts',
   'src/rewrite/index.ts',
   'src/cost/index.ts',
+  'src/build/index.ts',
 ];
 
 let checker: ts.TypeChecker;

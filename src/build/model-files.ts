@@ -8,13 +8,7 @@ import type { Family, FamilyParts, Json } from './families/family.js';
 /** Files that are taken over as they are. */
 const COPIED = [
   ...['generation_config.json', 'tokenizer.json', 'special_tokens_map.json', 'added_tokens.json'],
-  ...[
-    'vocab.json',
-    'merges.txt',
-    'video_preprocessor_config.json',
-    'chat_template.json',
-    'chat_template.jinja',
-  ],
+  ...['vocab.json', 'merges.txt', 'video_preprocessor_config.json', 'chat_template.json'],
   'qwen.tiktoken',
 ] as const;
 
@@ -34,7 +28,14 @@ export async function modelFiles(
     if (Object.keys(value).length > 0) content.push([name, `${JSON.stringify(value, null, 2)}\n`]);
   };
   for (const name of COPIED) if (has(name)) content.push([name, await files.text(name)]);
-  add('tokenizer_config.json', await tokenizerConfig(files, await json('tokenizer_config.json')));
+  const tokenizer = await json('tokenizer_config.json');
+  const template = await chatTemplate(files, tokenizer);
+  // Transformers.js reads some families' templates from a file of their own, and the others' from here alone
+  if (template !== undefined) content.push(['chat_template.jinja', template]);
+  add(
+    'tokenizer_config.json',
+    template === undefined ? tokenizer : { chat_template: template, ...tokenizer },
+  );
   const [processor, preprocessor] = [
     await json('processor_config.json'),
     await json('preprocessor_config.json'),
@@ -57,16 +58,15 @@ function withSteps(own: Json): Json {
   return { ...own, ...steps };
 }
 
-/** Transformers.js reads most templates from tokenizer_config.json alone. */
-async function tokenizerConfig(files: CheckpointFiles, own: Json): Promise<Json> {
-  if (typeof own['chat_template'] === 'string') return own;
-  if (files.names.includes('chat_template.jinja')) {
-    return { ...own, chat_template: await files.text('chat_template.jinja') };
-  }
-  if (!files.names.includes('chat_template.json')) return own;
+/** The chat template, wherever the checkpoint keeps it. */
+async function chatTemplate(files: CheckpointFiles, tokenizer: Json): Promise<string | undefined> {
+  if (files.names.includes('chat_template.jinja')) return files.text('chat_template.jinja');
   const where = `${files.where}/chat_template.json`;
-  const { fields } = Parsed.parse(await files.text('chat_template.json'), where);
-  return { ...own, chat_template: fields['chat_template'] };
+  const own = files.names.includes('chat_template.json')
+    ? Parsed.parse(await files.text('chat_template.json'), where).fields
+    : tokenizer;
+  const template = own['chat_template'];
+  return typeof template === 'string' ? template : undefined;
 }
 
 /** Which dtype each part has, and how many weight files. */

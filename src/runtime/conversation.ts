@@ -264,8 +264,12 @@ export class Conversation {
   async #encode(
     texts: readonly string[],
     images: readonly RgbImage[],
-    options: Record<string, unknown> = {},
+    given: Record<string, unknown> = {},
   ): Promise<ModelInputs> {
+    // a template that writes the first token itself must not get another
+    const { bos_token: first } = this.tokenizer as { bos_token?: unknown };
+    const begun = typeof first === 'string' && first !== '' && texts.every((one) => one.startsWith(first));
+    const options = begun ? { add_special_tokens: false, ...given } : given;
     const raw = images.map(({ data, width, height }) => new RawImage(data, width, height, 3));
     const text = texts.length === 1 ? (texts[0] ?? '') : [...texts];
     if (raw.length === 0) return this.tokenizer(text as string, options);
