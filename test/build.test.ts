@@ -77,6 +77,8 @@ const FAMILIES: readonly { readonly name: string; readonly vision: VisionFeeds }
   { name: 'llava_onevision', vision: sized },
   { name: 'smolvlm', vision: tiles },
   { name: 'video_llava', vision: frames },
+  { name: 'gemma3', vision: pixels },
+  { name: 'qwen-vl-chat', vision: pixels },
   { name: 'qwen2_vl', vision: patches('grid_thw') },
   { name: 'qwen2_5_vl', vision: patches('image_grid_thw') },
   { name: 'qwen3_vl', vision: patches('image_grid_thw') },
@@ -130,7 +132,8 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
           values.filter((_, i) => i % width < hidden);
 
         it('gives the image features and the merged embeddings', () => {
-          const hidden = golden.arrays['inputs_embeds']?.shape.at(-1) ?? 0;
+          const { inputs_embeds, image_features } = golden.arrays;
+          const hidden = (inputs_embeds ?? image_features)?.shape.at(-1) ?? 0;
           const width = embeds.dims[2] ?? 0;
           const wantedFeatures = goldenArray(name, golden, 'image_features');
           if (wantedFeatures !== undefined) {

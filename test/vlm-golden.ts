@@ -158,6 +158,7 @@ export async function decode(
         prefill ? golden.image_token_mask.map((one) => one === 1) : [false],
         [1, count],
       ),
+      token_type_ids: int64(prefill ? golden.image_token_mask : [0], [1, count]),
       prune_ratio: float32(Float32Array.of(ratio ?? 0), [1]),
       ...cache,
     };

@@ -41,7 +41,7 @@ function copy(): string {
   const to = join(folder, 'checkpoint');
   mkdirSync(to);
   for (const name of readdirSync(LLAVA)) {
-    if (!/^golden/u.test(name)) cpSync(join(LLAVA, name), join(to, name));
+    if (!name.startsWith('golden')) cpSync(join(LLAVA, name), join(to, name));
   }
   return to;
 }
@@ -92,7 +92,9 @@ describe('number formats', () => {
       let row = 0;
       golden.image_token_mask.forEach((image, at) => {
         const own = (features?.data as Float32Array).subarray(row * width, (row + 1) * width);
-        if (image === 1) ((embeds.data as Float32Array).set(own, at * width), row++);
+        if (image === 0) return;
+        (embeds.data as Float32Array).set(own, at * width);
+        row++;
       });
       const session = await model.decoder();
       const { logits } = await decode(model, session, golden, embeds, { tokens: golden.decode_tokens });
@@ -142,8 +144,8 @@ describe('number formats', () => {
 
 describe('what cannot be built', () => {
   const cases: readonly (readonly [string, (checkpoint: string) => void, RegExp])[] = [
-    ['a truncated shard', (c) => writeFileSync(join(c, SHARD), readFileSync(join(c, SHARD)).subarray(0, -100)), /not complete/],
-    ['an empty shard', (c) => writeFileSync(join(c, SHARD), ''), /0 bytes/],
+    ['a truncated shard', (c) => { writeFileSync(join(c, SHARD), readFileSync(join(c, SHARD)).subarray(0, -100)); }, /not complete/],
+    ['an empty shard', (c) => { writeFileSync(join(c, SHARD), ''); }, /0 bytes/],
     ['a header of 4 GB', (c) => {
       const bytes = readFileSync(join(c, SHARD));
       bytes.writeBigUInt64LE(2n ** 32n);
@@ -154,24 +156,24 @@ describe('what cannot be built', () => {
       bytes[8] = 0x5b;
       writeFileSync(join(c, SHARD), bytes);
     }, /no JSON/],
-    ['overlapping tensors', (c) => editHeader(c, (h) => {
-      const [a, b] = Object.values(h).filter(({ shape }) => shape?.join() === '64,64');
+    ['overlapping tensors', (c) => { editHeader(c, (h) => {
+      const [a, b] = Object.entries(h).flatMap(([name, entry]) => name !== '__metadata__' && entry.shape.join() === '64,64' ? [entry] : []);
       if (a && b) b.data_offsets = a.data_offsets;
-    }), /overlap/],
-    ['negative offsets', (c) => editHeader(c, (h) => { first(h).data_offsets = [-8, 8]; }), /impossible offsets/],
-    ['offsets in the wrong order', (c) => editHeader(c, (h) => { first(h).data_offsets.reverse(); }), /impossible offsets/],
-    ['a shape whose product overflows', (c) => editHeader(c, (h) => { first(h).shape = [2 ** 31, 2 ** 31]; }), /impossible shape/],
-    ['a shape that needs other bytes', (c) => editHeader(c, (h) => { first(h).shape = [3]; }), /bytes for 3 elements/],
-    ['an unknown element type', (c) => editHeader(c, (h) => { first(h).dtype = 'Q7'; }), /element type/],
-    ['an index that leaves the folder', (c) => editJson(c, 'model.safetensors.index.json', (json) => {
+    }); }, /overlap/],
+    ['negative offsets', (c) => { editHeader(c, (h) => { first(h).data_offsets = [-8, 8]; }); }, /impossible offsets/],
+    ['offsets in the wrong order', (c) => { editHeader(c, (h) => { first(h).data_offsets.reverse(); }); }, /impossible offsets/],
+    ['a shape whose product overflows', (c) => { editHeader(c, (h) => { first(h).shape = [2 ** 31, 2 ** 31]; }); }, /impossible shape/],
+    ['a shape that needs other bytes', (c) => { editHeader(c, (h) => { first(h).shape = [3]; }); }, /bytes for 3 elements/],
+    ['an unknown element type', (c) => { editHeader(c, (h) => { first(h).dtype = 'Q7'; }); }, /element type/],
+    ['an index that leaves the folder', (c) => { editJson(c, 'model.safetensors.index.json', (json) => {
       const map = json['weight_map'] as Record<string, string>;
       map['multi_modal_projector.linear_1.bias'] = '../../etc/passwd';
-    }), /outside the model's folder/],
-    ['an index that names another file', (c) => editJson(c, 'model.safetensors.index.json', (json) => {
+    }); }, /outside the model's folder/],
+    ['an index that names another file', (c) => { editJson(c, 'model.safetensors.index.json', (json) => {
       const map = json['weight_map'] as Record<string, string>;
       map['multi_modal_projector.linear_1.bias'] = 'model-00001-of-00002.safetensors';
-    }), /it is not/],
-    ['an absent shard', (c) => rmSync(join(c, SHARD)), /absent/],
+    }); }, /it is not/],
+    ['an absent shard', (c) => { rmSync(join(c, SHARD)); }, /absent/],
     ['a shard that is a link out of the folder', (c) => {
       cpSync(join(c, SHARD), join(folder, 'elsewhere'));
       rmSync(join(c, SHARD));
@@ -186,24 +188,24 @@ describe('what cannot be built', () => {
       bytes.fill(0xff, bytes.length - 64);
       writeFileSync(join(c, SHARD), bytes);
     }, /NaN or infinite/],
-    ['a tensor of another shape', (c) => editJson(c, 'config.json', (json) => {
+    ['a tensor of another shape', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), intermediate_size: 145 };
-    }), /has the shape \[144, 64\], wanted is \[145, 64\]/],
-    ['a missing tensor', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /has the shape \[144, 64\], wanted is \[145, 64\]/],
+    ['a missing tensor', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 4 };
-    }), /no tensor "language_model.model.layers.3.input_layernorm.weight".* of shape \[64\]/],
-    ['an unexpected tensor', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /no tensor "language_model.model.layers.3.input_layernorm.weight".* of shape \[64\]/],
+    ['an unexpected tensor', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 2 };
-    }), /9 tensors that this architecture does not.*language_model.model.layers.2/],
-    ['an unknown architecture', (c) => editJson(c, 'config.json', (json) => { json['model_type'] = 'bert'; }), /cannot be built/],
-    ['InstructBLIP', (c) => editJson(c, 'config.json', (json) => { json['model_type'] = 'instructblip'; }), /nothing to prune/],
-    ['a quantised checkpoint', (c) => editJson(c, 'config.json', (json) => { json['quantization_config'] = { quant_method: 'awq' }; }), /quantised already \(awq\)/],
-    ['a scaling of positions that is not known', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /9 tensors that this architecture does not.*language_model.model.layers.2/],
+    ['an unknown architecture', (c) => { editJson(c, 'config.json', (json) => { json['model_type'] = 'bert'; }); }, /cannot be built/],
+    ['InstructBLIP', (c) => { editJson(c, 'config.json', (json) => { json['model_type'] = 'instructblip'; }); }, /nothing to prune/],
+    ['a quantised checkpoint', (c) => { editJson(c, 'config.json', (json) => { json['quantization_config'] = { quant_method: 'awq' }; }); }, /quantised already \(awq\)/],
+    ['a scaling of positions that is not known', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), rope_scaling: { rope_type: 'yarn', factor: 4 } };
-    }), /"rope_type" is "yarn"/],
-    ['a configuration of absurd sizes', (c) => editJson(c, 'config.json', (json) => {
+    }); }, /"rope_type" is "yarn"/],
+    ['a configuration of absurd sizes', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 1e12 };
-    }), /num_hidden_layers/],
+    }); }, /num_hidden_layers/],
   ]; // prettier-ignore
 
   it.each(cases)('%s: a typed error, and nothing is left', async (_, spoil, message) => {

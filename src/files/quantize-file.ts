@@ -13,7 +13,7 @@ import { withFields } from '../onnx/message.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
 import { DataFile } from '../quantize/data-file.js';
-import { quantize, type Quantized, type QuantizeOptions } from '../quantize/quantize.js';
+import { quantizing, type Quantized, type QuantizeOptions } from '../quantize/quantize.js';
 import { bytesAsSource, type ByteSource } from '../quantize/source.js';
 
 /** What {@link quantizeFile} did. */
@@ -37,6 +37,19 @@ export interface QuantizeFileOptions extends QuantizeOptions {
  *   missing
  */
 export function quantizeFile(input: string, output: string, options: QuantizeFileOptions): QuantizedFile {
+  const steps = quantizingFile(input, output, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link quantizeFile}, a weight a step; what is left half done is removed at the last, or when the process exits. */
+export function* quantizingFile(
+  input: string,
+  output: string,
+  options: QuantizeFileOptions,
+): Generator<undefined, QuantizedFile> {
   const model = decodeModel(readModelBytesSync(input), input);
   const dataName = `${basename(output)}_data`;
   const sources = [input, ...externalFiles(model).map((name) => join(dirname(input), name))];
@@ -61,11 +74,14 @@ export function quantizeFile(input: string, output: string, options: QuantizeFil
     const writer = new DataFile(dataName, (bytes) => {
       dataPart.write(bytes);
     });
-    const result = quantize(model, (tensor) => weights.source(tensor), writer, options);
+    const result = yield* quantizing(model, (tensor) => weights.source(tensor), writer, options);
     const single = externalFiles(model).length === 0;
     const final = single ? inlined(result.model, readFileSync(dataPart.temporary)) : result.model;
     const graph = begin(written);
-    for (const chunk of encodeModel(final)) graph.write(chunk);
+    for (const chunk of encodeModel(final)) {
+      graph.write(chunk);
+      yield;
+    }
     const before = statSync(input).size + weights.bytes;
     const after = graph.size + (single ? 0 : writer.length);
     if (!single) dataPart.keep();

@@ -84,7 +84,21 @@ export function quantize(
   data: DataFile,
   options: QuantizeOptions,
 ): Quantized {
-  const { block = 32 } = options;
+  const steps = quantizing(source, read, data, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link quantize}, a weight a step, for a caller that has other things to look after. */
+export function* quantizing(
+  source: OnnxModel,
+  read: (tensor: TensorProto) => ByteSource,
+  data: DataFile,
+  options: QuantizeOptions,
+): Generator<undefined, Quantized> {
+  const { block = 32, exclude = [] } = options;
   if (![16, 32, 64, 128, 256].includes(block)) {
     throw new FastvError('invalid-option', `a block of ${block} weights is not possible`, {
       where: '--block',
@@ -98,7 +112,15 @@ export function quantize(
     external,
   } = options.type === 'int8' ? recentre(source, { external: true }) : none;
   const view = new GraphView(model.graph);
-  const chosen = linearLayers(view).filter((linear) => canQuantize(linear, options));
+  const linears = linearLayers(view);
+  const idle = exclude.find((part) => !linears.some((linear) => isNamed(linear, part)));
+  if (idle !== undefined) {
+    throw new FastvError('invalid-option', `no layer has ${JSON.stringify(idle.slice(0, 100))} in its name`, {
+      where: '--exclude',
+      hint: `there are, for example, ${[linears[0], linears.at(-1)].map((linear) => linear?.weight.name ?? '').join(', ')}`,
+    });
+  }
+  const chosen = linears.filter((linear) => canQuantize(linear, options));
   if (chosen.length === 0 && recentred.size === 0) {
     throw new FastvError('invalid-input', 'the model has no linear layer to quantise', {
       hint: 'Its weights may be quantised already: `fastv inspect` shows their types.',
@@ -113,6 +135,7 @@ export function quantize(
 
   for (const [done, linear] of chosen.entries()) {
     options.onProgress?.(done, chosen.length);
+    yield;
     const key = `${linear.weight.name} ${linear.transposed}`;
     let weight = written.get(key);
     if (weight === undefined) {
@@ -141,9 +164,12 @@ export function quantize(
   const edited = editModel(model, { replace, emit, constants: added });
   const after = new GraphView(edited.graph);
   const done = new Set(added);
-  const initializer = edited.graph.initializer
-    .filter(({ name }) => after.consumers(name).length > 0 || after.outputs.has(name))
-    .map((tensor) => (done.has(tensor) ? tensor : relocate(tensor, read, data, external.has(tensor.name))));
+  const initializer: TensorProto[] = [];
+  for (const tensor of edited.graph.initializer) {
+    if (after.consumers(tensor.name).length === 0 && !after.outputs.has(tensor.name)) continue;
+    initializer.push(done.has(tensor) ? tensor : relocate(tensor, read, data, external.has(tensor.name)));
+    yield;
+  }
   const input = edited.graph.input.filter(({ name }) => after.inputs.has(name));
   const graph = withFields(GraphProtoSchema, edited.graph, { initializer, input, valueInfo: [] });
   return { model: withGraph(edited, graph), layers, recentred: recentred.size };
@@ -171,7 +197,11 @@ function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): bo
   if (!isFloat(weight.dataType) || !isFloat(linear.elementType)) return false;
   if (floatAttribute(node, 'alpha', 1) !== 1 || floatAttribute(node, 'beta', 1) !== 1) return false;
   if (node.attribute.some(({ name }) => name === 'activation' || name.startsWith('transBatch'))) return false;
-  return !exclude.some((part) => node.name.includes(part) || weight.name.includes(part));
+  return !exclude.some((part) => isNamed(linear, part));
+}
+
+function isNamed({ node, weight }: LinearLayer, part: string): boolean {
+  return node.name.includes(part) || weight.name.includes(part);
 }
 
 function matrixOf(linear: LinearLayer, read: (tensor: TensorProto) => ByteSource): FloatMatrix {

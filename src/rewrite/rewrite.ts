@@ -17,6 +17,9 @@ import { DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/ind
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
+ * @example
+ * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
+ * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64', earlyQueries = true } = options;

@@ -188,7 +188,7 @@ describe('readParquet', () => {
     file.set([0xfe, 0xff, 0xff, 0x7f], header + 3);
     const before = process.memoryUsage.rss();
     const start = performance.now();
-    await expect(collect(readParquet(memory(file)))).rejects.toMatchObject({
+    await expect(collect(readParquet(memory(Uint8Array.from(file))))).rejects.toMatchObject({
       code: 'invalid-input',
       message: expect.stringMatching(/decoding it takes more (memory|time) than its size explains/) as string,
     });

@@ -8,6 +8,7 @@ import { DataType } from '../../../onnx/tensor.js';
 import type { Linear, PartGraph } from '../../part.js';
 import { made, type Source } from '../../source.js';
 import { addRmsNorm, rmsNorm, type Activation } from '../blocks.js';
+import { blockMask, LOST } from './block-mask.js';
 
 /** A layer's weights. */
 export interface LayerWeights {
@@ -53,6 +54,11 @@ export interface DecoderSpec {
   readonly rotation: (g: PartGraph) => Rotate;
   /** How many of the last tokens, its own included, a layer's tokens see; all where this says nothing. */
   readonly window?: (layer: number) => number | undefined;
+  /**
+   * Whether the tokens of one image see each other both ways: token_type_ids [batch, sequence], 1 at image tokens, are an
+   * input then, and attention is MultiHeadAttention with its cache outside, because GroupQueryAttention is causal.
+   */
+  readonly imagesSeeThemselves?: boolean;
   /** A factor of each query by its position. */
   readonly scaleQuery?: (g: PartGraph) => (q: string) => string;
   /**
@@ -104,14 +110,14 @@ interface Frame {
   readonly lengths: string;
   /** int32 scalar. */
   readonly total: string;
-  /** [batch, 1, sequence, total]: hides padding. */
-  readonly bias: string;
+  /** [batch, 1, sequence, total]: hides padding, and where attention is not causal itself the future. */
+  readonly bias: (layer: number) => string;
 }
 
 function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
   const { emit } = g;
   const { hidden, kvHeads, positionAxes, deepstack = 0 } = spec;
-  const cached = paddedHead(spec);
+  const cached = spec.imagesSeeThemselves === true ? spec.headSize : paddedHead(spec);
   const tokens = ['batch_size', 'sequence_length'];
   const embeds = g.input('inputs_embeds', DataType.FLOAT, [...tokens, hidden * (1 + deepstack)]);
   const mask = g.input('attention_mask', DataType.INT64, ['batch_size', 'total_sequence_length']);
@@ -136,12 +142,12 @@ function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
     embeds,
     lengths: emit.cast(emit.op('Expand', [emit.op('Sub', [length, emit.ints(1)]), batch]), DataType.INT32),
     total: emit.cast(emit.dim(mask, 1), DataType.INT32),
-    bias: emit.op('Expand', [row, emit.concat([batch, emit.ints(1), sequence, length], 0)]),
+    bias:
+      spec.imagesSeeThemselves === true
+        ? blockMask(g, (layer) => spec.window?.(layer))
+        : () => emit.op('Expand', [row, emit.concat([batch, emit.ints(1), sequence, length], 0)]),
   };
 }
-
-/** A score that loses every softmax, in every float type. */
-const LOST = -65504;
 
 interface Attention {
   readonly index: number;
@@ -178,8 +184,12 @@ function attention(
     '',
     '',
     '',
-    frame.bias,
+    frame.bias(index),
   ];
+  if (spec.imagesSeeThemselves === true) {
+    const bias = frame.bias(index);
+    return g.linear(openAttention(g, spec, { index, query, k, v, bias }), weights.o);
+  }
   const window = spec.window?.(index);
   const [attended = ''] = g.emit.ops('GroupQueryAttention', inputs, {
     domain: MICROSOFT,
@@ -194,6 +204,44 @@ function attention(
   const node = g.emit.nodes.at(-1);
   if (node !== undefined) node.output = [attended, `present.${index}.key`, `present.${index}.value`];
   return g.linear(unpadHeads(g, spec, attended), weights.o);
+}
+
+/** Attention that a bias alone restricts, with the cache outside: [batch, sequence, heads · head size]. */
+function openAttention(
+  g: PartGraph,
+  { heads, kvHeads, headSize, scale }: DecoderSpec,
+  {
+    index,
+    query,
+    k,
+    v,
+    bias,
+  }: {
+    readonly index: number;
+    readonly query: string;
+    readonly k: string;
+    readonly v: string;
+    readonly bias: string;
+  },
+): string {
+  const { emit } = g;
+  const [key, value] = ([['key', k], ['value', v]] as const).map(([kind, x]) => {
+    const apart = emit.transpose(emit.reshape(x, emit.ints(0, 0, kvHeads, headSize)), 0, 2, 1, 3);
+    const present = emit.op('Concat', [`${CACHE}.${index}.${kind}`, apart], {
+      attributes: { axis: 2n },
+      output: `present.${index}.${kind}`,
+    });
+    if (kvHeads === heads) return present;
+    // each head of keys as often as queries share it
+    const group = emit.unsqueeze(present, 2);
+    const [batch, total] = [emit.dim1(present, 0), emit.dim1(present, 2)];
+    const shape = emit.concat([batch, emit.ints(kvHeads, heads / kvHeads), total, emit.ints(headSize)], 0);
+    return emit.reshape(emit.op('Expand', [group, shape]), emit.ints(0, heads, -1, headSize));
+  }); // prettier-ignore
+  return emit.op('MultiHeadAttention', [query, key ?? '', value ?? '', '', '', bias], {
+    domain: MICROSOFT,
+    attributes: { num_heads: BigInt(heads), scale },
+  });
 }
 
 /** GroupQueryAttention takes heads of multiples of 8: others are filled up with zeros, which change no product. */
