@@ -13,7 +13,7 @@ const Detail = z.enum(['low', 'high', 'auto']).nullish();
 const InputText = z.strictObject({
   type: z.enum(['input_text', 'output_text']),
   text: z.string(),
-  annotations: z.array(z.never()).nullish(),
+  annotations: z.array(z.unknown()).max(0).nullish(),
   logprobs: z.array(z.unknown()).nullish(),
 });
 const InputImage = z.strictObject({

@@ -488,6 +488,7 @@ describe('a refusal', () => {
 
 describe('the server', () => {
   it('says how it is, what it serves, and what it measured', async () => {
+    await completion(await about('color', 2));
     const headers = { authorization: `Bearer ${KEY}` };
     expect(await (await fetch(`${server.url}/health`)).json()).toMatchObject({ status: 'ok' });
     expect((await fetch(`${server.url}/v1/models`)).status).toBe(401);

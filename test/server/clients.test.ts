@@ -113,7 +113,7 @@ describe('openai', () => {
     const next = await client.responses.create({
       model: MODEL,
       input: [...input, ...first.output, { role: 'user', content: 'How many objects are there?' }],
-      max_output_tokens: 2,
+      max_output_tokens: 1,
     });
     expect(next.usage?.input_tokens_details.cached_tokens).toBeGreaterThan(144);
     expect(next.incomplete_details).toEqual({ reason: 'max_output_tokens' });

@@ -70,7 +70,7 @@ async function expected({ message, pruning }: Turn, maxNewTokens = 48): Promise<
 
 describe('the engine', () => {
   it('puts rows of different lengths together where the decoder allows it', () => {
-    expect(engine.batching).toBe('right');
+    expect(['left', 'right']).toContain(engine.batching);
   });
 
   it('answers as the library does, many at once, pruned in different ways', async () => {
