@@ -111,7 +111,8 @@ it('every line ends in a result or a typed error', { timeout: timeLimit(COUNT, 1
     // help and version are texts, and a script of a shell is one
     const text = /^Usage: |^\d+\.\d+\.\d+|^# |^_fastv|^complete /mu.test(out) || out === '';
     if (json && !text) expect(() => JSON.parse(out) as unknown, `${what}\n${out}`).not.toThrow();
-    if (json && code !== 0 && !out.includes('Usage: ')) expect(out, `${what}\n${err}`).toMatch(/^\{"error":/u);
+    if (json && code !== 0 && !out.includes('Usage: '))
+      expect(out, `${what}\n${err}`).toMatch(/^\{"error":/u);
     const left = readdirSync(folder, { recursive: true }).map(String);
     expect(
       left.filter((name) => /\.(?:tmp|part|lock)$|\.[^/]*-[A-Za-z\d]{6}$/u.test(name)),
