@@ -3,9 +3,9 @@ import type { TokenTarget } from '../../eval/answerer.js';
 import type { Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
-import { runSweep } from '../../eval/sweep.js';
+import { sweepWith } from '../../eval/sweep.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
-import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
+import { endedEarly, evaluateAsFlagged, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
@@ -40,20 +40,19 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
     ...baselinesOf(flags, recipe?.grid),
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
-  const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
   };
-  try {
-    const { summary, points, front } = await runSweep(model, { ...options, about, grid });
-    terminal.result({ summary, points, front }, () => pointsTable(points, front));
-    sayOf(summary, options.out, terminal);
-    if (!summary.complete) throw endedEarly();
-  } finally {
-    await model.close?.();
-  }
+  const { summary, points, front } = await sweepWith((run) => evaluateAsFlagged(flags, run), {
+    ...options,
+    about,
+    grid,
+  });
+  terminal.result({ summary, points, front }, () => pointsTable(points, front));
+  sayOf(summary, options.out, terminal);
+  if (!summary.complete) throw endedEarly();
 }
 
 function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLayers' | 'downsample'> {
