@@ -1,9 +1,15 @@
 /** What `fastv compare` does. */
 import { comparisonCsv, latexTable, markdownTable, runsRows } from '../../analysis/runs-table.js';
 import { compareRuns, type RunsComparison } from '../../eval/compare-runs.js';
-import type { CompareFlags } from '../commands/compare.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv compare`. */
+export interface CompareFlags {
+  readonly format: 'table' | 'markdown' | 'csv' | 'latex';
+  readonly base?: string;
+  readonly bootstrapSeed: number;
+}
 
 /** Prints runs side by side. */
 export async function compare(

@@ -1,9 +1,18 @@
 /** What `fastv worker` does. */
 import { withoutPassword } from '../../eval/queue/connection.js';
 import { runWorker } from '../../eval/queue/worker.js';
-import type { WorkerFlags } from '../commands/worker.js';
 
 import type { Terminal } from '../terminal.js';
+
+/** The flags of `fastv worker`. */
+export interface WorkerFlags {
+  readonly queue: string;
+  readonly data?: readonly string[];
+  readonly images?: string;
+  readonly allowNetwork?: boolean;
+  readonly lostAfter: number;
+  readonly dashboard?: number;
+}
 
 /** Works until Ctrl-C. */
 export async function worker(flags: WorkerFlags, terminal: Terminal): Promise<void> {

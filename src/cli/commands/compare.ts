@@ -1,5 +1,6 @@
 /** `fastv compare`: any runs side by side. */
 import { Command, Option } from 'commander';
+import type { CompareFlags } from '../actions/compare.js';
 import { addOutputOptions } from '../options/option.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
@@ -25,11 +26,4 @@ export function compareCommand(terminal: Terminal): Command {
       await compare(runs, flags, terminal);
     });
   return addOutputOptions(command);
-}
-
-/** The flags of `fastv compare`. */
-export interface CompareFlags {
-  readonly format: 'table' | 'markdown' | 'csv' | 'latex';
-  readonly base?: string;
-  readonly bootstrapSeed: number;
 }

@@ -1,18 +1,9 @@
 /** `fastv worker`: answers the questions of a queue. */
 import { Command, Option } from 'commander';
+import type { WorkerFlags } from '../actions/worker.js';
 import { addOptions, addOutputOptions, dataOptions, networkOption } from '../options/option.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
-
-/** The flags of `fastv worker`. */
-export interface WorkerFlags {
-  readonly queue: string;
-  readonly data?: readonly string[];
-  readonly images?: string;
-  readonly allowNetwork?: boolean;
-  readonly lostAfter: number;
-  readonly dashboard?: number;
-}
 
 /** The command, to be added to the program. */
 export function workerCommand(terminal: Terminal): Command {
