@@ -68,6 +68,25 @@ module.exports = {
       from: { path: '^bench/' },
       to: { path: '^src/(cli|analysis|eval)/' },
     },
+    {
+      name: 'the-page-is-of-the-browser',
+      comment: 'web/src runs in a page: no Node, no command, no server.',
+      severity: 'error',
+      from: { path: '^web/src/', pathNot: TEST },
+      to: { path: '^src/(cli|server|bench|files|media|build)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-page-has-no-node',
+      severity: 'error',
+      from: { path: '^web/src/', pathNot: TEST },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'nothing-needs-the-page',
+      severity: 'error',
+      from: { path: '^(src|bench)/' },
+      to: { path: '^web/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
@@ -76,7 +95,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'types'],
-      extensions: ['.ts', '.js'],
+      extensions: ['.ts', '.tsx', '.js'],
     },
   },
 };

@@ -13,7 +13,16 @@ import { farthest, FIXTURES, goldenArray, goldenCases, type GoldenCase } from '.
 const FAMILIES: readonly { readonly name: string; readonly cases: readonly string[] }[] = [
   { name: 'llava', cases: ['exact', 'resize', 'two'] },
   { name: 'llava-llama3', cases: ['exact', 'resize'] },
+  { name: 'qwen2_vl', cases: ['exact', 'resize'] },
+  { name: 'qwen2_5_vl', cases: ['exact', 'resize'] },
+  { name: 'qwen3_vl', cases: ['exact', 'resize'] },
+  { name: 'gemma3', cases: ['exact', 'resize'] },
+  { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
+
+interface Rotary {
+  get_rope_index(...inputs: unknown[]): [Tensor, Tensor];
+}
 
 const only = process.env['FASTV_VLM_FAMILY'];
 
@@ -48,6 +57,19 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
         if (golden.name === 'exact') expect(farthestPixel).toBeLessThan(1e-5);
       });
 
+      it.runIf(golden['image_grid_thw'] !== undefined)('counts the same positions', async () => {
+        const inputs = await plain.conversation.inputs(await messagesOf(name, golden));
+        const { get_rope_index } = plain.model as unknown as Rotary;
+        const [positions] = get_rope_index.call(
+          plain.model,
+          inputs.input_ids,
+          inputs['image_grid_thw'],
+          undefined,
+          inputs.attention_mask,
+        );
+        expect(Array.from(positions.data as BigInt64Array, Number)).toEqual(golden.position_ids.flat());
+      });
+
       it('generates the same tokens', async () => {
         expect(await generate(plain, name, golden)).toEqual([...golden.decode_tokens, golden.next_token]);
       });
@@ -70,6 +92,8 @@ async function generate(model: OpenedModel, family: string, golden: GoldenCase):
     ...goldenPixels(family, golden),
     max_new_tokens: 4,
     do_sample: false,
+    // Qwen's own is 1.05; the goldens are the largest logits
+    repetition_penalty: 1,
   })) as {
     data: BigInt64Array;
   };

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type * as ort from 'onnxruntime-node';
+import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../src/build/build.js';
 import {
@@ -47,13 +47,48 @@ const patches =
       ];
     });
 
+/** Tiles with masks of what is picture: all of them whole. */
+const tiles: VisionFeeds = (family, golden) =>
+  pixels(family, golden).map((feeds) => {
+    const [rows = 0, count = 0, , height = 0, width = 0] = feeds['pixel_values']?.dims ?? [];
+    const mask = new Uint8Array(rows * count * height * width).fill(1);
+    return { ...feeds, pixel_attention_mask: new ort.Tensor('bool', mask, [rows, count, height, width]) };
+  });
+
+/** Tiles of one picture with its size. */
+const sized: VisionFeeds = (family, golden) =>
+  pixels(family, golden).map((feeds) => ({
+    ...feeds,
+    image_sizes: int64((golden['image_sizes'] as number[][]).flat(), [1, 2]),
+  }));
+
+/** Video-LLaVA: pictures and frames have encoders of their own. */
+const frames: VisionFeeds = (family, golden) =>
+  (['images', 'videos'] as const).flatMap((kind) => {
+    const values = goldenArray(family, golden, `pixel_values_${kind}`);
+    const shape = golden.arrays[`pixel_values_${kind}`]?.shape.slice(-4) ?? [];
+    return values === undefined ? [] : [{ pixel_values: float32(values, shape) }];
+  });
+
 const FAMILIES: readonly { readonly name: string; readonly vision: VisionFeeds }[] = [
   { name: 'llava', vision: pixels },
   { name: 'llava-llama3', vision: pixels },
+  { name: 'llava_next', vision: sized },
+  { name: 'llava_onevision', vision: sized },
+  { name: 'smolvlm', vision: tiles },
+  { name: 'video_llava', vision: frames },
+  { name: 'gemma3', vision: pixels },
+  { name: 'qwen-vl-chat', vision: pixels },
   { name: 'qwen2_vl', vision: patches('grid_thw') },
   { name: 'qwen2_5_vl', vision: patches('image_grid_thw') },
   { name: 'qwen3_vl', vision: patches('image_grid_thw') },
 ];
+
+/** The part that encodes a case's pictures. */
+const encoderOf = (golden: GoldenCase): string =>
+  golden.arrays['pixel_values_videos'] !== undefined && golden['video_grid_thw'] === undefined
+    ? 'video_encoder'
+    : 'vision_encoder';
 
 const only = process.env['FASTV_VLM_FAMILY'];
 
@@ -80,7 +115,7 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
         let features: Float32Array;
         beforeAll(async () => {
           const runs = await Promise.all(
-            vision(name, golden).map((feeds) => model.run('vision_encoder', feeds)),
+            vision(name, golden).map((feeds) => model.run(encoderOf(golden), feeds)),
           );
           features = Float32Array.from(
             runs.flatMap((run) => [...(run['image_features']?.data as Float32Array)]),
@@ -97,7 +132,8 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
           values.filter((_, i) => i % width < hidden);
 
         it('gives the image features and the merged embeddings', () => {
-          const hidden = golden.arrays['inputs_embeds']?.shape.at(-1) ?? 0;
+          const { inputs_embeds, image_features } = golden.arrays;
+          const hidden = (inputs_embeds ?? image_features)?.shape.at(-1) ?? 0;
           const width = embeds.dims[2] ?? 0;
           const wantedFeatures = goldenArray(name, golden, 'image_features');
           if (wantedFeatures !== undefined) {

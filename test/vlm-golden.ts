@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import { unsigned } from '../src/quantize/unsigned.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
 import { concatChunks, decodeModel, encodeModel, externalFiles } from '../src/onnx/index.js';
 
@@ -106,14 +107,14 @@ export class BuiltModel {
 
   /** The decoder, rewritten to prune after layer K unless K is absent. */
   async decoder(layer?: number): Promise<ort.InferenceSession> {
-    if (layer === undefined) return ort.InferenceSession.create(this.#path('decoder_model_merged'), QUIET);
-    const model = decodeModel(readFileSync(this.#path('decoder_model_merged')));
+    // int8 products that saturate, as fastv loads them
+    const model = unsigned(decodeModel(readFileSync(this.#path('decoder_model_merged')))).model;
     const externalData = externalFiles(model).map((path) => ({
       path,
       data: new Uint8Array(readFileSync(join(this.#folder, path))),
     }));
-    const rewritten = rewriteDecoder(model, { stages: [{ layer }] }).model;
-    return ort.InferenceSession.create(concatChunks(encodeModel(rewritten)), { ...QUIET, externalData });
+    const final = layer === undefined ? model : rewriteDecoder(model, { stages: [{ layer }] }).model;
+    return ort.InferenceSession.create(concatChunks(encodeModel(final)), { ...QUIET, externalData });
   }
 }
 
@@ -157,13 +158,16 @@ export async function decode(
         prefill ? golden.image_token_mask.map((one) => one === 1) : [false],
         [1, count],
       ),
+      token_type_ids: int64(prefill ? golden.image_token_mask : [0], [1, count]),
       prune_ratio: float32(Float32Array.of(ratio ?? 0), [1]),
       ...cache,
     };
     for (const info of session.inputMetadata) {
       if (feeds[info.name] !== undefined || !info.isTensor || !info.name.startsWith('past')) continue;
       const dims = info.shape.map((axis, i) => (typeof axis === 'number' ? axis : i === 0 ? 1 : 0));
-      feeds[info.name] = new ort.Tensor('float32', new Float32Array(0), dims);
+      const half = info.type === 'float16';
+      const none = half ? new Uint16Array(0) : new Float32Array(0);
+      feeds[info.name] = new ort.Tensor(half ? 'float16' : 'float32', none, dims);
     }
     const results = await session.run(
       Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputNames.includes(name))),

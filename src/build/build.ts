@@ -6,12 +6,12 @@ import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { DataType } from '../onnx/tensor.js';
 import { encodeModel, byteLength } from '../onnx/write.js';
-import type { QuantizedLayer } from '../quantize/quantize.js';
+import type { BuiltPart } from './built-part.js';
 import { Adapter } from './checkpoint/adapter.js';
 import { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { folderFiles, type CheckpointFiles } from './checkpoint/files.js';
-import { DataFiles, type WrittenFile } from './data-files.js';
+import { DataFiles } from './data-files.js';
 import { familyOf } from './families/index.js';
 import type { FamilyParts } from './families/family.js';
 import { modelFiles } from './model-files.js';
@@ -21,8 +21,8 @@ import { decoder } from './parts/decoders/decoder.js';
 import { stagedFolder } from './stage.js';
 import { Weights } from './weights.js';
 
-/** One number format for all parts, or one for each. */
-export type BuildDtype = PartDtype | Readonly<Record<PartName, PartDtype>>;
+/** One number format for all parts, or one for each; fp32 for those that are not named. */
+export type BuildDtype = PartDtype | Readonly<Partial<Record<PartName, PartDtype>>>;
 
 /** How {@link build} works. */
 export interface BuildOptions {
@@ -34,15 +34,6 @@ export interface BuildOptions {
   readonly onProgress?: (done: number, total: number, part: PartName) => void;
   /** Gives it up; nothing stays. */
   readonly signal?: AbortSignal;
-}
-
-/** A part that was built. */
-export interface BuiltPart {
-  readonly part: PartName;
-  readonly dtype: PartDtype;
-  readonly files: readonly WrittenFile[];
-  /** What quantisation lost of each weight; empty for fp32 and fp16. */
-  readonly quantized: readonly QuantizedLayer[];
 }
 
 /** What {@link build} did. */
@@ -100,7 +91,8 @@ async function openAdapter(given: string | CheckpointFiles | undefined): Promise
 }
 
 function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
-  const make: Readonly<Record<PartName, (g: PartGraph) => void>> = {
+  const make: Readonly<Record<PartName, ((g: PartGraph) => void) | undefined>> = {
+    video_encoder: parts.video,
     vision_encoder: parts.vision,
     embed_tokens: (g) => {
       embedTokens(g, parts);
@@ -109,10 +101,11 @@ function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
       decoder(g, parts.decoder);
     },
   };
-  return PARTS.map((name) => {
-    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : dtype[name]);
+  return PARTS.flatMap((name) => {
+    if (make[name] === undefined) return [];
+    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : (dtype[name] ?? 'fp32'));
     make[name](graph);
-    return graph;
+    return [graph];
   });
 }
 

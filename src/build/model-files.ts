@@ -2,7 +2,7 @@
 import type { Config } from './checkpoint/config.js';
 import { Config as Parsed } from './checkpoint/config.js';
 import type { CheckpointFiles } from './checkpoint/files.js';
-import type { BuiltPart } from './build.js';
+import type { BuiltPart } from './built-part.js';
 import type { Family, FamilyParts, Json } from './families/family.js';
 
 /** Files that are taken over as they are. */
@@ -40,12 +40,21 @@ export async function modelFiles(
     await json('preprocessor_config.json'),
   ];
   add('processor_config.json', family.processor?.(config, processor) ?? processor);
-  add('preprocessor_config.json', family.preprocessor?.(config, preprocessor) ?? preprocessor);
+  add('preprocessor_config.json', withSteps(family.preprocessor?.(config, preprocessor) ?? preprocessor));
   add('config.json', {
     ...(family.config?.(config, parts) ?? config.fields),
     'transformers.js_config': transformersJs(built),
   });
   return content;
+}
+
+/** What Hugging Face's image processors do unless the file says no, and Transformers.js's only if it says yes. */
+function withSteps(own: Json): Json {
+  if (Object.keys(own).length === 0) return own;
+  const steps = Object.fromEntries(
+    ['do_resize', 'do_rescale', 'do_normalize'].map((step) => [step, own[step] ?? true]),
+  );
+  return { ...own, ...steps };
 }
 
 /** Transformers.js reads most templates from tokenizer_config.json alone. */

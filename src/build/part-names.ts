@@ -4,6 +4,6 @@
 export const SUFFIXES = { fp32: '', fp16: '_fp16', q8: '_quantized', q4: '_q4', q4f16: '_q4f16' } as const;
 export type PartDtype = keyof typeof SUFFIXES;
 
-/** The parts of a model, as Transformers.js calls them. */
-export const PARTS = ['vision_encoder', 'embed_tokens', 'decoder_model_merged'] as const;
+/** The parts of a model, as Transformers.js calls them; the last is one of ours, which Video-LLaVA has. */
+export const PARTS = ['vision_encoder', 'embed_tokens', 'decoder_model_merged', 'video_encoder'] as const;
 export type PartName = (typeof PARTS)[number];

@@ -74,12 +74,20 @@ export function endedEarly(): Interrupted {
   return new Interrupted('ended before it was through', { hint: 'the same command goes on where it was' });
 }
 
+/** Called with the model that is open, before it is asked. */
+export type BeforeRun = (answerer: Answerer, options: RunOptions) => Promise<void>;
+
 /** Runs an evaluation where the flags say: here, or on the workers of a queue. */
-export async function evaluateAsFlagged(flags: EvalFlags, options: RunOptions): Promise<Run> {
+export async function evaluateAsFlagged(
+  flags: EvalFlags,
+  options: RunOptions,
+  before?: BeforeRun,
+): Promise<Run> {
   const { queue: url, model, dtype, device } = flags;
   if (url === undefined) {
     const answerer = await openModel(flags);
     try {
+      await before?.(answerer, options);
       return await evaluate(answerer, options);
     } finally {
       await answerer.close?.();

@@ -7,6 +7,7 @@ import { LFS_HINT } from '../lfs-pointer.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
+import { defaultDtype } from '../runtime/model-folder.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options/model.js';
 import { prepareTransformers } from './transformers-env.js';
@@ -45,7 +46,7 @@ export function warningsOn(
 export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
   return {
     device: flags.device ?? 'cpu',
-    dtype: flags.dtype ?? 'fp32',
+    dtype: flags.dtype ?? defaultDtype(flags.model),
     progress_callback: flags.model !== undefined && process.stderr.isTTY ? progress : null,
   };
 }

@@ -32,6 +32,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/chat.js')).chatCommand,
   },
   {
+    name: 'serve',
+    about: 'answer questions about images over HTTP, as OpenAI’s API does',
+    load: async () => (await import('./commands/serve.js')).serveCommand,
+  },
+  {
     name: 'demo',
     about: 'original against FastV on bundled pictures, with an HTML report; no download, under a minute',
     load: async () => (await import('./commands/demo.js')).demoCommand,

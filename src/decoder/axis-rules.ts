@@ -81,13 +81,16 @@ function place(at: NodeAt): Placed {
 }
 
 /** Where the tokens are in what a node gives, from where they are in its inputs. @throws {Unclear} */
-type Rule = (at: NodeAt) => TokenAxis;
+type Rule = (at: NodeAt) => TokenAxis | 'none';
 
 /** Combines its inputs element by element. */
 const elementwise: Rule = (at) => {
   if (at.node.input.some((tensor) => at.isKeyOrValue(tensor))) throw new Unclear(WITH_KEYS);
   return at.broadcast(at.node.input);
 };
+
+/** Takes the type of its second input, whatever that holds. */
+const castLike: Rule = (at) => at.axisOf(firstInput(at.node)) ?? 'none';
 
 /** Takes tokens as its first input and nothing else that has any: a product with weights, a scale. */
 const onlyFirst: Rule = (at) => at.onlyFirst();
@@ -304,7 +307,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...rules(
     elementwise,
     (
-      'Abs And BiasGelu Cast CastLike Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Gelu HardSigmoid Identity IsNaN ' +
+      'Abs And BiasGelu Cast Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Gelu HardSigmoid Identity IsNaN ' +
       'LeakyRelu Log Max Mean Min Mul Neg Not Or Pow PRelu QuickGelu Reciprocal Relu Round Selu Sigmoid Sin Softplus ' +
       'Softsign Sqrt Sub Sum Swish Tanh Where'
     ).split(' '),
@@ -324,6 +327,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...rules(gemm, ['Gemm', 'FusedGemm']),
   ...rules(attention, ['Attention', 'MultiHeadAttention']),
   ...rules(reduce, ['ReduceMax', 'ReduceMean', 'ReduceSum']),
+  CastLike: castLike,
   Concat: concat,
   Expand: expand,
   Gather: gather,

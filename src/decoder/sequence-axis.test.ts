@@ -115,6 +115,12 @@ describe('SequenceAxes', () => {
     expect(axisOf(...nodes)).toBe(axis);
   });
 
+  it('does not take the type of tokens for tokens', () => {
+    const scale = node('CastLike', ['one', 'x'], ['s']);
+    expect(axisOf(scale, node('Neg', ['s'], ['y']))).toBe('none');
+    expect(axisOf(scale, node('Mul', ['x', 's'], ['h']), node('CastLike', ['h', 's'], ['y']))).toBe(1);
+  });
+
   it('knows one value for all tokens', () => {
     const quantise = node('DynamicQuantizeLinear', ['x'], ['q', 'y', 'zp']);
     expect(axisOf(quantise)).toBe('none');

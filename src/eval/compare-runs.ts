@@ -106,7 +106,7 @@ export async function readSummary(folder: string): Promise<Summary> {
   } catch (cause) {
     throw new FastvError('io', 'there is no run here, or it has not ended yet', {
       where,
-      hint: 'give the --out folder of fastv eval or fastv sweep',
+      hint: 'give the --output folder of fastv eval or fastv sweep',
       cause,
     });
   }

@@ -16,6 +16,7 @@ import type { Loader } from '../runtime/load-pretrained.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import type { WarningListener } from '../runtime/index.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
+import { defaultDtype } from '../runtime/model-folder.js';
 import { isDecoderFile } from '../runtime/node-session.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
@@ -89,7 +90,7 @@ class TransformersAnswerer implements Answerer {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
-    const { model, name = model, dtype = 'fp32', device = 'cpu', decoder } = options;
+    const { model, name = model, dtype = defaultDtype(model), device = 'cpu', decoder } = options;
     this.#identity = {
       model: name,
       options: {
@@ -318,7 +319,7 @@ class TransformersAnswerer implements Answerer {
   async #load(variant: Variant): Promise<OpenedModel> {
     const {
       model: name,
-      dtype = 'fp32',
+      dtype = defaultDtype(name),
       device = 'cpu',
       decoder,
       subfolder,

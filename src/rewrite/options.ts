@@ -8,6 +8,7 @@ export interface Stage {
   readonly layer: number;
 }
 
+/** What is to be done to a decoder. */
 export interface RewriteOptions {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];
@@ -43,6 +44,7 @@ export interface StageReport {
 export interface RewriteReport {
   readonly layers: number;
   readonly stages: readonly StageReport[];
+  /** The strategy that was asked for, also where the caller ranks and the graph takes scores. */
   readonly strategy: string;
   readonly mode: 'drop' | 'mask';
   /** Nodes before and after. */

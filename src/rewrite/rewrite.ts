@@ -11,16 +11,20 @@ import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import { DEFAULT_STRATEGY, graphStrategy } from '../strategies/index.js';
+import { DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
+ * @example
+ * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
+ * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64', earlyQueries = true } = options;
-  const strategy = graphStrategy(options.strategy ?? DEFAULT_STRATEGY);
+  const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
+  const strategy = graphStrategy(asked);
   const cuts = options.stages.map(({ layer }) => layer);
 
   // recognise: layers, their attention, their caches
@@ -57,7 +61,7 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   });
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
-  const report = { layers: decoder.layers.length, stages, strategy: strategy.name, mode, nodes };
+  const report = { layers: decoder.layers.length, stages, strategy: asked.name, mode, nodes };
   return { model: result, changed: true, report };
 }
 

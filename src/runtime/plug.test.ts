@@ -11,28 +11,19 @@ import {
 } from '@huggingface/transformers';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { scene } from '../../test/server/scene-turn.js';
 import { writeCountingModel } from '../../test/counting-model.js';
 import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
-import { loadAtlas } from '../scenes/atlas.js';
-import { makeItem } from '../scenes/dataset.js';
 import { IMAGE_FAMILIES, type Family } from '../scenes/question.js';
-import { renderScene } from '../scenes/render.js';
-import { IMAGE_SIZE } from '../scenes/scene.js';
 import { strategies, type Strategy } from '../strategies/index.js';
 import { Conversation, type Message, type ModelInputs } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import { fastv, type WarningKind } from './index.js';
 import type { FastvHandle } from './plug.js';
 
-const atlas = loadAtlas();
 const message = (family: Family, index: number): Message => {
-  const { question, scenes } = makeItem('test', family, index, atlas);
-  const images = scenes.map((scene) => ({
-    data: new Uint8ClampedArray(renderScene(scene, atlas)),
-    width: IMAGE_SIZE,
-    height: IMAGE_SIZE,
-  }));
+  const { question, images } = scene(family, index);
   return { role: 'user', text: question, images };
 };
 

@@ -306,7 +306,7 @@ function handled(model: unknown, load: Load, rotary: number | undefined, reason?
 }
 
 /** Whether a model's decoder is told positions. */
-export function takesPositions(model: HfModel | undefined): boolean {
+function takesPositions(model: HfModel | undefined): boolean {
   return model?.sessions['decoder_model_merged']?.inputNames.includes('position_ids') === true;
 }
 

@@ -229,7 +229,8 @@ class Machine {
     if (called.name === PARAMETER && isKind(first, 'tensor')) return first;
     if (called.name === TENSOR && isKind(first, 'storage')) {
       const [shape, steps] = [this.#sizes(dims), this.#sizes(strides)];
-      if (typeof offset === 'number' && offset >= 0 && shape.length === steps.length) {
+      const fits = sizeOf(shape) !== undefined && shape.length === steps.length;
+      if (fits && typeof offset === 'number' && sizeOf([offset]) === offset) {
         return { kind: 'tensor', storage: first, offset, dims: shape, strides: steps };
       }
     }

@@ -58,7 +58,10 @@ function tensorOf(name: string, entry: unknown, base: number, { where, size }: R
   if (typeof dtype !== 'string' || bits === undefined) throw refuse('has an unknown element type');
   const count = Array.isArray(shape) ? sizeOf(shape) : undefined;
   if (count === undefined) throw refuse('has an impossible shape');
-  const [begin, end] = Array.isArray(offsets) && sizeOf(offsets) !== undefined ? (offsets as number[]) : [];
+  const isOffset = (value: unknown): value is number =>
+    typeof value === 'number' && sizeOf([value]) === value;
+  const [begin, end] =
+    Array.isArray(offsets) && offsets.length === 2 && offsets.every(isOffset) ? offsets : [];
   if (begin === undefined || end === undefined || end < begin) throw refuse('has impossible offsets');
   if (base + end > size) {
     throw refuse(`ends at byte ${base + end}, and the file has ${size}: it is not complete`);

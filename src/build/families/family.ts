@@ -18,6 +18,8 @@ export interface FamilyParts {
   readonly embeddingScale?: number;
   /** Writes the vision encoder: from pixel_values and what belongs to them to image_features. */
   readonly vision: (g: PartGraph) => void;
+  /** The same for frames of a video, where a family has an encoder of its own for them. */
+  readonly video?: (g: PartGraph) => void;
 }
 
 /** A family of models. */

@@ -2,12 +2,28 @@
 import { FastvError } from '../../errors.js';
 import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
+import { gemma3 } from './gemma3.js';
+import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
+import { qwenVlChat } from './qwen-vl-chat.js';
 import { qwen25Vl } from './qwen2.5-vl.js';
 import { qwen2Vl } from './qwen2-vl.js';
 import { qwen3Vl } from './qwen3-vl.js';
+import { smolvlm } from './smolvlm.js';
+import { videoLlava } from './video-llava.js';
 
-export const FAMILIES: readonly Family[] = [llava, qwen2Vl, qwen25Vl, qwen3Vl];
+export const FAMILIES: readonly Family[] = [
+  gemma3,
+  llava,
+  llavaNext,
+  llavaOnevision,
+  qwen2Vl,
+  qwen25Vl,
+  qwen3Vl,
+  qwenVlChat,
+  smolvlm,
+  videoLlava,
+];
 
 /** Models whose image tokens are not worth pruning, and why. */
 const REFUSED: ReadonlyMap<string, string> = new Map([

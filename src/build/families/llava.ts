@@ -18,33 +18,38 @@ import {
 } from './family.js';
 import { selectFeatures } from '../parts/connectors/select.js';
 
-/** LLaVA's three parts, which others share. */
-export function llavaParts(config: Config, weights: Weights): FamilyParts {
+/**
+ * LLaVA's three parts, which others share.
+ * @param given.text the decoder's `model_type` where the file leaves it to the class
+ * @param given.tower the tower's weights where they have other names
+ */
+export function llavaParts(
+  config: Config,
+  weights: Weights,
+  given: { readonly text?: string; readonly tower?: Scope } = {},
+): FamilyParts {
   const language = languageModel(config, weights);
-  const decoder = textDecoder(textConfig(config), language);
+  const decoder = textDecoder(textConfig(config), language, given.text);
+  const { vocabulary, hidden } = decoder;
   const vision = config.section('vision_config');
-  const tower = weights.under(
-    'vision_tower.vision_model.',
-    'model.vision_tower.vision_model.',
-    'model.vision_tower.',
-  );
-  const projector = weights.under('multi_modal_projector.', 'model.multi_modal_projector.');
+  const own = { ...visionWeights(weights), ...given };
   return {
     decoder,
-    embeddings: language.model.get('embed_tokens.weight', decoder.vocabulary, decoder.hidden),
+    embeddings: language.model.get('embed_tokens.weight', vocabulary, hidden),
     vision: (g) => {
-      const features = projected(g, pixelInput(g, vision, 336), config, {
-        vision,
-        tower,
-        projector,
-        hidden: decoder.hidden,
-      });
-      g.output('image_features', g.toFloat32(features), DataType.FLOAT, [
-        'num_images',
-        'num_tokens',
-        decoder.hidden,
-      ]);
+      const pixels = pixelInput(g, vision, 336);
+      const features = projected(g, pixels, config, { ...own, vision, hidden });
+      g.output('image_features', g.toFloat32(features), DataType.FLOAT, ['num_images', 'num_tokens', hidden]);
     },
+  };
+}
+
+/** The tower's and the projector's weights, in the old and the new layouts. */
+export function visionWeights(weights: Weights): { readonly tower: Scope; readonly projector: Scope } {
+  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.', 'model.vision_tower.'];
+  return {
+    tower: weights.under(...towers),
+    projector: weights.under('multi_modal_projector.', 'model.multi_modal_projector.'),
   };
 }
 
@@ -65,12 +70,13 @@ export function projected(
     readonly hidden: number;
   },
   otherwise: { readonly layer: number; readonly strategy: string } = { layer: -2, strategy: 'default' },
+  strategy = config.text('vision_feature_select_strategy', otherwise.strategy),
 ): string {
   const layers = Array.isArray(config.fields['vision_feature_layer'])
     ? config.ints('vision_feature_layer')
     : [config.int('vision_feature_layer', otherwise.layer, -1024)];
   const selected = selectFeatures(g, visionTower(g, pixels, vision, tower, layers), layers, {
-    keepClass: config.text('vision_feature_select_strategy', otherwise.strategy) !== 'default',
+    keepClass: strategy !== 'default',
   });
   return mlp(g, selected.tokens, projector, {
     inputs: selected.width,

@@ -5,7 +5,7 @@ import type { PartGraph } from '../part.js';
 import type { DecoderSpec } from '../parts/decoders/decoder.js';
 import type { DecoderWeights } from '../parts/decoders/llama.js';
 import type { Scope, Weights } from '../weights.js';
-import { languageModel, textConfig, type FamilyParts } from './family.js';
+import { languageModel, textConfig, type FamilyParts, type Json } from './family.js';
 
 /** The parts, by what makes them. */
 export function qwenVlParts(
@@ -30,4 +30,9 @@ export function qwenVlParts(
       g.output('image_features', g.toFloat32(features), DataType.FLOAT, ['num_tokens', width]);
     },
   };
+}
+
+/** Qwen2VLImageProcessor resizes bicubically unless the file says otherwise. */
+export function qwenVlPreprocessor(_: Config, own: Json): Json {
+  return { resample: 3, ...own };
 }

@@ -2,10 +2,11 @@
 import { qwen2Vl as decoder } from '../parts/decoders/qwen2.js';
 import { qwen2VlTower } from '../parts/towers/qwen2-vl.js';
 import { textConfig, textFields, type Family } from './family.js';
-import { qwenVlParts } from './qwen-vl.js';
+import { qwenVlParts, qwenVlPreprocessor } from './qwen-vl.js';
 
 export const qwen2Vl: Family = {
   name: 'qwen2_vl',
+  preprocessor: qwenVlPreprocessor,
   modelTypes: ['qwen2_vl'],
   parts: (config, weights) => qwenVlParts(config, weights, decoder, qwen2VlTower),
   // Transformers.js reads the decoder's measures from the whole

@@ -4,10 +4,11 @@
 import { qwen3Vl as decoder } from '../parts/decoders/qwen3.js';
 import { deepstackLayers, qwen3VlTower } from '../parts/towers/qwen3-vl.js';
 import { withTextConfig, type Family } from './family.js';
-import { qwenVlParts } from './qwen-vl.js';
+import { qwenVlParts, qwenVlPreprocessor } from './qwen-vl.js';
 
 export const qwen3Vl: Family = {
   name: 'qwen3_vl',
+  preprocessor: qwenVlPreprocessor,
   modelTypes: ['qwen3_vl'],
   parts: (config, weights) =>
     qwenVlParts(

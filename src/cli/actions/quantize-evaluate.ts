@@ -6,7 +6,7 @@ import { UNPRUNED, type Answerer } from '../../eval/answerer.js';
 import { compareModels, type BeforeAfter, type ModelComparison } from '../../eval/compare-models.js';
 import { progressLine } from '../../eval/progress.js';
 import { openTransformersAnswerer } from '../../eval/transformers-answerer.js';
-import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
+import { quantizingFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';
@@ -16,6 +16,7 @@ import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { prepareTransformers } from '../transformers-env.js';
+import { inTurns } from '../in-turns.js';
 import { Interrupted } from '../interrupt.js';
 
 /** The flags of the evaluation. */
@@ -68,7 +69,7 @@ export async function quantizeAndEvaluate(
   prepareTransformers(flags);
 
   return staged(output, async (folder) => {
-    const result = quantizeFile(decoder, output, { ...options, into: folder });
+    const result = await inTurns(quantizingFile(decoder, output, { ...options, into: folder }));
     const signal = terminal.interrupts.inGoodOrder('ending after this question');
     const comparison = await compareModels(
       () => open(place, decoder, flags),

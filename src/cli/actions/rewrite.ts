@@ -5,6 +5,7 @@ import { FastvError } from '../../errors.js';
 import { readModelFile, writeModelFile } from '../../files/model-file.js';
 import { lastTokenTail, rewriteDecoder } from '../../rewrite/index.js';
 import { version } from '../../version.js';
+import { checkOutputFile } from '../output-path.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv rewrite`. */
@@ -28,6 +29,7 @@ interface StageFlag {
 /** Rewrites a decoder file. */
 export async function rewrite(input: string, flags: RewriteFlags, terminal: Terminal): Promise<void> {
   const stages = stagesOf(flags);
+  await checkOutputFile(flags.output, { option: '--output', inputs: [input], makesFolder: true });
   const source = await readModelFile(input);
   const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
   const short = tail?.changed === true && (flags.tail === 'last' || tail.report.exact);
@@ -50,6 +52,8 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const { output } = flags;
   await writeModelFile(model, output, source, { copyData: flags.copyData ?? false });
   const { dataFiles } = source;
+  if (flags.copyData === true && dataFiles.length === 0)
+    terminal.warn('--copy-data changes nothing: this decoder has no weights in other files');
   terminal.result({ output, dataFiles, ...report, tail: short ? 'last' : 'all' }, () => {
     const cuts = report.stages.map(({ layer, after, queriesReason: reason }) => {
       const queries =

@@ -1,12 +1,14 @@
 /** What `fastv sweep` does. */
 import type { TokenTarget } from '../../eval/answerer.js';
-import type { Grid } from '../../eval/grid.js';
+import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
+import { checkRun } from '../../eval/run-options.js';
 import { sweepWith } from '../../eval/sweep.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
-import { endedEarly, evaluateAsFlagged, runOptions, tasksOf } from '../evaluation.js';
+import { endedEarly, evaluateAsFlagged, runOptions, tasksOf, type BeforeRun } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
+import { beforeLongRun } from '../long-run.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { sayOf } from './eval.js';
@@ -22,6 +24,7 @@ export interface SweepFlags extends EvalFlags {
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
   readonly downsample: boolean;
+  readonly yes?: boolean;
 }
 
 /** Scores a model over a grid. */
@@ -40,12 +43,17 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
     ...baselinesOf(flags, recipe?.grid),
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
-  const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
+  const limit = flags.limit ?? recipe?.limit;
+  const conditions = gridConditions(grid);
+  // what makes no sense is refused before a model is loaded for it
+  checkRun({ out: flags.output, tasks, conditions, ...(limit === undefined ? {} : { limit }) });
+  const options = runOptions(flags, tasks, terminal, limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
   };
-  const { summary, points, front } = await sweepWith((run) => evaluateAsFlagged(flags, run), {
+  const before: BeforeRun = (model, run) => beforeLongRun(model, run, terminal, flags.yes === true);
+  const { summary, points, front } = await sweepWith((run) => evaluateAsFlagged(flags, run, before), {
     ...options,
     about,
     grid,
@@ -62,7 +70,7 @@ function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLaye
 }
 
 /** Points as a table; those on the Pareto front have a star. */
-export function pointsTable(points: readonly Point[], front: readonly string[]): string {
+function pointsTable(points: readonly Point[], front: readonly string[]): string {
   const percent = (v: number | null): string => (v === null ? '—' : (100 * v).toFixed(1));
   const rows = points.map((p) => [
     front.includes(p.name) ? `* ${p.name}` : `  ${p.name}`,

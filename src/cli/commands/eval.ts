@@ -4,6 +4,7 @@ import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { refuseIdleSeed } from '../options/model.js';
 import { budgetOption, layerOption, ratioOption, seedOption } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { strategyOption } from '../options/strategy.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
@@ -28,6 +29,8 @@ export function evalCommand(terminal: Terminal): Command {
     .addHelpText('after', '\nR = 0 runs the original model only.')
     .action(async (flags: EvalCommandFlags) => {
       refuseIdleSeed(command, flags);
+      for (const option of flags.ratio === 0 ? ['--layer', '--strategy', '--seed', '--no-baseline'] : [])
+        refuseIdle(command, option, 'R = 0 runs the original model only', 'give --ratio, or leave it out');
       const { evaluate } = await import('../actions/eval.js');
       await evaluate(flags, terminal);
     });

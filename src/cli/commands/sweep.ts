@@ -33,6 +33,7 @@ export function sweepCommand(terminal: Terminal): Command {
       'K at which the baselines are run (default: every K)',
       numbers('--baseline-layers'),
     )
+    .option('-y, --yes', 'do not ask whether to go on, however long it may take')
     .option('--no-downsample', 'leave images scaled down to as few tokens out')
     .addHelpText(
       'after',

@@ -53,6 +53,11 @@ export function addModelOptions(command: Command): Command {
   return addOutputOptions(command);
 }
 
+/** @throws {FastvError} `invalid-option` if something is said of the JSON, and there is none */
+export function refuseIdleKept(command: Command, { json }: { readonly json: boolean }): void {
+  if (!json) refuseIdle(command, '--kept-indices', 'the positions are in the JSON only', 'add --json');
+}
+
 /** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */
 export function refuseIdleSeed(command: Command, { strategy }: { readonly strategy: StrategyName }): void {
   if (isSeeded(strategy)) return;

@@ -16,7 +16,7 @@ export const DTYPES = [
 ] as const;
 
 /** Devices that Transformers.js 4.3 knows in Node. */
-export const MODEL_DEVICES = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'gpu', 'auto'] as const;
+const MODEL_DEVICES = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'gpu', 'auto'] as const;
 
 /** How {@link addOutput} describes a command's output. */
 export interface OutputOption {

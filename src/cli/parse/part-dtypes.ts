@@ -1,4 +1,5 @@
 // The dtypes of a model's parts: one for all, or one a part.
+import type { BuildDtype } from '../../build/build.js';
 import { PARTS, SUFFIXES, type PartDtype, type PartName } from '../../build/part-names.js';
 import { refuse } from './refuse.js';
 
@@ -6,13 +7,9 @@ const isDtype = (text: string): text is PartDtype => Object.hasOwn(SUFFIXES, tex
 const isPart = (text: string): text is PartName => PARTS.some((part) => part === text);
 
 /** Parts that are not named get fp32. @throws {FastvError} `invalid-option` */
-export function partDtypes(value: string): PartDtype | Readonly<Record<PartName, PartDtype>> {
+export function partDtypes(value: string): BuildDtype {
   if (isDtype(value)) return value;
-  const dtypes: Record<PartName, PartDtype> = {
-    vision_encoder: 'fp32',
-    embed_tokens: 'fp32',
-    decoder_model_merged: 'fp32',
-  };
+  const dtypes: Partial<Record<PartName, PartDtype>> = {};
   for (const entry of value.split(',')) {
     const [part = '', dtype = '', ...rest] = entry.split('=');
     if (!isPart(part) || !isDtype(dtype) || rest.length > 0) {

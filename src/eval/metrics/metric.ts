@@ -142,7 +142,7 @@ export function scoreOf(metric: Metric, units: readonly Unit[]): number {
 }
 
 /** The means of units' values in each stratum. */
-export function stratumMeans(units: readonly Unit[]): number[][] {
+function stratumMeans(units: readonly Unit[]): number[][] {
   return strataOf(units).map((members) =>
     (members[0]?.values ?? []).map((_, column) => mean(members.map(({ values }) => values[column] ?? NaN))),
   );

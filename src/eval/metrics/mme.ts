@@ -12,7 +12,7 @@ import type { Metric, ScoredSample } from './metric.js';
 import { parseYesNo, type YesNo } from './yes-no.js';
 
 /** Subtasks of perception; every other category is cognition. */
-export const MME_PERCEPTION: readonly string[] = [
+const MME_PERCEPTION: readonly string[] = [
   ...[
     'existence',
     'count',

@@ -101,6 +101,7 @@ export function cacheBytes(tensors: CacheTensors): number {
   return Object.values(tensors).reduce((sum, { data }) => sum + (data as Numbers).byteLength, 0);
 }
 
-function newNumbers({ data }: Tensor, length: number): Numbers {
-  return new (data.constructor as new (length: number) => Numbers)(length);
+function newNumbers(tensor: Tensor, length: number): Numbers {
+  const like = tensor.data as Numbers;
+  return new (like.constructor as new (length: number) => Numbers)(length);
 }

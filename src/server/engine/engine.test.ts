@@ -39,7 +39,7 @@ afterAll(async () => {
 
 async function generate(turns: readonly Turn[], options: Partial<Generation> = {}): Promise<Answered> {
   const answers = options.answers ?? [GREEDY];
-  const texts = answers.map(() => '');
+  const pieces = answers.map((): string[] => []);
   const tokens = answers.map((): Chosen[] => []);
   const reasons: FinishReason[] = [];
   const result = await engine.generate({
@@ -51,16 +51,16 @@ async function generate(turns: readonly Turn[], options: Partial<Generation> = {
     ...options,
     listener: {
       onToken: (answer, token, text) => {
-        texts[answer] += text;
+        pieces[answer]?.push(text);
         tokens[answer]?.push(token);
       },
       onFinish: (answer, reason, text) => {
-        texts[answer] += text;
+        pieces[answer]?.push(text);
         reasons[answer] = reason;
       },
     },
   });
-  return { ...result, texts, tokens, reasons };
+  return { ...result, texts: pieces.map((texts) => texts.join('')), tokens, reasons };
 }
 
 async function expected({ message, pruning }: Turn, maxNewTokens = 48): Promise<string> {

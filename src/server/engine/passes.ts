@@ -5,7 +5,7 @@ import type { FastvCall } from '../../runtime/call.js';
 import type { ModelInputs } from '../../runtime/conversation.js';
 import { configuredPositions } from '../../runtime/limits.js';
 import type { OpenedModel } from '../../runtime/model.js';
-import { isRecord, type ForwardInputs, type HfTensor } from '../../runtime/transformers.js';
+import { isRecord, type ForwardInputs } from '../../runtime/transformers.js';
 import { joinRows, type CacheRow, type PaddingSide } from './cache-rows.js';
 import {
   cacheOf,
@@ -57,7 +57,7 @@ export class DecoderPasses {
     this.vocabulary = vocabularyOf(this.model.config);
     const decoder = this.model.sessions['decoder_model_merged'];
     const positions = decoder?.inputMetadata.find(({ name }) => name === 'position_ids');
-    const axes = positions !== undefined && positions.isTensor ? positions.shape.length : 2;
+    const axes = positions?.isTensor === true ? positions.shape.length : 2;
     this.plain = axes === 2 && decoder?.inputNames.every((name) => PLAIN.test(name)) === true;
   }
 
@@ -74,7 +74,7 @@ export class DecoderPasses {
     if (past !== undefined && this.plain) {
       const ids = inputs.input_ids.data as BigInt64Array;
       const rest = ids.slice(past.length);
-      given.input_ids = new Tensor('int64', rest, [1, rest.length]) as unknown as HfTensor;
+      given.input_ids = new Tensor('int64', rest, [1, rest.length]);
     }
     const ids = [Array.from(inputs.input_ids.data as BigInt64Array)];
     const state = this.model.prepare_inputs_for_generation(ids, given, this.config);
@@ -105,7 +105,7 @@ export class DecoderPasses {
         input_ids: new Tensor('int64', BigInt64Array.from(tokens), [tokens.length, 1]),
         attention_mask: new Tensor('int64', mask, [rows.length, total]),
         past_key_values: hfCache(tensors, width),
-      } as unknown as ForwardInputs,
+      },
       [],
     );
     return { logits: lastLogits(outputs), cache: cacheOf(outputs), width: total };

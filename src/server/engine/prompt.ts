@@ -1,7 +1,7 @@
 // A conversation as the decoder is to read it: in segments, each of which ends with a turn that brings images. A later
 // turn is computed on the cache of the earlier ones, as `Chat` does, so that an answer does not depend on whether that
 // cache is still there: image tokens are ranked once, by the turn that brought them.
-import { Tensor } from '@huggingface/transformers';
+import type { Tensor } from '@huggingface/transformers';
 import type { Conversation, Message, ModelInputs } from '../../runtime/conversation.js';
 import { isHfTensor } from '../../runtime/transformers.js';
 import type { CallOptions } from '../../runtime/options.js';

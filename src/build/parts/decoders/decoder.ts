@@ -6,8 +6,9 @@
 import { MICROSOFT } from '../../../onnx/emit.js';
 import { DataType } from '../../../onnx/tensor.js';
 import type { Linear, PartGraph } from '../../part.js';
-import type { Source } from '../../source.js';
+import { made, type Source } from '../../source.js';
 import { addRmsNorm, rmsNorm, type Activation } from '../blocks.js';
+import { blockMask, LOST } from './block-mask.js';
 
 /** A layer's weights. */
 export interface LayerWeights {
@@ -53,6 +54,11 @@ export interface DecoderSpec {
   readonly rotation: (g: PartGraph) => Rotate;
   /** How many of the last tokens, its own included, a layer's tokens see; all where this says nothing. */
   readonly window?: (layer: number) => number | undefined;
+  /**
+   * Whether the tokens of one image see each other both ways: token_type_ids [batch, sequence], 1 at image tokens, are an
+   * input then, and attention is MultiHeadAttention with its cache outside, because GroupQueryAttention is causal.
+   */
+  readonly imagesSeeThemselves?: boolean;
   /** A factor of each query by its position. */
   readonly scaleQuery?: (g: PartGraph) => (q: string) => string;
   /**
@@ -104,13 +110,14 @@ interface Frame {
   readonly lengths: string;
   /** int32 scalar. */
   readonly total: string;
-  /** [batch, 1, sequence, total]: hides padding. */
-  readonly bias: string;
+  /** [batch, 1, sequence, total]: hides padding, and where attention is not causal itself the future. */
+  readonly bias: (layer: number) => string;
 }
 
 function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
   const { emit } = g;
-  const { hidden, kvHeads, headSize, positionAxes, deepstack = 0 } = spec;
+  const { hidden, kvHeads, positionAxes, deepstack = 0 } = spec;
+  const cached = spec.imagesSeeThemselves === true ? spec.headSize : paddedHead(spec);
   const tokens = ['batch_size', 'sequence_length'];
   const embeds = g.input('inputs_embeds', DataType.FLOAT, [...tokens, hidden * (1 + deepstack)]);
   const mask = g.input('attention_mask', DataType.INT64, ['batch_size', 'total_sequence_length']);
@@ -118,12 +125,12 @@ function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
   g.input('num_logits_to_keep', DataType.INT64, []);
   for (let i = 0; i < spec.layers; i++) {
     for (const kind of ['key', 'value']) {
-      g.input(`${CACHE}.${i}.${kind}`, g.float, ['batch_size', kvHeads, 'past_sequence_length', headSize]);
+      g.input(`${CACHE}.${i}.${kind}`, g.float, ['batch_size', kvHeads, 'past_sequence_length', cached]);
       g.declareOutput(`present.${i}.${kind}`, g.float, [
         'batch_size',
         kvHeads,
         'total_sequence_length',
-        headSize,
+        cached,
       ]);
     }
   }
@@ -135,12 +142,12 @@ function decoderInputs(g: PartGraph, spec: DecoderSpec): Frame {
     embeds,
     lengths: emit.cast(emit.op('Expand', [emit.op('Sub', [length, emit.ints(1)]), batch]), DataType.INT32),
     total: emit.cast(emit.dim(mask, 1), DataType.INT32),
-    bias: emit.op('Expand', [row, emit.concat([batch, emit.ints(1), sequence, length], 0)]),
+    bias:
+      spec.imagesSeeThemselves === true
+        ? blockMask(g, (layer) => spec.window?.(layer))
+        : () => emit.op('Expand', [row, emit.concat([batch, emit.ints(1), sequence, length], 0)]),
   };
 }
-
-/** A score that loses every softmax, in every float type. */
-const LOST = -65504;
 
 interface Attention {
   readonly index: number;
@@ -161,12 +168,28 @@ function attention(
     const y = g.linear(x, linear);
     return rotate(g, norm === undefined ? y : headNorm(g, spec, y, norm, count), count, index);
   };
+  const pad = (y: string, count: number): string => padHeads(g, spec, y, count);
   const q = head(weights.q, weights.qNorm, heads);
   const k = head(weights.k, weights.kNorm, kvHeads);
   const v = g.linear(x, weights.v);
   const past = ['key', 'value'].map((kind) => `${CACHE}.${index}.${kind}`);
   const query = scaleQuery === undefined ? q : scaleQuery(q);
-  const inputs = [query, k, v, ...past, frame.lengths, frame.total, '', '', '', frame.bias];
+  const inputs = [
+    pad(query, heads),
+    pad(k, kvHeads),
+    pad(v, kvHeads),
+    ...past,
+    frame.lengths,
+    frame.total,
+    '',
+    '',
+    '',
+    frame.bias(index),
+  ];
+  if (spec.imagesSeeThemselves === true) {
+    const bias = frame.bias(index);
+    return g.linear(openAttention(g, spec, { index, query, k, v, bias }), weights.o);
+  }
   const window = spec.window?.(index);
   const [attended = ''] = g.emit.ops('GroupQueryAttention', inputs, {
     domain: MICROSOFT,
@@ -180,7 +203,74 @@ function attention(
   });
   const node = g.emit.nodes.at(-1);
   if (node !== undefined) node.output = [attended, `present.${index}.key`, `present.${index}.value`];
-  return g.linear(attended, weights.o);
+  return g.linear(unpadHeads(g, spec, attended), weights.o);
+}
+
+/** Attention that a bias alone restricts, with the cache outside: [batch, sequence, heads · head size]. */
+function openAttention(
+  g: PartGraph,
+  { heads, kvHeads, headSize, scale }: DecoderSpec,
+  {
+    index,
+    query,
+    k,
+    v,
+    bias,
+  }: {
+    readonly index: number;
+    readonly query: string;
+    readonly k: string;
+    readonly v: string;
+    readonly bias: string;
+  },
+): string {
+  const { emit } = g;
+  const [key, value] = ([['key', k], ['value', v]] as const).map(([kind, x]) => {
+    const apart = emit.transpose(emit.reshape(x, emit.ints(0, 0, kvHeads, headSize)), 0, 2, 1, 3);
+    const present = emit.op('Concat', [`${CACHE}.${index}.${kind}`, apart], {
+      attributes: { axis: 2n },
+      output: `present.${index}.${kind}`,
+    });
+    if (kvHeads === heads) return present;
+    // each head of keys as often as queries share it
+    const group = emit.unsqueeze(present, 2);
+    const [batch, total] = [emit.dim1(present, 0), emit.dim1(present, 2)];
+    const shape = emit.concat([batch, emit.ints(kvHeads, heads / kvHeads), total, emit.ints(headSize)], 0);
+    return emit.reshape(emit.op('Expand', [group, shape]), emit.ints(0, heads, -1, headSize));
+  }); // prettier-ignore
+  return emit.op('MultiHeadAttention', [query, key ?? '', value ?? '', '', '', bias], {
+    domain: MICROSOFT,
+    attributes: { num_heads: BigInt(heads), scale },
+  });
+}
+
+/** GroupQueryAttention takes heads of multiples of 8: others are filled up with zeros, which change no product. */
+function paddedHead({ headSize }: DecoderSpec): number {
+  return Math.ceil(headSize / 8) * 8;
+}
+
+function padHeads(g: PartGraph, spec: DecoderSpec, x: string, heads: number): string {
+  const { emit } = g;
+  const [size, padded] = [spec.headSize, paddedHead(spec)];
+  if (size === padded) return x;
+  const places = Array.from({ length: padded }, (_, i) => i);
+  const apart = emit.reshape(x, emit.ints(0, 0, heads, size));
+  const longer = emit.gather(apart, emit.ints(...places.map((i) => (i < size ? i : 0))), 3);
+  const real = made(
+    'attention/heads',
+    [padded],
+    Float32Array.from(places, (i) => (i < size ? 1 : 0)),
+  );
+  return emit.reshape(emit.op('Mul', [longer, g.weight(real)]), emit.ints(0, 0, heads * padded));
+}
+
+function unpadHeads(g: PartGraph, spec: DecoderSpec, x: string): string {
+  const { emit } = g;
+  const [size, padded] = [spec.headSize, paddedHead(spec)];
+  if (size === padded) return x;
+  const apart = emit.reshape(x, emit.ints(0, 0, spec.heads, padded));
+  const cut = emit.slice(apart, emit.ints(0), emit.ints(size), 3);
+  return emit.reshape(cut, emit.ints(0, 0, spec.heads * size));
 }
 
 /** RMS norm of every head: [batch, sequence, heads · head size]. */

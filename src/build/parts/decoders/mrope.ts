@@ -1,10 +1,10 @@
 // Multimodal rotary positions (Qwen2-VL, arXiv 2409.12191): three positions a token, and each pair of a head is turned by
 // one of them. cos and sin are made for the tokens of a call, and RotaryEmbedding takes its rows by number.
-import { MICROSOFT } from '../../../onnx/emit.js';
 import type { Config } from '../../checkpoint/config.js';
 import type { PartGraph } from '../../part.js';
 import { made } from '../../source.js';
 import type { Rotate } from './decoder.js';
+import { rotationBy } from './rotary.js';
 
 /**
  * Which of the axes time, height, width turns each pair.
@@ -38,15 +38,6 @@ export function mropeRotation(
     const chosen = emit.transpose(emit.gather('position_ids', emit.ints(...axes), 0), 1, 2, 0);
     const speeds = g.table(made('rotary/frequencies', [1, 1, pairs], frequencies));
     const angles = emit.reshape(emit.op('Mul', [emit.castToFloat(chosen), speeds]), emit.ints(-1, pairs));
-    const [cos, sin] = ['Cos', 'Sin'].map((f) => g.toFloat(emit.op(f, [angles])));
-    const [batch, sequence] = [emit.dim('inputs_embeds', 0), emit.dim('inputs_embeds', 1)];
-    const numbers = emit.range(emit.op('Mul', [batch, sequence]));
-    const shape = emit.concat([emit.dim1('inputs_embeds', 0), emit.dim1('inputs_embeds', 1)], 0);
-    const rows = emit.reshape(numbers, shape);
-    return (_, x, heads) =>
-      emit.op('RotaryEmbedding', [x, rows, cos ?? '', sin ?? ''], {
-        domain: MICROSOFT,
-        attributes: { num_heads: BigInt(heads) },
-      });
+    return rotationBy(g, angles);
   };
 }

@@ -15,7 +15,7 @@ const MOST_POSITIONS = 2 ** 20;
  * @throws {FastvError} `unsupported-decoder` for scalings that are not known
  */
 export function frequencies(headSize: number, theta: number, rope: Config): Float32Array<ArrayBuffer> {
-  const plain = Float32Array.from({ length: headSize / 2 }, (_, i) => 1 / theta ** ((2 * i) / headSize));
+  const plain = inverseFrequencies(theta, headSize);
   const name = rope.has('rope_type') ? 'rope_type' : 'type';
   switch (rope.text(name, 'default')) {
     case 'default':
@@ -31,6 +31,14 @@ export function frequencies(headSize: number, theta: number, rope: Config): Floa
     default:
       throw rope.refuse(name, 'default, linear, dynamic, llama3 or mrope', 'unsupported-decoder');
   }
+}
+
+/** θ^(−2i/d) for each pair i, rounded to float32 where PyTorch rounds: at position 1000 the last bit is 10⁻⁴ of an angle. */
+export function inverseFrequencies(theta: number, size: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from(
+    { length: size / 2 },
+    (_, i) => 1 / Math.fround(theta ** Math.fround((2 * i) / size)),
+  );
 }
 
 /** LLaMA 3.1: slow pairs are slowed down, quick ones are not, those between are blended. */
@@ -78,4 +86,24 @@ export function tableRotation(
         attributes: { num_heads: BigInt(heads) },
       });
   };
+}
+
+/** Rotation by angles that are computed for the tokens of a call, [batch · sequence, head size / 2]. */
+export function rotationBy(g: PartGraph, angles: string): Rotate {
+  const { emit } = g;
+  const [cos, sin] = ['Cos', 'Sin'].map((f) => g.toFloat(emit.op(f, [angles])));
+  const [batch, sequence] = [emit.dim('inputs_embeds', 0), emit.dim('inputs_embeds', 1)];
+  const shape = emit.concat([emit.dim1('inputs_embeds', 0), emit.dim1('inputs_embeds', 1)], 0);
+  const rows = emit.reshape(emit.range(emit.op('Mul', [batch, sequence])), shape);
+  return (_, x, heads) =>
+    emit.op('RotaryEmbedding', [x, rows, cos ?? '', sin ?? ''], {
+      domain: MICROSOFT,
+      attributes: { num_heads: BigInt(heads) },
+    });
+}
+
+/** position_ids [batch, sequence] as a column of float32: [batch · sequence, 1]. */
+export function positionColumn(g: PartGraph): string {
+  const { emit } = g;
+  return emit.unsqueeze(emit.castToFloat(emit.reshape('position_ids', emit.ints(-1))), 1);
 }

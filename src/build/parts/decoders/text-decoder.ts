@@ -12,9 +12,13 @@ const DECODERS: ReadonlyMap<string, MakeDecoder> = new Map([
   ['qwen2', qwen2],
 ]);
 
-/** A decoder. @throws {FastvError} `unsupported-decoder` for those that are not known */
-export const textDecoder: MakeDecoder = (text, weights) => {
-  const make = DECODERS.get(text.text('model_type', 'llama'));
+/**
+ * A decoder.
+ * @param otherwise its type where the file leaves it to the class
+ * @throws {FastvError} `unsupported-decoder` for those that are not known
+ */
+export const textDecoder = (text: Config, weights: DecoderWeights, otherwise = 'llama'): DecoderSpec => {
+  const make = DECODERS.get(text.text('model_type', otherwise));
   if (make === undefined)
     throw text.refuse('model_type', [...DECODERS.keys()].join(', '), 'unsupported-decoder');
   return make(text, weights);

@@ -4,6 +4,7 @@ import { DataType } from '../../../onnx/tensor.js';
 import type { PartGraph } from '../../part.js';
 import { made } from '../../source.js';
 import { HIDDEN } from '../blocks.js';
+import { inverseFrequencies } from '../decoders/rotary.js';
 
 /** Of every patch, int64 [patches]. */
 export interface PatchGrid {
@@ -78,7 +79,7 @@ export function planeRotation(
 ): readonly [cos: string, sin: string] {
   const { emit } = g;
   const quarter = headSize / 4;
-  const speeds = Float32Array.from({ length: quarter }, (_, i) => 1 / 10000 ** (i / quarter));
+  const speeds = inverseFrequencies(10000, headSize / 2);
   const table = g.table(made('rotary/frequencies', [1, quarter], speeds));
   const angle = (place: string): string =>
     emit.op('Mul', [emit.unsqueeze(emit.castToFloat(place), 1), table]);
