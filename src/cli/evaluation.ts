@@ -1,7 +1,9 @@
 /** What the commands that evaluate have in common: tasks, data, limits, the model. */
 import { availableParallelism } from 'node:os';
 import { progressLine } from '../eval/progress.js';
-import type { RunOptions } from '../eval/runner.js';
+import type { Answerer } from '../eval/answerer.js';
+import { evaluate, type Run, type RunOptions } from '../eval/runner.js';
+import { isSimulated, simulatedAnswerer } from '../eval/simulated.js';
 import { findTasks } from '../eval/tasks/index.js';
 import { parseTask } from '../eval/tasks/parse-task.js';
 import type { Task } from '../eval/tasks/task.js';
@@ -72,9 +74,41 @@ export function endedEarly(): Interrupted {
   return new Interrupted('ended before it was through', { hint: 'the same command goes on where it was' });
 }
 
-/** The model that the flags mean. */
-export async function openModel(flags: EvalFlags): ReturnType<typeof openTransformersAnswerer> {
+/** Called with the model that is open, before it is asked. */
+export type BeforeRun = (answerer: Answerer, options: RunOptions) => Promise<void>;
+
+/** Runs an evaluation where the flags say: here, or on the workers of a queue. */
+export async function evaluateAsFlagged(
+  flags: EvalFlags,
+  options: RunOptions,
+  before?: BeforeRun,
+): Promise<Run> {
+  const { queue: url, model, dtype, device } = flags;
+  if (url === undefined) {
+    const answerer = await openModel(flags);
+    try {
+      await before?.(answerer, options);
+      return await evaluate(answerer, options);
+    } finally {
+      await answerer.close?.();
+    }
+  }
   await prepareOutputFolder(flags.output);
+  const { evaluateOnQueue } = await import('../eval/queue/coordinator.js');
+  return evaluateOnQueue(options, {
+    url,
+    model: {
+      ...(model === undefined ? {} : { model }),
+      ...(dtype === undefined ? {} : { dtype }),
+      ...(device === undefined ? {} : { device }),
+    },
+  });
+}
+
+/** The model that the flags mean. */
+export async function openModel(flags: EvalFlags): Promise<Answerer> {
+  await prepareOutputFolder(flags.output);
+  if (flags.model !== undefined && isSimulated(flags.model)) return simulatedAnswerer(flags.model);
   prepareTransformers(flags);
   const model = flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model);
   return loading(model, flags, () =>

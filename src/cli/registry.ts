@@ -93,6 +93,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/compare.js')).compareCommand,
   },
   {
+    name: 'worker',
+    about: 'answer the questions of a queue, on any number of machines (--queue of eval and sweep)',
+    load: async () => (await import('./commands/worker.js')).workerCommand,
+  },
+  {
     name: 'merge',
     about: 'put the parts of a run together (--shard of eval and sweep)',
     load: async () => (await import('./commands/merge.js')).mergeCommand,

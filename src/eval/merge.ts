@@ -39,12 +39,13 @@ export async function mergeRuns(folders: readonly string[], out: string): Promis
   const results = inRunOrder([...known.values()], first.summary, first.shard.window);
   const summary = summaryOf(first.summary, parts, results);
   await makeFolder(out);
-  await writeAtomically(join(out, 'results.jsonl'), lines(results));
+  await writeAtomically(join(out, 'results.jsonl'), linesOf(results));
   await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
 }
 
-function* lines(results: readonly Result[]): Generator<string> {
+/** Results as the lines of their file. */
+export function* linesOf(results: readonly Result[]): Generator<string> {
   for (const result of results) yield `${JSON.stringify(result)}\n`;
 }
 

@@ -10,21 +10,19 @@
 import { join } from 'node:path';
 import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
+import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
-import { answersTo, askOf, batchesOf, type Answered, type Asked } from './asking.js';
 import { openLines, type LineFile } from './files.js';
-import { imageOf, keyPrefix, resultKey, type AnsweringOptions, type Result } from './result.js';
-import { checkRun, type RunOptions } from './run-options.js';
-import { drawSamples } from './sampling.js';
-import { scoreReply } from './score.js';
+import type { Result } from './result.js';
+import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
 import { Skips } from './skips.js';
 import { summarize, type Summary } from './summary.js';
-import { letter } from './metrics/multiple-choice.js';
-import { openTask, type OpenTask } from './tasks/open-task.js';
+import { openTask } from './tasks/open-task.js';
 import type { Sample } from './tasks/sample.js';
 import type { Task } from './tasks/task.js';
+import { chosenSamples, windows } from './windows.js';
 
 export type { RunOptions } from './run-options.js';
 
@@ -56,24 +54,6 @@ export async function evaluate(answerer: Answerer, options: RunOptions): Promise
   }
 }
 
-/** Batches of samples among which questions that can share a batch are looked for; no more samples are held. */
-const WINDOW = 4;
-
-/** What is asked of whom. */
-interface Plan {
-  readonly answerer: Answerer;
-  readonly options: RunOptions;
-  readonly answering: AnsweringOptions;
-  readonly batch: number;
-  /** Samples that are looked at together. */
-  readonly window: number;
-  /** The key of a task's results. */
-  readonly keyOf: (
-    task: Task,
-    dataset: DatasetRevision | undefined,
-  ) => (sample: Sample, condition: Condition) => string;
-}
-
 /** What came of it. */
 interface Outcome {
   readonly results: readonly Result[];
@@ -81,27 +61,6 @@ interface Outcome {
   /** What a reader of the numbers has to know. */
   readonly notes: readonly string[];
   readonly datasets: NonNullable<Summary['datasets']>;
-}
-
-/** The plan of a run. @throws FastvError `invalid-option` */
-function planOf(answerer: Answerer, options: RunOptions): Plan {
-  checkRun(options);
-  const { conditions, batch = 1 } = options;
-  const answering: AnsweringOptions = { choices: options.choices ?? 'letter' };
-  return {
-    answerer,
-    options,
-    answering,
-    batch,
-    window: answerer.batches === undefined || batch === 1 ? batch : batch * WINDOW,
-    keyOf(task, dataset) {
-      const { identity } = answerer;
-      const prefixes = new Map(
-        conditions.map((c) => [c, keyPrefix(identity, answering, c, task, dataset?.revision)]),
-      );
-      return (sample, condition) => resultKey(prefixes.get(condition) ?? '', sample);
-    },
-  };
 }
 
 /** Asks whatever the file does not know yet. */
@@ -130,8 +89,8 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
       if (chosen.note !== null) notes.push(chosen.note);
       for await (const { samples, at } of windows(chosen.samples, limit, window)) {
         seen.samples += samples.length;
-        if (shard !== undefined && !isOfShard(shard, at / window)) continue;
         seen.categories ||= samples.some(({ category }) => category !== null);
+        if (shard !== undefined && !isOfShard(shard, at / window)) continue;
         const have = new Map<string, Result>();
         for (const key of samples.flatMap((sample) => conditions.map((c) => keyOf(sample, c)))) {
           const result = known.get(key);
@@ -140,12 +99,8 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
         counter.found(have.size);
         const isMissing = (sample: Sample, condition: Condition): boolean =>
           !have.has(keyOf(sample, condition));
-        for await (const [condition, answers] of answersOf(plan, task, samples, isMissing, skips)) {
-          const fresh = answers.flatMap((answered) => {
-            const { sample } = answered;
-            const result = resultOf(keyOf(sample, condition), task, condition, answered, skips);
-            return result === undefined ? [] : [{ ...result, place: at + samples.indexOf(sample) }];
-          });
+        const missing = freshResults(plan, task, { samples, at }, keyOf, isMissing, skips);
+        for await (const { condition, results: fresh } of missing) {
           await file.append(fresh);
           for (const result of fresh) have.set(result.key, result);
           counter.done(fresh.length, `${task.name}, ${condition.name}`);
@@ -190,124 +145,8 @@ async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome):
   return { summary, results };
 }
 
-/** The samples of a task that are asked: those that were drawn where there is a limit, and what is to be said of it. */
-async function chosenSamples(
-  opened: OpenTask,
-  { limit, sampling, data }: RunOptions,
-): Promise<{ readonly samples: AsyncIterable<Sample>; readonly note: string | null }> {
-  const { task } = opened;
-  if (limit === undefined || sampling?.how !== 'random' || task.data.kind === 'scenes')
-    return { samples: opened.samples(), note: null };
-  // what is wrong with a row is said when it is read to be asked
-  const looked = openTask(task, { ...data, onBadRow: () => undefined });
-  try {
-    const { ids, of, categories } = await drawSamples(looked.samples(), limit, sampling.seed);
-    const evenly = categories > 1 ? `, from ${categories} categories in proportion` : '';
-    const note = `${task.name}: ${ids.size} of ${of} samples, drawn by seed ${sampling.seed}${evenly}`;
-    return { samples: only(opened.samples(), ids), note: of <= limit ? null : note };
-  } finally {
-    await looked.close();
-  }
-}
-
-async function* only(samples: AsyncIterable<Sample>, ids: ReadonlySet<string>): AsyncGenerator<Sample> {
-  let left = ids.size;
-  for await (const sample of samples) {
-    if (!ids.has(sample.id)) continue;
-    yield sample;
-    if (--left === 0) return;
-  }
-}
-
-/** Samples of a task that are looked at together, and the place of the first. */
-interface Window {
-  readonly samples: readonly Sample[];
-  readonly at: number;
-}
-
-/** The task's samples, so many at a time. */
-async function* windows(all: AsyncIterable<Sample>, limit = Infinity, size = 1): AsyncGenerator<Window> {
-  let at = 0;
-  let samples: Sample[] = [];
-  for await (const sample of all) {
-    samples.push(sample);
-    const ends = at + samples.length === limit;
-    if (samples.length === size || ends) {
-      yield { samples, at };
-      at += samples.length;
-      samples = [];
-    }
-    if (ends) return;
-  }
-  if (samples.length > 0) yield { samples, at };
-}
-
-/** What is missing of a window's samples, condition by condition and batch by batch, until the run is ended. */
-async function* answersOf(
-  { answerer, answering, batch, options: { conditions, signal } }: Plan,
-  task: Task,
-  samples: readonly Sample[],
-  isMissing: (sample: Sample, condition: Condition) => boolean,
-  skips: Skips,
-): AsyncGenerator<readonly [Condition, readonly Answered[]]> {
-  if (isAborted(signal)) return;
-  const onError = (sample: Sample, error: unknown): void => {
-    skips.take(task, error, sample.where);
-  };
-  const asked: Asked[] = [];
-  for (const sample of samples) {
-    if (!conditions.some((condition) => isMissing(sample, condition))) continue;
-    const one = await askOf(sample, answering, onError);
-    if (one !== undefined) asked.push(one);
-  }
-  for (const condition of conditions) {
-    const now = asked.filter(({ sample }) => isMissing(sample, condition));
-    if (now.length === 0) continue;
-    if (isAborted(signal)) return;
-    for (const group of await batchesOf(answerer, now, condition, batch)) {
-      if (isAborted(signal)) return;
-      yield [condition, await answersTo(answerer, group, condition, onError)];
-    }
-  }
-}
-
-/** The result of an answer; undefined where it cannot be scored. */
-function resultOf(
-  key: string,
-  task: Task,
-  condition: Condition,
-  { sample, ask, answer }: Answered,
-  skips: Skips,
-): Result | undefined {
-  try {
-    const { score, choice } = scoreReply(task.metric, sample, answer);
-    skips.used();
-    const taken = choice === null ? undefined : letter(choice);
-    return {
-      key,
-      condition: condition.name,
-      task: task.name,
-      sample: sample.id,
-      prompt: sample.prompt,
-      // by likelihood there is no text: the letter stands for it
-      prediction: answer.logLikelihoods === undefined ? answer.text : (taken ?? ''),
-      choice,
-      options: sample.choices?.length ?? null,
-      score,
-      answers: sample.answers,
-      category: sample.category,
-      group: sample.group,
-      where: sample.where,
-      image: imageOf(ask.images),
-      cost: answer.cost,
-    };
-  } catch (error) {
-    skips.take(task, error, sample.where);
-    return undefined;
-  }
-}
-
-function notesOn(
+/** What a reader of a task's numbers has to know. */
+export function notesOn(
   task: Task,
   { samples, categories }: { readonly samples: number; readonly categories: boolean },
   limit: number | undefined,
@@ -359,9 +198,4 @@ class Counter {
   end(): void {
     this.#options.progress?.end();
   }
-}
-
-/** A function, so that the compiler does not think that a signal stays as it was. */
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }

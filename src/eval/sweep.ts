@@ -6,7 +6,7 @@ import { eachLine } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import { sampleName, type Result } from './result.js';
-import { evaluate, type RunOptions } from './runner.js';
+import { evaluate, type Run, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
 
 export interface SweepOptions extends Omit<RunOptions, 'conditions'> {
@@ -24,9 +24,20 @@ export interface Sweep {
  * Runs a sweep, or the rest of one; `points.json` lies beside the run's own files.
  * @throws FastvError as `runEvaluation` and `gridConditions` do
  */
-export async function runSweep(answerer: Answerer, { grid, ...options }: SweepOptions): Promise<Sweep> {
+export async function runSweep(answerer: Answerer, options: SweepOptions): Promise<Sweep> {
+  return sweepWith((run) => evaluate(answerer, run), options);
+}
+
+/**
+ * The same with whatever runs an evaluation: the workers of a queue.
+ * @throws FastvError as `run` and `gridConditions` do
+ */
+export async function sweepWith(
+  run: (options: RunOptions) => Promise<Run>,
+  { grid, ...options }: SweepOptions,
+): Promise<Sweep> {
   const conditions = gridConditions(grid);
-  const { summary, results } = await evaluate(answerer, { ...options, conditions });
+  const { summary, results } = await run({ ...options, conditions });
   const points = sweepPoints(options.tasks, conditions, results, { seed: options.seed ?? 0 });
   const front = frontOf(points).map((p) => p.name);
   await writeAtomically(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);

@@ -176,13 +176,13 @@ describe('the embedded model as an answerer', () => {
     expect(kept?.cost.keptImageTokens).toBe(40);
     const [all] = await model.answer(one, tokensCondition(2, { keep: 1000 }));
     expect(all?.cost.keptImageTokens).toBe(144);
-    // 6 layers, 2 of them with all 144: 2 · 144 + 4 · 54 = 6 · 84
-    const [mean] = await model.answer(one, tokensCondition(2, { mean: 84 }));
+    // 10 layers, 2 of them with all 144: 2 · 144 + 8 · 54 = 10 · 72
+    const [mean] = await model.answer(one, tokensCondition(2, { mean: 72 }));
     expect(mean?.cost.keptImageTokens).toBe(54);
     await expect(model.answer(one, tokensCondition(2, { mean: 20 }))).rejects.toThrow(
-      /are 48 on average already/,
+      /are 29 on average already/,
     );
-    expect(tokensCondition(2, { mean: 84 }).name).toBe('K2-M84-attention');
+    expect(tokensCondition(2, { mean: 72 }).name).toBe('K2-M72-attention');
   });
 
   it('runs in the runner', async () => {

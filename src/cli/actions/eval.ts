@@ -1,10 +1,9 @@
 /** What `fastv eval` does. */
 import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
 import type { StrategyName } from '../../strategies/index.js';
-import { runEvaluation } from '../../eval/runner.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
-import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
+import { endedEarly, evaluateAsFlagged, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
@@ -32,16 +31,11 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Pro
         ? []
         : [prunedCondition(layer, ratio, strategy, seed)];
   const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
-  const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal);
-  try {
-    const summary = await runEvaluation(model, { ...options, conditions });
-    terminal.result(summary, () => summaryTable(summary));
-    sayOf(summary, options.out, terminal);
-    if (!summary.complete) throw endedEarly();
-  } finally {
-    await model.close?.();
-  }
+  const { summary } = await evaluateAsFlagged(flags, { ...options, conditions });
+  terminal.result(summary, () => summaryTable(summary));
+  sayOf(summary, options.out, terminal);
+  if (!summary.complete) throw endedEarly();
 }
 
 function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {

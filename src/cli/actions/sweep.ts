@@ -4,9 +4,9 @@ import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
 import { checkRun } from '../../eval/run-options.js';
-import { runSweep } from '../../eval/sweep.js';
+import { sweepWith } from '../../eval/sweep.js';
 import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
-import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
+import { endedEarly, evaluateAsFlagged, runOptions, tasksOf, type BeforeRun } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { beforeLongRun } from '../long-run.js';
 import { table } from '../table.js';
@@ -47,21 +47,20 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   const conditions = gridConditions(grid);
   // what makes no sense is refused before a model is loaded for it
   checkRun({ out: flags.output, tasks, conditions, ...(limit === undefined ? {} : { limit }) });
-  const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal, limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
   };
-  try {
-    await beforeLongRun(model, { ...options, conditions }, terminal, flags.yes === true);
-    const { summary, points, front } = await runSweep(model, { ...options, about, grid });
-    terminal.result({ summary, points, front }, () => pointsTable(points, front));
-    sayOf(summary, options.out, terminal);
-    if (!summary.complete) throw endedEarly();
-  } finally {
-    await model.close?.();
-  }
+  const before: BeforeRun = (model, run) => beforeLongRun(model, run, terminal, flags.yes === true);
+  const { summary, points, front } = await sweepWith((run) => evaluateAsFlagged(flags, run, before), {
+    ...options,
+    about,
+    grid,
+  });
+  terminal.result({ summary, points, front }, () => pointsTable(points, front));
+  sayOf(summary, options.out, terminal);
+  if (!summary.complete) throw endedEarly();
 }
 
 function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLayers' | 'downsample'> {

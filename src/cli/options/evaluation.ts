@@ -28,6 +28,7 @@ export interface EvalFlags {
   readonly sample: 'random' | 'first';
   readonly sampleSeed: number;
   readonly shard?: Shard;
+  readonly queue?: string;
   readonly batch: number;
   readonly choices: 'letter' | 'likelihood';
   readonly onError: 'stop' | 'skip';
@@ -53,6 +54,10 @@ export function addEvalOptions(command: Command): Command {
     new Option('--shard <i/n>', 'part i, from 0, of n that together are the run (fastv merge)').argParser(
       shard('--shard'),
     ),
+    new Option(
+      '--queue <url>',
+      'let the workers of this queue answer: redis://host:port (fastv worker)',
+    ).conflicts('shard'),
     new Option('--batch <n>', 'questions handed to the model at once')
       .argParser(wholeNumber('--batch', 1))
       .default(1),

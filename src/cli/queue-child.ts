@@ -1,0 +1,76 @@
+/**
+ * The process that a worker lets do the inference: it may be busy for minutes, or die, and the worker's heartbeat goes on. It
+ * takes `{ open }` once a run, then `{ chunk }` by `{ chunk }`, and answers each.
+ */
+import type { Answerer } from '../eval/answerer.js';
+import {
+  failureOfChunk,
+  type ChildOptions,
+  type FromChild,
+  type ToChild,
+} from '../eval/queue/child-messages.js';
+import { ChunkAnswerer } from '../eval/queue/chunk-answerer.js';
+import type { QueuedModel } from '../eval/queue/queued-run.js';
+import { isSimulated, simulatedAnswerer } from '../eval/simulated.js';
+import { modelNameOrFolder } from '../files/model-name.js';
+import { embeddedModel } from '../runtime/embedded.js';
+
+let answerer: Answerer | undefined;
+let chunks: ChunkAnswerer | undefined;
+
+async function open({ run, data, allowNetwork }: ChildOptions): Promise<void> {
+  await chunks?.close();
+  await answerer?.close?.();
+  answerer = await openQueuedModel(run.model, allowNetwork);
+  const token = process.env['HF_TOKEN'];
+  chunks = new ChunkAnswerer(answerer, run, {
+    ...run.data,
+    ...data,
+    allowNetwork,
+    ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
+  });
+}
+
+/** The model of a run, as `fastv eval` opens it. */
+async function openQueuedModel(
+  { model, dtype, device }: QueuedModel,
+  allowNetwork: boolean,
+): Promise<Answerer> {
+  if (model !== undefined && isSimulated(model)) return simulatedAnswerer(model);
+  const [{ prepareTransformers }, { openTransformersAnswerer }] = await Promise.all([
+    import('./transformers-env.js'),
+    import('../eval/transformers-answerer.js'),
+  ]);
+  prepareTransformers({ allowNetwork });
+  return openTransformersAnswerer({
+    model: model === undefined ? embeddedModel() : modelNameOrFolder(model),
+    name: model ?? 'scenes-llava (embedded)',
+    cache: model !== undefined,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(device === undefined ? {} : { device }),
+  });
+}
+
+async function reply(message: ToChild): Promise<FromChild> {
+  try {
+    if ('open' in message) {
+      await open(message.open);
+      return { opened: true };
+    }
+    if (chunks === undefined) throw new Error('no run is open');
+    return { result: await chunks.answer(message.chunk) };
+  } catch (error) {
+    return { failure: failureOfChunk(error) };
+  }
+}
+
+// one after the other
+let last: Promise<void> = Promise.resolve();
+process.on('message', (message) => {
+  last = last.then(async () => {
+    const answer = await reply(message as ToChild);
+    process.send?.(answer);
+  });
+});
+// a worker that is gone needs no answers
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,171 @@
+// The queue against a real Redis, with workers that are killed. Where redis-server is not installed, the tests say so.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { prunedCondition, UNPRUNED } from '../answerer.js';
+import { runEvaluation, type RunOptions } from '../runner.js';
+import { simulatedAnswerer } from '../simulated.js';
+import { findTasks } from '../tasks/index.js';
+import { evaluateOnQueue } from './coordinator.js';
+
+const HAS_REDIS = spawnSync('redis-server', ['--version']).status === 0;
+if (!HAS_REDIS)
+  console.warn('redis-server is not installed: the queue is not tested (apt-get install redis-server)');
+
+const root = mkdtempSync(join(tmpdir(), 'fastv-queue-'));
+const MODEL = 'simulated:2';
+const options = (out: string, part: Partial<RunOptions> = {}): RunOptions => ({
+  out: join(root, out),
+  tasks: findTasks(['scenes-existence', 'scenes-color']),
+  conditions: [UNPRUNED, prunedCondition(2, 0.5)],
+  limit: 150,
+  ...part,
+});
+const bytes = (out: string, name: string): string => readFileSync(join(root, out, name), 'utf8');
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+describe.skipIf(!HAS_REDIS)('a queue', () => {
+  // as deep as src/scenes, from where the assets are found
+  const bundles = join(process.cwd(), '.cache', `queue-${process.pid}`);
+  let port = 0;
+  let redis: ChildProcess;
+  const workers = new Set<ChildProcess>();
+  const url = (): string => `redis://127.0.0.1:${port}`;
+
+  /** Without persistence: what it holds is gone when it ends. */
+  async function startRedis(): Promise<void> {
+    redis = spawn(
+      'redis-server',
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', root],
+      {
+        stdio: 'ignore',
+      },
+    );
+    for (let i = 0; i < 100; i++) {
+      if (
+        spawnSync('redis-cli', ['-p', String(port), 'ping'])
+          .stdout.toString()
+          .includes('PONG')
+      )
+        return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  function startWorker(): ChildProcess {
+    const worker = spawn(process.execPath, [join(bundles, 'queue-worker.mjs'), url()], { stdio: 'ignore' });
+    workers.add(worker);
+    worker.on('exit', () => workers.delete(worker));
+    return worker;
+  }
+
+  beforeAll(async () => {
+    await build({
+      entryPoints: ['test/eval/queue-worker.ts', 'src/cli/queue-child.ts'],
+      outdir: bundles,
+      entryNames: '[name]',
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      splitting: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      logLevel: 'error',
+    });
+    port = await freePort();
+    await startRedis();
+  }, 60_000);
+  afterEach(() => {
+    for (const worker of workers) worker.kill('SIGKILL');
+  });
+  afterAll(() => {
+    redis.kill('SIGKILL');
+  });
+
+  it('gives byte for byte what one machine gives, though workers are killed and Redis is restarted', async () => {
+    await runEvaluation(simulatedAnswerer(MODEL), options('straight'));
+    startWorker();
+    startWorker();
+    let restarted = false;
+    const killing = setInterval(() => {
+      const [victim] = workers;
+      victim?.kill('SIGKILL');
+      startWorker();
+    }, 4000);
+    const progress = {
+      update(done: number) {
+        if (done < 200 || restarted) return;
+        restarted = true;
+        redis.on('exit', () => void startRedis());
+        redis.kill('SIGKILL');
+      },
+      end: () => undefined,
+    };
+    try {
+      const queue = { url: url(), model: { model: MODEL }, chunk: 10, interval: 50 };
+      const { summary } = await evaluateOnQueue(options('queued', { progress }), queue);
+      expect(summary.complete).toBe(true);
+    } finally {
+      clearInterval(killing);
+    }
+    expect(restarted).toBe(true);
+    for (const name of ['results.jsonl', 'summary.json'])
+      expect(bytes('queued', name)).toBe(bytes('straight', name));
+  }, 240_000);
+
+  it('asks nothing again, and goes on where it was ended', async () => {
+    const queue = { url: url(), model: { model: MODEL }, chunk: 10, interval: 50 };
+    const stop = new AbortController();
+    startWorker();
+    const ended = await evaluateOnQueue(
+      options('ended', {
+        signal: stop.signal,
+        progress: {
+          update: (done) => {
+            if (done > 100) stop.abort();
+          },
+          end: () => undefined,
+        },
+      }),
+      queue,
+    );
+    expect(ended.summary.complete).toBe(false);
+    const { summary } = await evaluateOnQueue(options('ended'), queue);
+    expect(summary.complete).toBe(true);
+    expect(bytes('ended', 'results.jsonl')).toBe(bytes('straight', 'results.jsonl'));
+    for (const worker of workers) worker.kill('SIGKILL');
+    // no worker is left: everything is known
+    expect((await evaluateOnQueue(options('ended'), queue)).summary.complete).toBe(true);
+  }, 120_000);
+
+  it('ends a chunk that cannot be answered with its error, and keeps all others', async () => {
+    startWorker();
+    const run = evaluateOnQueue(options('poisoned', { tasks: findTasks(['scenes-size']), limit: 20 }), {
+      ...{ url: url(), chunk: 10, interval: 50 },
+      model: { model: 'simulated:none' },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 'inference',
+      message: expect.stringMatching(/^2 chunks failed for good; the first: a simulated model/) as string,
+    });
+  }, 120_000);
+
+  it('says that nobody answers, or what an address looks like', async () => {
+    const at = (address: string) => evaluateOnQueue(options('nobody'), { url: address, model: {} });
+    await expect(at('http://localhost')).rejects.toMatchObject({ code: 'invalid-option', where: '--queue' });
+    const nobody = at(`redis://user:secret@127.0.0.1:${await freePort()}`);
+    await expect(nobody).rejects.toMatchObject({ code: 'io' });
+    await expect(nobody).rejects.not.toMatchObject({ where: expect.stringContaining('secret') as string });
+  });
+});
