@@ -1,6 +1,12 @@
 /** The cells of a sweep: every K, R and strategy, and beside them always the baselines. */
 import { FastvError } from '../errors.js';
-import { isSeeded, needsLayer, strategies as listed, type StrategyName } from '../strategies/index.js';
+import {
+  isSeeded,
+  needsLayer,
+  strategies as listed,
+  type Method,
+  type StrategyName,
+} from '../strategies/index.js';
 import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
 
 /** What a sweep goes over. */
@@ -10,6 +16,8 @@ export interface Grid {
   /** R. */
   readonly ratios: readonly number[];
   readonly strategies: readonly StrategyName[];
+  /** Ways of pruning besides, with weights or merging. */
+  readonly methods?: readonly Method[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
   /** At which K the baselines are run besides; all of them, if it is not said. */
@@ -52,6 +60,9 @@ export function gridConditions(grid: Grid): readonly Condition[] {
   };
   for (const layer of layers) {
     for (const ratio of ratios) {
+      for (const method of grid.methods ?? []) {
+        if (layer > 0 || !needsLayer(method.strategy)) add(prunedCondition(layer, ratio, method));
+      }
       const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
       for (const strategy of new Set([...strategies, ...beside])) {
         if (layer === 0 && needsLayer(strategy)) continue;

@@ -7,7 +7,7 @@
  */
 import { FastvError } from '../errors.js';
 import { mean } from '../statistics.js';
-import type { StrategyName } from '../strategies/index.js';
+import { methodName, type StrategyName } from '../strategies/index.js';
 import type { Condition } from './answerer.js';
 import { costOf } from './cost.js';
 import { groupBy } from './group-by.js';
@@ -26,8 +26,8 @@ import {
 import { resampledScores } from './statistics/resample.js';
 import type { Task } from './tasks/task.js';
 
-/** What a point stands for. */
-export type PointKind = StrategyName | 'unpruned' | 'downsample';
+/** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
+export type PointKind = StrategyName | 'unpruned' | 'downsample' | (string & {});
 
 export interface Point {
   /** The condition's name without its seed. */
@@ -243,5 +243,6 @@ function agreement(results: readonly Result[], reference: ReadonlyMap<string, Re
 }
 
 function kindOf({ pruning, imageScale }: Condition): PointKind {
-  return pruning?.strategy ?? (imageScale === 1 ? 'unpruned' : 'downsample');
+  if (pruning !== null) return methodName(pruning);
+  return imageScale === 1 ? 'unpruned' : 'downsample';
 }

@@ -1,5 +1,5 @@
 // What a rewrite is asked for, and what it says of itself.
-import type { Strategy, StrategyName } from '../strategies/index.js';
+import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
 import type { QuotaArithmetic } from './quota.js';
 
 /** One place where tokens are pruned. */
@@ -8,7 +8,7 @@ export interface Stage {
   readonly layer: number;
 }
 
-export interface RewriteOptions {
+export interface RewriteOptions extends Standing {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];
   /**
@@ -44,6 +44,9 @@ export interface RewriteReport {
   readonly layers: number;
   readonly stages: readonly StageReport[];
   readonly strategy: string;
+  /** What kept tokens stand for; absent where for themselves. */
+  readonly weights?: 'sizes';
+  readonly merge?: 'mean';
   readonly mode: 'drop' | 'mask';
   /** Nodes before and after. */
   readonly nodes: { readonly before: number; readonly after: number };

@@ -21,8 +21,12 @@ export interface Tokens {
   rowSource(): string | undefined;
   /** An activation of the original graph for these tokens, of whatever layer. */
   activation(tensor: string): string;
-  /** The tokens that are left: `indices` are their places among these, ascending, int64 [batch, kept]. */
-  keep(indices: string): Tokens;
+  /**
+   * The tokens that are left.
+   * @param indices their places among these, ascending: int64 [batch, kept]
+   * @param residual the residual stream, by which dropped tokens join kept ones: [batch, sequence, hidden]
+   */
+  keep(indices: string, residual?: () => string): Tokens;
   /** What becomes of the graph once every stage has chosen. */
   finish(): Finished;
 }

@@ -36,6 +36,7 @@ export function prefillReport(prefill: Prefill): PrefillReport {
     layer: settings.layers,
     ratio: Array.from(ratios, (r) => Number(r.toPrecision(7))),
     strategy: findStrategy(settings.strategy).name,
+    ...settings.standing,
     rows,
     layerTokens,
     flopsRatio:

@@ -14,6 +14,16 @@ import { scope } from './scope.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
 export { unitRows } from './features.js';
+export {
+  checkStanding,
+  findPreset,
+  methodName,
+  presetNames,
+  PRESETS,
+  type Method,
+  type PresetName,
+  type Standing,
+} from './method.js';
 export type {
   CallerStrategy,
   Draw,

@@ -1,28 +1,27 @@
 /** What `fastv eval` does. */
 import { prunedCondition, UNPRUNED } from '../../eval/answerer.js';
-import type { StrategyName } from '../../strategies/index.js';
 import { runEvaluation } from '../../eval/runner.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
 import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
+import { methodOf, type MethodFlags } from '../options/strategy.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv eval`. */
-export interface EvalCommandFlags extends EvalFlags {
+export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
-  readonly strategy: StrategyName;
   readonly seed?: number;
   readonly baseline: boolean;
 }
 
 /** Scores a model on tasks. */
 export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
-  const { layer, ratio, strategy, seed = 0 } = flags;
+  const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
-  const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, strategy, seed)];
+  const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, methodOf(flags), seed)];
   const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
   const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal);

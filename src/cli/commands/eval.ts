@@ -4,7 +4,7 @@ import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { refuseIdleSeed } from '../options/model.js';
 import { layerOption, ratioOption, seedOption } from '../options/option.js';
-import { strategyOption } from '../options/strategy.js';
+import { addMethodOptions } from '../options/strategy.js';
 import type { Terminal } from '../terminal.js';
 
 /** The command, to be added to the program. */
@@ -12,7 +12,6 @@ export function evalCommand(terminal: Terminal): Command {
   const command = new Command('eval')
     .addOption(layerOption().default(2))
     .addOption(ratioOption().default(0.5))
-    .addOption(strategyOption())
     .addOption(seedOption())
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
@@ -21,5 +20,6 @@ export function evalCommand(terminal: Terminal): Command {
       const { evaluate } = await import('../actions/eval.js');
       await evaluate(flags, terminal);
     });
+  addMethodOptions(command);
   return addEvalOptions(command);
 }

@@ -47,6 +47,14 @@ export const decomposed: AttentionKind = {
     return new Map([...changed, [user, withInput(user, [hiding, ...rest])]]);
   },
 
+  biasedNode: ({ node, scoresUser = node }) => scoresUser,
+
+  biasKeys: ({ emit, core, node, bias }) => {
+    const [scores = '', ...rest] = node.input;
+    const row = likeScores(emit, emit.cast(bias, core.elementType), scores);
+    return withInput(node, [emit.op('Add', [scores, row]), ...rest]);
+  },
+
   allQueries: () => undefined,
 };
 

@@ -10,9 +10,10 @@ import {
   withoutAttributes,
   type OperatorNode,
 } from '../../onnx/index.js';
+import { biasRow, withBias } from './bias.js';
 import { cacheOutside, staysInside } from './cache-outside.js';
 import type { AttentionKind, RowContext } from './core.js';
-import { biased, fullMask, hideKeysInCache, zeroLost } from './hide.js';
+import { biased, fullMask, hideKeysInCache, low, zeroLost } from './hide.js';
 import { operatorCore } from './operator.js';
 import { attended, groupedQuery, lastQuery, MASKED, operatorRows } from './rows.js';
 
@@ -59,6 +60,20 @@ export const onnxAttention: AttentionKind = {
         ? fullMask(context, emit.op('And', [mask, seen()]))
         : biased(context, mask);
     return new Map([...hideKeysInCache(context), [node, withInputs(node, { ...K, attn_mask })]]);
+  },
+
+  biasedNode: ({ node }) => node,
+
+  biasKeys: (context) => {
+    const { core, emit, graph } = context;
+    const node: Node = context.node;
+    const original: Node = core.node;
+    const mask = input(node, 'attn_mask');
+    const isBool = mask !== '' && elementType(graph, input(original, 'attn_mask')) === DataType.BOOL;
+    const attn_mask = isBool
+      ? emit.op('Where', [mask, biasRow(emit, context), emit.cast(emit.float(low(core)), core.elementType)])
+      : withBias(context, mask);
+    return withInputs(node, { attn_mask });
   },
 
   allQueries: (core) => staysInside(core, TAKEN),
