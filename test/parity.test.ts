@@ -38,6 +38,10 @@ function randomScores(calls: readonly Call[]): Call[] {
   }));
 }
 
+/** Attention in opset 23 puts its softcap on what its mask has been added to. */
+const softcapsMasks = ({ attention, softcap }: ToyConfig): boolean =>
+  attention.kind === 'attention23' && softcap > 0;
+
 const allAttention = (config: ToyConfig): boolean => config.layerKinds.every((kind) => kind === 'attention');
 
 describe.each(families)('$name', ({ config }) => {
@@ -131,6 +135,20 @@ describe.each(families)('$name', ({ config }) => {
     const calls = randomScores(prefillAndDecode(config, [[4, 10, 5]], [0.5], 2));
     await checkParity(decoder, { cuts: [0], strategy: 'external' }, calls);
     await checkParity(decoder, { cuts: [middle], strategy: 'external' }, calls);
+  });
+
+  describe.runIf(onCpu && isExact(config) && !softcapsMasks(config))('tokens that stand for others', () => {
+    const standings = [{ weights: 'sizes' }, { merge: 'mean' }, { weights: 'sizes', merge: 'mean' }] as const;
+    it.each(standings)('%j, two images, two turns', async (standing) => {
+      const turn = prefillAndDecode(config, [[3, 12, 2, 6, 4]], [0.75], 2);
+      const second = nextTurn(config, turn, [[3, 9, 4]], [0.5]);
+      await checkParity(decoder, { cuts: [middle], ...standing }, [...turn, ...second]);
+    });
+
+    it.runIf(first !== last)('two stages of a batch', async () => {
+      const calls = prefillAndDecode(config, twoRows(config), [0.5, 0.5], 2);
+      await checkParity(decoder, { cuts: [first, last], weights: 'sizes', merge: 'mean' }, calls);
+    });
   });
 
   it.runIf(onCpu && isExact(config) && allAttention(config))('mask mode', async () => {

@@ -94,20 +94,12 @@ export function meansOf(
   kept: string,
   type: DataType,
 ): string {
-  const shape = emit.op('Shape', [kept]);
-  const flat = emit.reshape(emit.castToFloat(before), emit.ints(0, 0, -1));
+  const flat = (x: string): string => emit.reshape(emit.castToFloat(x), emit.ints(0, 0, -1));
   // Nothing of text and padding gets in, whatever it is.
-  const own = emit.op('Where', [emit.unsqueeze(images, 2), flat, emit.float(0)]);
-  const means = emit.reshape(emit.op('MatMul', [shares, own]), shape);
-  const ones = emit.op('MatMul', [shares, emit.unsqueeze(emit.castToFloat(images), 2)]); // [batch, kept, 1]
-  const rank = emit.op('Shape', [shape]);
-  const axes = emit.concat(
-    [
-      emit.slice(shape, emit.ints(0), emit.ints(2), 0),
-      emit.op('Expand', [emit.int(1), emit.op('Sub', [rank, emit.ints(2)])]),
-    ],
-    0,
-  );
-  const isImage = emit.reshape(emit.op('Greater', [ones, emit.float(0)]), axes);
-  return emit.cast(emit.op('Where', [isImage, means, emit.castToFloat(kept)]), type);
+  const own = emit.op('Where', [emit.unsqueeze(images, 2), flat(before), emit.float(0)]);
+  const means = emit.op('MatMul', [shares, own]);
+  const fromImages = emit.op('MatMul', [shares, emit.unsqueeze(emit.castToFloat(images), 2)]); // [batch, kept, 1]
+  const isImage = emit.op('Greater', [fromImages, emit.float(0)]);
+  const all = emit.op('Where', [isImage, means, flat(kept)]);
+  return emit.cast(emit.reshape(all, emit.op('Shape', [kept])), type);
 }

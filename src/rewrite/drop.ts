@@ -74,6 +74,10 @@ class LeftTokens implements Tokens {
     return this.#sequences.at(-1) ?? this.#sequences[0];
   }
 
+  get weighed(): boolean {
+    return this.#clusters !== undefined && this.#needs.weigh;
+  }
+
   length(): string {
     return this.#emit.reshape(this.#sequence.length(), this.#emit.ints(1));
   }

@@ -13,6 +13,8 @@ export interface Tokens {
   length(): string;
   /** The attention mask over past and this call: int64 [batch, total]. */
   mask(): string;
+  /** Whether their attention counts what they stand for. */
+  readonly weighed?: boolean;
   /** An attention operator with the inputs that it has here. */
   inPlace(core: AttentionCore): NodeProto;
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */

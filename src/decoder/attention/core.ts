@@ -66,6 +66,8 @@ export interface RowContext {
    * last entry on the query axis is the last token's.
    */
   readonly rowSource?: string | undefined;
+  /** Whether {@link AttentionKind.biasKeys} has put a bias into the operator's mask, so that it is a float one. */
+  readonly weighed?: boolean;
 }
 
 /** Rows of attention: float32 [batch, …heads, total]. */

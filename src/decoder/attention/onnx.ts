@@ -106,8 +106,9 @@ export const onnxAttention: AttentionKind = {
 const TAKEN: ReadonlySet<string> = new Set(['Q', 'K', 'V', 'attn_mask', 'past_key', 'past_value']);
 
 /** The last query's row of a mask (bool or float, two to four axes) as an additive float bias. */
-function lastRowOfMask({ emit, graph, core }: RowContext, mask: string): string {
+function lastRowOfMask({ emit, graph, core, weighed }: RowContext, mask: string): string {
   const row = emit.last(mask, -2);
+  if (weighed === true) return emit.castToFloat(row);
   const original: Node = core.node;
   const type = elementType(graph, input(original, 'attn_mask'));
   if (type === DataType.BOOL) return emit.op('Where', [row, emit.float(0), emit.float(MASKED)]);
