@@ -15,9 +15,8 @@ export interface Grid {
   readonly layers: readonly number[];
   /** R. */
   readonly ratios: readonly number[];
-  readonly strategies: readonly StrategyName[];
-  /** Ways of pruning besides, with weights or merging. */
-  readonly methods?: readonly Method[];
+  /** Strategies by their names, or with what kept tokens stand for. */
+  readonly strategies: readonly (StrategyName | Method)[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
   /** At which K the baselines are run besides; all of them, if it is not said. */
@@ -60,14 +59,12 @@ export function gridConditions(grid: Grid): readonly Condition[] {
   };
   for (const layer of layers) {
     for (const ratio of ratios) {
-      for (const method of grid.methods ?? []) {
-        if (layer > 0 || !needsLayer(method.strategy)) add(prunedCondition(layer, ratio, method));
-      }
       const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
-      for (const strategy of new Set([...strategies, ...beside])) {
+      for (const method of new Set([...strategies, ...beside])) {
+        const strategy = typeof method === 'string' ? method : method.strategy;
         if (layer === 0 && needsLayer(strategy)) continue;
-        if (isSeeded(strategy)) for (const seed of seeds) add(prunedCondition(layer, ratio, strategy, seed));
-        else add(prunedCondition(layer, ratio, strategy));
+        if (isSeeded(strategy)) for (const seed of seeds) add(prunedCondition(layer, ratio, method, seed));
+        else add(prunedCondition(layer, ratio, method));
       }
     }
   }

@@ -139,11 +139,10 @@ export interface PrefillReport {
 }
 
 /** Options with the defaults filled in. */
-export interface Settings {
+export interface Settings extends Standing {
   readonly layers: readonly number[];
   /** As it was given. */
   readonly strategy: StrategyName | Strategy;
-  readonly standing: Standing;
   readonly call: CallOptions;
 }
 
@@ -202,7 +201,7 @@ export function settingsOf(options: PlugOptions): Settings {
   return {
     layers,
     strategy,
-    standing: checkStanding({ weights, merge }),
+    ...checkStanding({ weights, merge }),
     call: call.ratio === undefined && call.budget === undefined ? { ...call, ratio: 0.5 } : call,
   };
 }

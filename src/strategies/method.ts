@@ -1,7 +1,7 @@
 // A way of pruning: what ranks or picks the tokens, and what the kept ones stand for. By name `scope+sizes+mean`: picks
 // of scope, weighed by the sizes of their clusters, with the means of those.
 import { FastvError } from '../errors.js';
-import type { StrategyName } from './index.js';
+import { strategies, type StrategyName } from './list.js';
 
 /** What kept tokens stand for. */
 export interface Standing {
@@ -53,6 +53,29 @@ function refuse(option: string, given: unknown, known: string): FastvError {
     where: option,
     hint: `Choose ${known}, or leave it out.`,
   });
+}
+
+/**
+ * A method by its name: a strategy, with `+sizes` and `+mean` behind it, or a preset.
+ * @throws {FastvError} `invalid-option` listing the names
+ */
+export function parseMethod(name: string, where = '--strategies'): Method {
+  const preset = presetNames.find((one) => one === name);
+  if (preset !== undefined) return PRESETS[preset];
+  const [first = '', ...parts] = name.split('+');
+  const strategy = strategies.find((one) => one.name === first)?.name;
+  const rest = parts.join('+');
+  if (strategy === undefined || !['', 'sizes', 'mean', 'sizes+mean'].includes(rest)) {
+    throw new FastvError('invalid-option', `there is no strategy ${JSON.stringify(name)}`, {
+      where,
+      hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}.`,
+    });
+  }
+  return {
+    strategy,
+    ...(parts.includes('sizes') ? { weights: 'sizes' } : {}),
+    ...(parts.includes('mean') ? { merge: 'mean' } : {}),
+  };
 }
 
 /** A method's name, as conditions and plots have it. */

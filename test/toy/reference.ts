@@ -364,9 +364,7 @@ function join(tokens: readonly Token[], mixed: readonly Vector[], merge: 'mean' 
     if (merge === undefined || own.length < 2) return { hidden: at(tokens, i).hidden, mixed: at(mixed, i) };
     const mean = (of: (token: Token) => Vector): Vector => {
       const total = own.reduce((sum, { size }) => sum + size, 0);
-      return own
-        .map((token) => of(token).map((value) => (value * token.size) / total))
-        .reduce((sum, part) => add(sum, part));
+      return own.map((token): Vector => of(token).map((value) => (value * token.size) / total)).reduce(add);
     };
     return {
       hidden: mean(({ hidden }) => hidden),

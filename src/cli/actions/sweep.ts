@@ -3,7 +3,7 @@ import type { Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
 import { runSweep } from '../../eval/sweep.js';
-import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
+import { DEFAULT_STRATEGY, type Method } from '../../strategies/index.js';
 import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { table } from '../table.js';
@@ -15,7 +15,7 @@ export interface SweepFlags extends EvalFlags {
   readonly recipe?: string;
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
-  readonly strategies?: readonly StrategyName[];
+  readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
   readonly downsample: boolean;

@@ -126,8 +126,7 @@ export interface AttentionKind {
   biasedNode(core: AttentionCore): NodeProto;
   /**
    * That node, as it stands in its place, with a bias on the scores of each key behind everything that is done to them
-   * before their softmax.
-   * @throws {FastvError} `unsupported-decoder` where it can be put in front of a softcap only
+   * before their softmax (a softcap: ONNX Runtime puts all masks behind it, `Attention`'s too).
    */
   biasKeys(context: BiasContext): NodeProto;
   /** Why it needs the queries of all tokens, whatever surrounds it; undefined where those of some are enough. */

@@ -71,7 +71,7 @@ export const onnxAttention: AttentionKind = {
     const mask = input(node, 'attn_mask');
     const isBool = mask !== '' && elementType(graph, input(original, 'attn_mask')) === DataType.BOOL;
     const attn_mask = isBool
-      ? emit.op('Where', [mask, biasRow(emit, context), emit.cast(emit.float(low(core)), core.elementType)])
+      ? emit.op('Where', [mask, biasRow(context), emit.cast(emit.float(low(core)), core.elementType)])
       : withBias(context, mask);
     return withInputs(node, { attn_mask });
   },
