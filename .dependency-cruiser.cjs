@@ -11,6 +11,7 @@ const LAYERS = {
   rewrite: ['onnx', 'decoder', 'strategies', 'cost', 'quantize'],
   // Helpers of Node's side.
   files: ['onnx', 'quantize'],
+  build: ['onnx', 'decoder', 'quantize', 'files'],
   media: ['files'],
   scenes: ['files', 'media'],
   runtime: ['onnx', 'decoder', 'strategies', 'cost', 'quantize', 'rewrite', 'files', 'media', 'scenes'],
@@ -19,7 +20,8 @@ const BELOW_RUNTIME = ['onnx', 'decoder', 'strategies', 'cost', 'quantize', 'rew
 LAYERS.bench = ['runtime', ...LAYERS.runtime];
 LAYERS.eval = ['runtime', ...LAYERS.runtime];
 LAYERS.analysis = ['eval', ...LAYERS.eval];
-LAYERS.cli = ['analysis', 'bench', ...LAYERS.analysis];
+LAYERS.server = ['eval', ...LAYERS.eval];
+LAYERS.cli = ['server', 'analysis', 'bench', 'build', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
 const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics)';
@@ -66,6 +68,25 @@ module.exports = {
       from: { path: '^bench/' },
       to: { path: '^src/(cli|analysis|eval)/' },
     },
+    {
+      name: 'the-page-is-of-the-browser',
+      comment: 'web/src runs in a page: no Node, no command, no server.',
+      severity: 'error',
+      from: { path: '^web/src/', pathNot: TEST },
+      to: { path: '^src/(cli|server|bench|files|media|build)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-page-has-no-node',
+      severity: 'error',
+      from: { path: '^web/src/', pathNot: TEST },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'nothing-needs-the-page',
+      severity: 'error',
+      from: { path: '^(src|bench)/' },
+      to: { path: '^web/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
@@ -74,7 +95,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'types'],
-      extensions: ['.ts', '.js'],
+      extensions: ['.ts', '.tsx', '.js'],
     },
   },
 };

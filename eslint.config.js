@@ -34,4 +34,21 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': 'error',
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['**/*.test.ts', 'src/onnx/operators.ts', 'src/onnx/graph.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          "MemberExpression[computed=true][object.property.name='input']",
+          "CallExpression[callee.property.name='at'][callee.object.property.name='input']",
+          "VariableDeclarator[id.type='ArrayPattern'][init.property.name='input']",
+        ].map((selector) => ({
+          selector,
+          message: "Read a node's inputs by their names: input(node, 'name') or firstInput(node).",
+        })),
+      ],
+    },
+  },
 );

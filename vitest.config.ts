@@ -8,7 +8,7 @@ process.env['FASTV_CACHE'] ??= join(import.meta.dirname, 'node_modules', '.cache
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'web/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // ONNX Runtime's native sessions are not safe to share between worker threads.

@@ -23,10 +23,14 @@ export interface Mirror {
 const LARGE = 100_000;
 
 /**
- * Serves a folder as a model.
- * @param model its name, `<owner>/<name>`
+ * Serves a folder as a model, or as a dataset.
+ * @param name its name, `<owner>/<name>`
  */
-export async function hubMirror(model: string, folder: string): Promise<Mirror> {
+export async function hubMirror(
+  name: string,
+  folder: string,
+  kind: 'models' | 'datasets' = 'models',
+): Promise<Mirror> {
   const files = new Map<string, string>();
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
@@ -45,21 +49,22 @@ export async function hubMirror(model: string, folder: string): Promise<Mirror> 
       ...(authorization === undefined ? {} : { authorization }),
     });
     if (mirror.fault?.(request, response) === true) return;
-    if (pathname.startsWith(`/api/models/${model}/tree/`)) {
+    if (pathname.startsWith(`/api/${kind}/${name}/tree/`)) {
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(await Promise.all([...files].map(listed))));
       return;
     }
-    const prefix = `/${model}/resolve/main/`;
+    const prefix = `${kind === 'models' ? '' : '/datasets'}/${name}/resolve/main/`;
     const path = pathname.startsWith(prefix) ? files.get(pathname.slice(prefix.length)) : undefined;
     if (path === undefined) {
       response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
       return;
     }
     const { size } = await stat(path);
-    const start = Number(/^bytes=(\d+)-$/u.exec(range ?? '')?.[1] ?? 0);
-    response.writeHead(range === undefined ? 200 : 206, { 'content-length': size - start });
-    createReadStream(path, { start }).pipe(response);
+    const [, from = 0, to = size - 1] = /^bytes=(\d+)-(\d+)?$/u.exec(range ?? '') ?? [];
+    const [start, end] = [Number(from), Number(to)];
+    response.writeHead(range === undefined ? 200 : 206, { 'content-length': end + 1 - start });
+    createReadStream(path, { start, end }).pipe(response);
   };
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy());
@@ -79,7 +84,7 @@ export async function hubMirror(model: string, folder: string): Promise<Mirror> 
   });
 }
 
-/** An entry of `api/models/<name>/tree`. */
+/** An entry of `api/models/<name>/tree`, which datasets have alike. */
 async function listed([path, file]: readonly [string, string]): Promise<object> {
   const content = await readFile(file);
   const size = content.length;

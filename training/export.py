@@ -3,8 +3,9 @@
   python training/export.py runs/final.pt [models/scenes-llava] [--check]
   python training/export.py --restore models/scenes-llava runs/restored.pt
 
-The decoder is the graph that the ONNX Runtime GenAI builder would write: GroupQueryAttention with the
-rotation inside, SkipSimplifiedLayerNormalization, past_key_values.* in and present.* out. Weights keep
+The decoder is the graph that the ONNX Runtime GenAI builder would write, GroupQueryAttention,
+SkipSimplifiedLayerNormalization, past_key_values.* in and present.* out, but for one thing: rotation by
+position_ids and a mask that hides padding, so that rows may be padded on the left. Weights keep
 their names, so `--restore` can make a checkpoint of the folder, to train on (the guided layers' numbers
 travel in the graph's metadata).
 
@@ -41,7 +42,7 @@ class Graph:
 
     def add(self, op, name, inputs, outputs=None, **attributes) -> str:
         outputs = outputs or [f"{name}/output_0"]
-        ours = op in ("GroupQueryAttention", "SkipSimplifiedLayerNormalization")
+        ours = op in ("GroupQueryAttention", "RotaryEmbedding", "SkipSimplifiedLayerNormalization")
         self.nodes.append(helper.make_node(op, inputs, outputs, name=name, domain="com.microsoft" if ours else "", **attributes))
         return outputs[0]
 
@@ -67,13 +68,23 @@ class Graph:
 def decoder(model: Llava, path: Path):
     c, g = model.config, Graph()
     hd = c.width // c.heads
-    # attention_mask → what GroupQueryAttention wants: the last key's index, and the length with the past
-    one = g.weight("one", np.array([1], np.int64))
+    # attention_mask → what GroupQueryAttention wants. Its lengths know padding on the right only, so they count every
+    # key, and a bias hides those that are padding: rows of different lengths are padded on the left.
+    one = g.weight("one", np.array([1], np.int32))
     index = g.weight("index_1", np.array(1, np.int64))
-    total = g.add("ReduceSum", "/model/attn_mask/ReduceSum", ["attention_mask", one], keepdims=0)
-    last = g.add("Cast", "/model/attn_mask/seqlens_k", [g.add("Sub", "/model/attn_mask/Sub", [total, one])], to=INT32)
     shape = g.add("Shape", "/model/attn_mask/Shape", ["attention_mask"])
     length = g.add("Cast", "/model/attn_mask/total_length", [g.add("Gather", "/model/attn_mask/Gather", [shape, index], axis=0)], to=INT32)
+    batch = g.add("Shape", "/model/attn_mask/batch", ["inputs_embeds"], start=0, end=1)
+    last = g.add("Expand", "/model/attn_mask/seqlens_k", [g.add("Sub", "/model/attn_mask/Sub", [length, one]), batch])
+    padding = g.add("Equal", "/model/attn_mask/padding", ["attention_mask", g.weight("zero", np.array(0, np.int64))])
+    low, none = g.weight("hidden", np.array(np.finfo(np.float32).min, np.float32)), g.weight("seen", np.array(0, np.float32))
+    row = g.add("Where", "/model/attn_mask/Where", [padding, low, none])
+    row = g.add("Unsqueeze", "/model/attn_mask/Unsqueeze", [row, g.weight("axes_1_2", np.array([1, 2], np.int64))])
+    sequence = g.add("Shape", "/model/attn_mask/sequence", ["inputs_embeds"], start=1, end=2)
+    unit = g.weight("unit", np.array([1], np.int64))
+    total = g.add("Shape", "/model/attn_mask/total", ["attention_mask"], start=1, end=2)
+    square = g.add("Concat", "/model/attn_mask/square", [batch, unit, sequence, total], axis=0)
+    bias = g.add("Expand", "/model/attn_mask/bias", [row, square])
     cos, sin = rope_table(c, torch.arange(c.max_positions))
     g.weight("cos_cache", cos[:, : hd // 2])
     g.weight("sin_cache", sin[:, : hd // 2])
@@ -92,16 +103,17 @@ def decoder(model: Llava, path: Path):
         else:
             x, stream = skip_norm(f"{at}/input_layernorm", stream, mlp, layer.input_layernorm, f"{key}.input_layernorm")  # noqa: F821
         qkv = g.linear(f"{at}/attn/qkv_proj", x, layer.qkv, f"{key}.self_attn.qkv_proj")
+        q, k, v = (f"{at}/attn/Split/output_{n}" for n in range(3))
+        g.add("Split", f"{at}/attn/Split", [qkv], [q, k, v], axis=-1, num_outputs=3)
+        q, k = (g.add("RotaryEmbedding", f"{at}/attn/{n}_rotary", [x, "position_ids", "cos_cache", "sin_cache"]) for n, x in (("q", q), ("k", k)))
         past = [f"past_key_values.{i}.key", f"past_key_values.{i}.value"]
         y = g.add(
             "GroupQueryAttention",
             f"{at}/attn/GroupQueryAttention",
-            [qkv, "", "", *past, last, length, "cos_cache", "sin_cache"],
+            [q, k, v, *past, last, length, "", "", "", bias],
             [f"{at}/attn/GroupQueryAttention/output_0", f"present.{i}.key", f"present.{i}.value"],
             num_heads=c.heads,
             kv_num_heads=c.heads,
-            do_rotary=1,
-            rotary_interleaved=0,
             scale=hd**-0.5,
         )
         o = g.linear(f"{at}/attn/o_proj", y, layer.o_proj, f"{key}.self_attn.o_proj")
@@ -121,6 +133,7 @@ def decoder(model: Llava, path: Path):
         [
             ("inputs_embeds", FLOAT, ["batch_size", "sequence_length", c.width]),
             ("attention_mask", INT64, ["batch_size", "total_sequence_length"]),
+            ("position_ids", INT64, ["batch_size", "sequence_length"]),
             *cache("past_key_values", "past_sequence_length"),
         ],
         [("logits", FLOAT, ["batch_size", "sequence_length", c.vocab]), *cache("present", "total_sequence_length")],
@@ -343,7 +356,7 @@ def hf_model(model: Llava, folder: Path):
 
 @torch.no_grad()
 def check(model: Llava, encoder: Encoder, folder: Path, suffix="", tolerance=1e-3, steps=6):
-    """The largest difference of logits, ONNX Runtime against Hugging Face, over prefill and decoding."""
+    """The largest difference of logits, ONNX Runtime against Hugging Face, over prefill and decoding of a padded batch."""
     import onnxruntime as ort
 
     open_ = lambda name: ort.InferenceSession(folder / "onnx" / f"{name}{suffix}.onnx", providers=["CPUExecutionProvider"])  # noqa: E731
@@ -353,9 +366,14 @@ def check(model: Llava, encoder: Encoder, folder: Path, suffix="", tolerance=1e-
     pixels = torch.rand(2, 3, 96, 96, generator=generator) * 2 - 1
     # a third of the image is flat, as scenes are
     pixels[..., :32] = 0.3
-    ids = torch.tensor([[*encoder.prefix(1).ids, *encoder.encode(q)] for q in ("Where is the dog? ASSISTANT:", "Where is the cat? ASSISTANT:")])
+    rows = [[*encoder.prefix(1).ids, *encoder.encode(q)] for q in ("How many red cars are there? ASSISTANT:", "A cat? ASSISTANT:")]
+    length = max(map(len, rows))
+    ids = torch.tensor([[encoder.id("<pad>")] * (length - len(row)) + row for row in rows])
     more = torch.randint(4, 800, (2, steps), generator=generator)
-    want = hf(input_ids=torch.cat([ids, more], 1), pixel_values=pixels).logits.numpy()
+    every = torch.cat([ids, more], 1)
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * (len(row) + steps) for row in rows])
+    places = (mask.cumsum(1) - 1).clamp(min=0)
+    want = hf(input_ids=every, attention_mask=mask, position_ids=places, pixel_values=pixels).logits.numpy()
     features = see.run(None, {"pixel_values": pixels.numpy()})[0]
     x = embed.run(None, {"input_ids": ids.numpy()})[0]
     x[(ids == encoder.id("<image>")).numpy()] = features.reshape(-1, x.shape[-1])
@@ -364,8 +382,10 @@ def check(model: Llava, encoder: Encoder, folder: Path, suffix="", tolerance=1e-
     names, worst, seen = [o.name for o in run.get_outputs()], 0.0, 0
     for step in range(steps + 1):
         n = ids.shape[1] + step
-        out = dict(zip(names, run.run(None, {"inputs_embeds": x, "attention_mask": np.ones((2, n), np.int64), **cache})))
-        worst = max(worst, float(np.abs(out["logits"] - want[:, seen:n]).max()))
+        feeds = {"inputs_embeds": x, "attention_mask": mask[:, :n].numpy(), "position_ids": places[:, seen:n].numpy()}
+        out = dict(zip(names, run.run(None, {**feeds, **cache})))
+        there = mask[:, seen:n].numpy() == 1
+        worst = max(worst, float(np.abs(out["logits"] - want[:, seen:n])[there].max()))
         seen = n
         cache = {k.replace("present", "past_key_values"): v for k, v in out.items() if k != "logits"}
         if step < steps:

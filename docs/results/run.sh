@@ -4,6 +4,6 @@
 set -eu
 cd "$(dirname "$0")/../.." && mkdir -p .cache/results
 for recipe in ${*:-paper-kr attention-vs-random resolution failure-modes video}; do
-  node bin/fastv.js sweep --recipe "$recipe" --limit "${LIMIT:-20}" --out ".cache/results/$recipe" >".cache/results/$recipe.txt"
+  node bin/fastv.js sweep --recipe "$recipe" --limit "${LIMIT:-20}" -o ".cache/results/$recipe" >".cache/results/$recipe.txt"
   node bin/fastv.js report ".cache/results/$recipe"
 done

@@ -11,11 +11,11 @@ import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
 import { Conversation } from '../runtime/conversation.js';
 import { besideWeights } from '../runtime/decoder-file.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
+import { loadPretrained } from '../runtime/load-pretrained.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
 import { exactSwap } from '../runtime/unsigned-file.js';
 import { wrapRun, type Run } from '../runtime/session.js';
-import { installSwap, withSwap, type Swap } from '../runtime/session-swap.js';
-import { reasonOf } from '../runtime/tell.js';
+import { installSwap, type Swap } from '../runtime/session-swap.js';
 import { isDecoderModel, type HfModel, type OrtSession } from '../runtime/transformers.js';
 import { AllocationSum, partsOfPrompt, type Allocation } from './allocation.js';
 import { rowName, withAttentionRows } from './attention-rows.js';
@@ -104,24 +104,8 @@ async function load(
     ({ layers } = tapped.report);
     return besideWeights(source.model, concatChunks(encodeModel(tapped.model)), source.options);
   };
-  const session_options = withSwap({}, exactSwap(Session, tap));
-  let model: unknown;
-  let conversation: Conversation;
-  try {
-    conversation = await Conversation.load(name);
-    model = await AutoModelForImageTextToText.from_pretrained(name, {
-      dtype,
-      device: 'cpu',
-      session_options,
-    } as never);
-  } catch (cause) {
-    if (cause instanceof FastvError) throw cause;
-    throw new FastvError('io', `the model cannot be loaded: ${reasonOf(cause)}`, {
-      where: name,
-      hint: 'check the path and --dtype; a model of the hub that is not in the cache yet needs --allow-network',
-      cause,
-    });
-  }
+  const conversation = await Conversation.load(name);
+  const model = await loadPretrained(AutoModelForImageTextToText, name, { dtype }, exactSwap(Session, tap));
   const session = isDecoderModel(model) ? model.sessions['decoder_model_merged'] : undefined;
   if (!isDecoderModel(model) || session === undefined || layers === 0) {
     throw new FastvError('unsupported-decoder', 'this is no image-text model with a decoder_model_merged', {

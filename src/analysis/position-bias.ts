@@ -9,8 +9,8 @@ import { keptTokens } from '../cost/index.js';
 import type { ImageSpan } from '../runtime/image-tokens.js';
 
 /** Into how many parts places are parted. */
-export const DECILES = 10;
-export const BANDS = 5;
+const DECILES = 10;
+const BANDS = 5;
 
 /** Pearson's correlation of "is dropped" with a place from 0 to 1; null where all or none are dropped. */
 export interface PlaceCorrelation {

@@ -103,7 +103,8 @@ function pointsSection(points: readonly Point[], front: readonly string[]): stri
         `${percent(score.low)} – ${percent(score.high)}`,
         difference === null
           ? ''
-          : `${signed(100 * difference.estimate)} (p = ${difference.pValue.toFixed(3)})`,
+          : `${signed(100 * difference.estimate)} (p = ${(difference.pHolm ?? difference.pValue).toFixed(3)})`,
+        percent(p.relative ?? null),
         percent(p.loyalty),
         percent(p.flopsRatio),
         percent(p.kvRatio),
@@ -115,11 +116,11 @@ function pointsSection(points: readonly Point[], front: readonly string[]): stri
     };
   });
   const head = [
-    ...['condition', 'score %', '95%', 'against unpruned', 'loyalty %'],
+    ...['condition', 'score %', '95%', 'against unpruned', 'relative %', 'loyalty %'],
     ...['FLOPs %', 'KV %', 'image tokens', 'prefill ms', 'samples'],
   ];
   return `<h2>Conditions</h2>
-<p class="note">Mean over tasks; intervals and p-values by the bootstrap over samples. Shaded: on the Pareto front of FLOPs and score. Click a number for its samples.</p>
+<p class="note">Mean over tasks; intervals and p-values by the bootstrap over samples (images, where questions share them), p-values adjusted for all comparisons of the table (Holm). Shaded: on the Pareto front of FLOPs and score. Click a number for its samples.</p>
 ${htmlTable({ head, rows })}`;
 }
 

@@ -8,6 +8,7 @@ import { frontOf, sweepPoints, type Point } from '../eval/points.js';
 import type { Result } from '../eval/result.js';
 import { readResults } from '../eval/sweep.js';
 import type { Summary } from '../eval/summary.js';
+import { readSummary } from '../eval/compare-runs.js';
 import type { OpenOptions } from '../eval/tasks/open-task.js';
 import { allocationPlot, efficiencyPlot } from './allocation-plot.js';
 import type { Analysis } from './analyze.js';
@@ -67,19 +68,6 @@ export async function writeReport(
 
 /** Summaries and analyses are some pages of JSON. */
 const MAX_JSON = 2 ** 28;
-
-async function readSummary(folder: string): Promise<Summary> {
-  const path = join(folder, 'summary.json');
-  try {
-    return JSON.parse(await readText(path, MAX_JSON)) as Summary;
-  } catch (cause) {
-    throw new FastvError('io', 'there is no run here, or it has not ended yet', {
-      where: path,
-      hint: 'give the --out folder of fastv eval or fastv sweep',
-      cause,
-    });
-  }
-}
 
 /** What `fastv analyze` measured into the same folder on the same model; null if it has not. */
 async function readAnalysis(folder: string, { model }: Summary): Promise<Analysis | null> {

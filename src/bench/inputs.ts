@@ -62,7 +62,7 @@ export function decoderInputs(session: InferenceSession, decoder: Decoder): Deco
   return {
     inputs,
     hidden,
-    tokenInputs: new Set(decoder.tokenInputs),
+    tokenInputs: new Set([...decoder.tokenInputs, ...decoder.tokenFacts]),
     states: new Map(states.map((state) => [state.past, state])),
   };
 }

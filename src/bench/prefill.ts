@@ -125,7 +125,7 @@ export async function measurePrefill(
 const ORIGINAL = 'original';
 
 /** What a variant is called in tables. */
-export function variantName(ratio: number | undefined): string {
+function variantName(ratio: number | undefined): string {
   return ratio === undefined ? ORIGINAL : `R=${ratio}`;
 }
 

@@ -8,6 +8,7 @@ import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
 import { besideWeights } from '../runtime/decoder-file.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
+import { reasonOf } from '../runtime/tell.js';
 import { exactSession } from '../runtime/unsigned-file.js';
 import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
@@ -140,8 +141,4 @@ function refusal(what: 'load' | 'run', path: string, cause: unknown): FastvError
     hint: 'Check with the original decoder that this version of ONNX Runtime has its operators and types.',
     cause,
   });
-}
-
-function reasonOf(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
 }

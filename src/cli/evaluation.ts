@@ -10,6 +10,7 @@ import { FastvError } from '../errors.js';
 import { modelNameOrFolder } from '../files/model-name.js';
 import { readText } from '../files/read.js';
 import { embeddedModel } from '../runtime/embedded.js';
+import { datasetOptions } from './dataset-options.js';
 import { loading, warningsOn } from './model.js';
 import type { EvalFlags } from './options/evaluation.js';
 import { Interrupted } from './interrupt.js';
@@ -48,11 +49,12 @@ export function runOptions(
     'ending after this question; the same command goes on later',
   );
   let found = 0;
-  const token = process.env['HF_TOKEN'];
   return {
     out: flags.output,
     tasks,
     ...(limit === undefined ? {} : { limit }),
+    sampling: { how: flags.sample, seed: flags.sampleSeed },
+    ...(flags.shard === undefined ? {} : { shard: flags.shard }),
     batch: flags.batch,
     choices: flags.choices,
     onError: flags.onError,
@@ -60,13 +62,7 @@ export function runOptions(
     signal,
     progress: progressLine(terminal.progress, () => found),
     onFound: (count) => void (found = count),
-    data: {
-      ...(flags.data === undefined ? {} : { folders: flags.data }),
-      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
-      ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
-      allowNetwork: flags.allowNetwork === true,
-    },
+    data: datasetOptions(flags),
     about: { command: `fastv ${process.argv.slice(2).join(' ')}`, parallelism: availableParallelism() },
   };
 }

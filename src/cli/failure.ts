@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 import { FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 import { fileCode, fileError } from '../files/file-error.js';
 import { printable, printableLine } from '../printable.js';
+import { reasonOf } from '../runtime/tell.js';
 import { Interrupted } from './interrupt.js';
 
 /** Exit codes. A signal's is 128 and its number, as shells have it. */
@@ -35,8 +36,8 @@ export function failureOf(error: unknown): Failure {
   const path = pathOf(error);
   if (path !== undefined) return failureOf(fileError(path.written ? 'written' : 'read', path.path, error));
   const text = error instanceof Error ? error.message : String(error);
-  if (isOnnxRuntime(text)) return failure('inference', `ONNX Runtime failed: ${firstLine(statusOf(text))}`);
-  return failure('internal', `something is wrong inside fastv: ${firstLine(text)}`, {
+  if (isOnnxRuntime(text)) return failure('inference', `ONNX Runtime failed: ${reasonOf(error)}`);
+  return failure('internal', `something is wrong inside fastv: ${reasonOf(error)}`, {
     hint: 'FASTV_DEBUG=1 shows where; please report it.',
   });
 }
@@ -85,16 +86,4 @@ function isOnnxRuntime(text: string): boolean {
   return /onnxruntime|Non-zero status code|Load model from .* failed|Exception during initialization|ONNX Runtime/iu.test(
     text,
   );
-}
-
-/** Of `Non-zero status code returned while running X node. Name:'…' Status Message: …` the node and the message. */
-function statusOf(text: string): string {
-  const [, operator, status] = /while running (\w+) node\b.*?Status Message: ([^]*)/u.exec(text) ?? [];
-  return operator === undefined || status === undefined ? text : `${operator}: ${status}`;
-}
-
-/** The first line, without C++ paths and signatures before the message. */
-function firstLine(text: string): string {
-  const line = text.trim().split('\n')[0] ?? '';
-  return line.replace(/^(?:\S+\.(?:cc|cpp|h):\d+ .*?\) )/u, '').slice(0, 500);
 }

@@ -7,6 +7,7 @@ import { LFS_HINT } from '../lfs-pointer.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
+import { defaultDtype } from '../runtime/model-folder.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options/model.js';
 import { methodOf } from './options/strategy.js';
@@ -45,9 +46,8 @@ export function warningsOn(
 /** Transformers.js's options as the flags say. */
 export function loadingOptions(flags: ModelFlags): Record<string, unknown> {
   return {
-    // a model's config.json could choose another
     device: flags.device ?? 'cpu',
-    dtype: flags.dtype ?? 'fp32',
+    dtype: flags.dtype ?? defaultDtype(flags.model),
     progress_callback: flags.model !== undefined && process.stderr.isTTY ? progress : null,
   };
 }
@@ -61,7 +61,7 @@ export async function openConversation(
   return { name, conversation: await loading(name, flags, () => Conversation.load(name)) };
 }
 
-/** Runs a load, turning what Transformers.js throws into an error that a user can act on. */
+/** Runs a load; where a flag has to do with what went wrong, the error names it. */
 export async function loading<T>(
   name: string,
   flags: Pick<ModelFlags, 'allowNetwork' | 'device'>,
@@ -69,41 +69,47 @@ export async function loading<T>(
 ): Promise<T> {
   try {
     return await load();
-  } catch (cause) {
-    if (cause instanceof FastvError) throw cause;
-    const pointer = await lfsPointerIn(name);
+  } catch (error) {
+    if (!(error instanceof FastvError)) throw error;
+    const { cause } = error;
+    // a file that is a pointer is there, and is no model
+    const pointer =
+      error.code === 'malformed-model' || cause instanceof Error ? await lfsPointerIn(name) : undefined;
     if (pointer !== undefined) {
       const message = 'the model cannot be loaded: this is a pointer of Git LFS, not the file';
-      throw new FastvError('io', message, { where: pointer, hint: LFS_HINT, cause });
+      throw new FastvError('io', message, { where: pointer, hint: LFS_HINT, cause: error });
     }
-    if (cause instanceof ModelFileNotFoundError) {
-      const file = /([^/"]+\.onnx(?:_data\w*)?)"/u.exec(cause.message)?.[1];
-      if (file !== undefined) {
-        const hint = 'Choose a --dtype that the model has.';
-        throw new FastvError('io', `the model has no file ${file}`, { where: name, hint, cause });
-      }
-      const message = flags.allowNetwork
-        ? 'the model cannot be loaded: there is no such model'
-        : 'the model cannot be loaded: there is no such model on this machine';
-      const hint = flags.allowNetwork
-        ? 'Check the name; a private model needs HF_TOKEN.'
-        : 'Check the path; a model of the hub that is not in the cache yet needs --allow-network.';
-      throw new FastvError('io', message, { where: name, hint, cause });
-    }
-    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';
-    if (flags.device !== undefined && flags.device !== 'cpu') throw deviceError(flags.device, reason, cause);
-    const hint = 'It must be an image-text model in the layout of Transformers.js (config.json, onnx/…).';
-    throw new FastvError('io', `the model cannot be loaded: ${reason}`, { where: name, hint, cause });
+    if (cause instanceof ModelFileNotFoundError) throw notFound(error, flags);
+    if (error.code === 'invalid-option' && cause !== undefined && flags.device !== undefined)
+      throw deviceError(flags.device, error);
+    throw error;
   }
 }
 
+/** A model, or a file of it, that is not there. */
+function notFound(error: FastvError, { allowNetwork }: Pick<ModelFlags, 'allowNetwork'>): FastvError {
+  const { message, where = '', cause } = error;
+  const say = (text: string, hint: string): FastvError => new FastvError('io', text, { where, hint, cause });
+  if (message.startsWith('the model has no file'))
+    return say(message, 'Choose a --dtype that the model has.');
+  return allowNetwork === true
+    ? say(
+        'the model cannot be loaded: there is no such model',
+        'Check the name; a private model needs HF_TOKEN.',
+      )
+    : say(
+        'the model cannot be loaded: there is no such model on this machine',
+        'Check the path; a model of the hub that is not in the cache yet needs --allow-network.',
+      );
+}
+
 /** A device that is not there, or that cannot run the model. */
-function deviceError(device: string, reason: string, cause: unknown): FastvError {
+function deviceError(device: string, error: FastvError): FastvError {
   const here = listSupportedBackends().map(({ name }) => name);
-  return new FastvError('io', `the model cannot be loaded on this device: ${reason}`, {
+  return new FastvError('invalid-option', error.message, {
     where: `--device ${device}`,
     hint: `This ONNX Runtime has ${here.join(', ')}; each but cpu needs its hardware and drivers.`,
-    cause,
+    cause: error,
   });
 }
 

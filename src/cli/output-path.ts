@@ -11,15 +11,21 @@ export interface OutputFile {
   readonly option: string;
   /** What the command reads: files and folders, or words that are none. */
   readonly inputs?: readonly string[];
+  /** Whether the command makes folders that are not there; default: it does not. */
+  readonly makesFolder?: boolean;
 }
 
 /**
  * Checks that a file can be written, and that it is none of the inputs.
  * @throws {FastvError} `invalid-option` if it is an input or no path, `io` if its folder is not there or not writable
  */
-export async function checkOutputFile(path: string, { option, inputs = [] }: OutputFile): Promise<void> {
+export async function checkOutputFile(
+  path: string,
+  { option, inputs = [], makesFolder = false }: OutputFile,
+): Promise<void> {
   if (path === '') throw new FastvError('invalid-option', 'a file is needed', { where: option });
-  const folder = dirname(resolve(path));
+  const wanted = dirname(resolve(path));
+  const folder = makesFolder ? await nearest(wanted) : wanted;
   try {
     await access(folder, constants.W_OK);
   } catch (cause) {
@@ -62,6 +68,14 @@ export async function prepareOutputFolder(path: string, option = '--output'): Pr
   await access(path, constants.W_OK).catch((cause: unknown) => {
     throw fileError('written', path, cause);
   });
+}
+
+/** A folder, or the first one above it that is there. */
+async function nearest(folder: string): Promise<string> {
+  for (let at = folder; ; at = dirname(at)) {
+    const there = await stat(at).catch(() => undefined);
+    if (there !== undefined || at === dirname(at)) return at;
+  }
 }
 
 /** The path without links, also of a file that is not there yet. */

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildCli, startCli, type Ended } from '../../test/cli-process.js';
 import { EMBEDDED_MODEL } from '../runtime/embedded.js';
@@ -124,6 +125,18 @@ describe('a signal', { timeout: 180_000 }, () => {
     const command = `exec ${run()} quantize --json ${decoder} -o "$DIR/q.onnx" --evaluate scenes-color --limit 500`;
     const { code, out } = await interrupted(command, /\d+\/\d+/u, signal);
     expect(code).toBe(exit);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'interrupted' } });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('ends quantize between two weights, and leaves nothing', async () => {
+    const decoder = join(EMBEDDED_MODEL, 'onnx', 'decoder_model_merged.onnx');
+    const command = `exec ${run()} quantize --json ${decoder} -o "$DIR/q.onnx"`;
+    const { child, ended } = startCli(cli.program, command, { DIR: folder });
+    while ((await readdir(folder)).length === 0) await setTimeout(20);
+    process.kill(child.pid ?? 0, 'SIGINT');
+    const { code, out } = await ended;
+    expect(code).toBe(130);
     expect(JSON.parse(out)).toMatchObject({ error: { code: 'interrupted' } });
     expect(await readdir(folder)).toEqual([]);
   });

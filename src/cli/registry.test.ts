@@ -7,7 +7,7 @@ import { Terminal } from './terminal.js';
 
 /** Packages that take longer to import than a whole `fastv --help` may. */
 const HEAVY =
-  /^(@huggingface\/transformers|onnxruntime-\w+|sharp|apache-arrow|onnx-buf|@bufbuild\/protobuf|hyparquet|@observablehq\/plot|linkedom)/u;
+  /^(@huggingface\/transformers|onnxruntime-\w+|sharp|apache-arrow|onnx-buf|@bufbuild\/protobuf|hyparquet|@observablehq\/plot|linkedom|hono|@hono\/.+|zod|pino|prom-client)/u;
 
 /** The packages that modules import before anything of theirs runs. */
 async function importedAtOnce(...modules: readonly string[]): Promise<string[]> {

@@ -32,6 +32,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/chat.js')).chatCommand,
   },
   {
+    name: 'serve',
+    about: 'answer questions about images over HTTP, as OpenAI’s API does',
+    load: async () => (await import('./commands/serve.js')).serveCommand,
+  },
+  {
     name: 'demo',
     about: 'original against FastV on bundled pictures, with an HTML report; no download, under a minute',
     load: async () => (await import('./commands/demo.js')).demoCommand,
@@ -57,6 +62,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/bench.js')).benchCommand,
   },
   {
+    name: 'build',
+    about: 'build a model that Transformers.js loads from a Hugging Face checkpoint',
+    load: async () => (await import('./commands/build.js')).buildCommand,
+  },
+  {
     name: 'quantize',
     about:
       'quantise a decoder: fp32, fp16 or bf16 weights to int8 or int4; uint8 weights to int8 without loss',
@@ -76,6 +86,16 @@ export const COMMANDS: readonly Entry[] = [
     name: 'sweep',
     about: 'score a model over a grid of K, R and strategies, beside the baselines',
     load: async () => (await import('./commands/sweep.js')).sweepCommand,
+  },
+  {
+    name: 'compare',
+    about: 'runs side by side, paired by sample: a table, Markdown, CSV or LaTeX',
+    load: async () => (await import('./commands/compare.js')).compareCommand,
+  },
+  {
+    name: 'merge',
+    about: 'put the parts of a run together (--shard of eval and sweep)',
+    load: async () => (await import('./commands/merge.js')).mergeCommand,
   },
   {
     name: 'report',

@@ -67,6 +67,11 @@ export class Terminal {
     process.stderr.write(`warning: ${printable(text)}\n`);
   }
 
+  /** Whether somebody sits there who can be asked. */
+  get interactive(): boolean {
+    return process.stdin.isTTY && process.stderr.isTTY;
+  }
+
   /** Where progress goes. */
   get progress(): ProgressStream {
     return this.quiet ? { write: () => true, isTTY: false } : process.stderr;

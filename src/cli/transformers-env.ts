@@ -32,7 +32,7 @@ function fetchOf(settings: HubSettings): typeof env.fetch {
     const headers = Object.fromEntries(new Headers(init?.headers));
     const response = await fetch(url, { headers, ...(init?.signal == null ? {} : { signal: init.signal }) });
     if (response.ok || response.status === 404) return response;
-    throw refusal(response, modelOf(url, settings), settings);
+    throw refusal(response, { kind: 'model', name: modelOf(url, settings) }, settings);
   };
 }
 

@@ -1,218 +1,340 @@
-// Which axis of a tensor its queries are on, where queries meet keys and values: one table, operator → rule, and a loop
-// over the nodes. Queries are taken one by one, so the axis must be known, not guessed: an operator that is not in the
-// table, or that mixes tokens, makes it unclear, with the reason. token-wise.ts has the lists that the table is made of.
+// Where the tokens of tensors are: one table, operator → rule, and a loop over the nodes. Two analyses ask it: which axis
+// of an activation is the sequence (sequence-axis.ts), because what crosses a cut is gathered on it, and which axis of a
+// query side is that of the queries (query-axis.ts), because those are computed for some tokens only.
+//
+// An axis must be known, not guessed: an operator that is not in the table, or that mixes tokens, makes it unclear, with
+// the reason. Three forms are common besides [batch, sequence, hidden]: heads, [batch, heads, sequence, size]; a stack of
+// residual streams, [stack, batch, sequence, hidden] (Gemma 3n's AltUp, hyper-connections); and rows, [batch · sequence,
+// hidden] (OPT's MLP).
 import type { NodeProto } from 'onnx-buf';
-import { input, intAttribute, intsAttribute, isOperator, type GraphView } from '../onnx/index.js';
-import { ELEMENTWISE, LINEAR, NORMS, ONE_SCALE, PASSES_NUMBERS, PRODUCTS } from './token-wise.js';
-
-/** Where the tokens of a tensor are. */
-export interface TokenAxis {
-  readonly rank: number;
-  readonly axis: number;
-  /** Whether each entry is a token; otherwise heads may lie beside them ([batch, sequence · heads, size]), in blocks. */
-  readonly exact: boolean;
-  /** Whether keys took part in it: then the last axis is theirs, or the values' features. */
-  readonly metKeys: boolean;
-}
-
-/** `none`: one value for all tokens (a quantisation scale, say). */
-export type Placed = TokenAxis | 'none' | Unclear;
+import {
+  firstInput,
+  input,
+  intAttribute,
+  intsAttribute,
+  isOperator,
+  label,
+  MICROSOFT,
+  rankOf,
+  type GraphView,
+  type InputOf,
+  type OperatorName,
+} from '../onnx/index.js';
+import { ComputedShapes, type ShapeEntry } from './computed-shape.js';
+import { Unclear, type Placed, type TokenAxis } from './token-axis.js';
 
 /** What is asked. */
 export interface AxisQuestion {
   readonly graph: GraphView;
-  /** Where a tensor's tokens are that no node in question gives; undefined for what does not come from tokens. */
-  readonly placed: (tensor: string) => Placed | undefined;
+  /** Whose results are asked for. */
+  readonly nodes: ReadonlySet<NodeProto>;
+  /** Where the tokens of a tensor are that no such node gives; undefined for what does not come from tokens. */
+  readonly start: (tensor: string) => Placed | undefined;
   /** Whether a tensor is the keys or values of past and present, or made of them alone. */
-  readonly isKeyOrValue: (tensor: string) => boolean;
+  readonly isKeyOrValue?: (tensor: string) => boolean;
+  /** Whether a node leaves the tokens where they are for a reason of its own. */
+  readonly passes?: (node: NodeProto) => boolean;
+  /**
+   * Whether tokens will be taken one by one: then they cannot share a scale, and a residual stream does not vouch for
+   * what is added to it.
+   */
+  readonly oneByOne: boolean;
 }
 
-/** Why an axis is unclear: what is wrong with a node. */
-export class Unclear extends Error {}
-
-/** Where the tokens are in what nodes give, which are in topological order. */
-export function tokenAxes(nodes: readonly NodeProto[], question: AxisQuestion): ReadonlyMap<string, Placed> {
+/** Where the tokens are in what the nodes in question give. */
+export function tokenAxes(question: AxisQuestion): ReadonlyMap<string, Placed> {
+  const { graph, nodes, start, isKeyOrValue = () => false } = question;
   const found = new Map<string, Placed>();
-  for (const node of nodes) {
-    const placed = place(new NodeAt(node, found, question));
-    for (const output of node.output) if (output !== '') found.set(output, placed);
+  const placed = (tensor: string): Placed | undefined => found.get(tensor) ?? start(tensor);
+  const shapes = new ComputedShapes(graph, placed, isKeyOrValue);
+  for (const node of graph.nodes) {
+    if (nodes.has(node)) {
+      const result = place(new NodeAt(node, question, placed, shapes));
+      for (const [i, output] of node.output.entries()) {
+        if (output !== '') found.set(output, i > 0 && ONE_SCALE.has(node.opType) ? 'none' : result);
+      }
+    }
+    shapes.add(node);
   }
   return found;
 }
 
 /** Where the tokens are in what a node gives. */
 function place(at: NodeAt): Placed {
-  const rules: Readonly<Record<string, Rule | undefined>> = RULES;
   const { node, question } = at;
-  const rule = Object.hasOwn(rules, node.opType) ? rules[node.opType] : undefined;
   try {
+    if (question.passes?.(node) === true) return at.placed(firstInput(node)) ?? at.first();
     if (question.graph.capturesOf(node).length > 0) throw new Unclear('has a subgraph');
-    const inputs = node.input.map((tensor) => at.placed(tensor));
-    if (inputs.some((placed) => placed instanceof Unclear)) throw new Unclear('is made of what is unclear');
+    const placed = node.input.flatMap((tensor) => at.placed(tensor) ?? []);
+    // A residual connection: what is added to the stream does not change its axes.
+    const residual = !question.oneByOne && RESIDUAL.has(node.opType) && at.tokens().length > 0;
+    const unclear = placed.find((p) => p instanceof Unclear);
+    if (unclear !== undefined && !residual) return unclear;
+    const known = ['', 'ai.onnx', MICROSOFT].includes(node.domain) && Object.hasOwn(RULES, node.opType);
+    const rule = known ? RULES[node.opType] : undefined;
     if (rule === undefined) throw new Unclear('is not known to treat every token by itself');
-    return rule(at);
+    return placed.length > 0 && placed.every((p) => p === 'none') ? 'none' : rule(at);
   } catch (error) {
-    if (error instanceof Unclear) return error;
+    if (error instanceof Unclear) return new Unclear(`${label(node)} ${error.message}`);
     throw error;
   }
 }
 
 /** Where the tokens are in what a node gives, from where they are in its inputs. @throws {Unclear} */
-type Rule = (at: NodeAt) => TokenAxis;
+type Rule = (at: NodeAt) => TokenAxis | 'none';
 
 /** Combines its inputs element by element. */
-const broadcast: Rule = (at) => {
-  if (at.node.input.some((tensor) => at.question.isKeyOrValue(tensor))) throw new Unclear(WITH_KEYS);
-  const axes = at.inputs();
-  const [first] = axes;
-  if (first === undefined) throw new Unclear('has no tokens');
-  if (axes.some(({ rank, axis }) => rank - axis !== first.rank - first.axis)) throw new Unclear(DIFFERENT);
-  const widest = axes.reduce((a, b) => (b.rank > a.rank ? b : a), first);
-  return {
-    ...widest,
-    exact: axes.every(({ exact }) => exact),
-    metKeys: axes.some(({ metKeys }) => metKeys),
-  };
+const elementwise: Rule = (at) => {
+  if (at.node.input.some((tensor) => at.isKeyOrValue(tensor))) throw new Unclear(WITH_KEYS);
+  return at.broadcast(at.node.input);
 };
+
+/** Takes the type of its second input, whatever that holds. */
+const castLike: Rule = (at) => at.axisOf(firstInput(at.node)) ?? 'none';
 
 /** Takes tokens as its first input and nothing else that has any: a product with weights, a scale. */
 const onlyFirst: Rule = (at) => at.onlyFirst();
 
+/** Takes one scale over all tokens: those that are taken one by one would have a scale each. */
+const oneScale: Rule = (at) => {
+  if (at.question.oneByOne) throw new Unclear('takes one scale over all tokens');
+  return at.onlyFirst();
+};
+
 /** Works along one axis, which must not be the tokens'. */
 const along =
   (fallback: number): Rule =>
-  (at) =>
-    at.besides(at.onlyFirst(), intAttribute(at.node, 'axis', fallback));
+  (at) => {
+    const tokens = at.onlyFirst();
+    at.besides(tokens, intAttribute(at.node, 'axis', fallback));
+    return tokens;
+  };
 
-/** Queries that are taken one by one would have a scale each. */
-const oneScale: Rule = () => {
-  throw new Unclear('takes one scale over all tokens');
+/** Normalises over an axis and all behind it. */
+const norm: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  if (at.besides(tokens, intAttribute(at.node, 'axis', -1)) < tokens.axis) throw new Unclear(ALONG);
+  return tokens;
 };
 
 /** tokens · weight, queries · keys, or probabilities · values. */
 const product: Rule = (at) => {
-  const [left = '', right = ''] = at.node.input;
-  const axis = at.axisOf(left);
-  const turned = ['transA', 'transBatchA', 'transBatchB'].some((a) => intAttribute(at.node, a, 0) !== 0);
-  if (axis === undefined || turned) throw new Unclear(ELSEWHERE);
-  if (at.axisOf(right) !== undefined) throw new Unclear(WITH_TOKENS);
-  if (axis.axis === axis.rank - 1) throw new Unclear('sums over the tokens');
-  const { isKeyOrValue, graph } = at.question;
-  if (!isKeyOrValue(right)) {
-    if (axis.metKeys && at.placed(right) === undefined && !graph.initializers.has(right)) {
-      throw new Unclear('multiplies what met the keys with something else than values');
-    }
-    return axis;
+  const [left, right] = [at.input('A'), at.input('B')];
+  if (at.isTurned()) throw new Unclear(ELSEWHERE);
+  const tokens = at.axisOf(left);
+  if (at.axisOf(right) !== undefined) {
+    // Only leading axes are no part of the product.
+    const { rank, axis, ...both } = at.broadcast([left, right]);
+    if (rank === undefined || axis > rank - 3 || at.isKeyOrValue(left))
+      throw new Unclear(tokens === undefined ? ELSEWHERE : WITH_TOKENS);
+    return { rank, axis, ...both };
   }
-  if (axis.axis !== axis.rank - 2) throw new Unclear(WITH_TOKENS);
-  return { ...axis, metKeys: true };
+  if (tokens === undefined) throw new Unclear(ELSEWHERE);
+  if (tokens.axis + 1 === tokens.rank) throw new Unclear('sums over the tokens');
+  if (at.isKeyOrValue(right)) {
+    if (tokens.axis + 2 !== tokens.rank) throw new Unclear(WITH_TOKENS);
+    return { ...tokens, metKeys: true };
+  }
+  if (tokens.metKeys && at.placed(right) === undefined && !at.question.graph.initializers.has(right))
+    throw new Unclear('multiplies what met the keys with something else than values');
+  return at.broadcast([left, right]);
+};
+
+const gemm: Rule = (at) => {
+  if (at.isTurned()) throw new Unclear(ELSEWHERE);
+  return at.onlyFirst();
 };
 
 /** Takes its keys and values whole: [batch, sequence, …] or [batch, heads, sequence, size]. */
 const attention: Rule = (at) => {
-  const [query = '', ...others] = at.node.input;
-  const axis = at.axisOf(query);
-  if (axis === undefined) throw new Unclear('has no tokens');
-  if (axis.axis !== axis.rank - 2 || !others.slice(0, 2).every((name) => at.question.isKeyOrValue(name)))
+  const { node } = at;
+  const keys = isOperator(node, 'Attention')
+    ? [input(node, 'K'), input(node, 'V')]
+    : isOperator(node, 'MultiHeadAttention') && [input(node, 'key'), input(node, 'value')];
+  const tokens = at.first();
+  if (keys === false || !keys.every((name) => at.isKeyOrValue(name)) || tokens.axis + 2 !== tokens.rank)
     throw new Unclear(ELSEWHERE);
-  if (others.some((name) => at.axisOf(name) !== undefined)) throw new Unclear(WITH_TOKENS);
-  return { ...axis, metKeys: true };
+  if (at.tokens().length > 1) throw new Unclear(WITH_TOKENS);
+  return { ...tokens, metKeys: true };
 };
 
 const concat: Rule = (at) => {
-  const axes = at.inputs();
+  const axes = at.tokens();
   const [first] = axes;
-  if (first === undefined || at.node.input.some((name) => at.question.isKeyOrValue(name)))
+  if (first === undefined || at.node.input.some((name) => at.isKeyOrValue(name)))
     throw new Unclear(WITH_KEYS);
-  if (axes.some(({ rank, axis }) => rank !== first.rank || axis !== first.axis)) throw new Unclear(DIFFERENT);
-  return at.besides(first, intAttribute(at.node, 'axis', 0));
+  if (!axes.every((axis) => same(axis, first))) throw new Unclear(DIFFERENT);
+  at.besides(first, intAttribute(at.node, 'axis', 0));
+  return first;
 };
 
 const slice: Rule = (at) => {
-  const axes = isOperator(at.node, 'Slice') ? at.ints(input(at.node, 'axes')) : undefined;
-  if (axes === undefined) throw new Unclear(WHICH);
-  return axes.reduce((axis, other) => at.besides(axis, other), at.onlyFirst());
+  const tokens = at.onlyFirst();
+  for (const axis of at.ints('axes')) at.besides(tokens, axis);
+  return tokens;
+};
+
+/** With constant indices: as many axes as those have stand in place of one. */
+const gather: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  const indices = at.input('indices');
+  const along = at.besides(tokens, intAttribute(at.node, 'axis', 0));
+  at.ints('indices');
+  const added = (rankOf(at.question.graph, indices) ?? 0) - 1;
+  return moved(tokens, added, (axis) => (along < axis ? axis + added : axis));
 };
 
 const reduce: Rule = (at) => {
-  const axes = at.axes();
-  if (axes === undefined || intAttribute(at.node, 'keepdims', 1) !== 1) throw new Unclear(WHICH);
-  return axes.reduce((axis, other) => at.besides(axis, other), at.onlyFirst());
-};
-
-const transpose: Rule = (at) => {
-  const axis = at.onlyFirst();
-  const perm = intsAttribute(at.node, 'perm');
-  if (perm?.length !== axis.rank || !perm.includes(axis.axis))
-    throw new Unclear('has an unclear order of axes');
-  return { ...axis, axis: perm.indexOf(axis.axis) };
-};
-
-const unsqueeze: Rule = (at) => {
-  const old = at.onlyFirst();
-  const axes = at.constantAxes();
-  const rank = old.rank + axes.length;
-  const added = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
-  const left = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !added.has(axis));
-  const axis = left[old.axis];
-  if (axis === undefined || left.length !== old.rank) throw new Unclear('adds unclear axes');
-  return { ...old, rank, axis };
+  const tokens = at.onlyFirst();
+  const gone = at.axes().map((axis) => at.besides(tokens, axis));
+  if (intAttribute(at.node, 'keepdims', 1) === 1) return tokens;
+  // Of a stack only one stream is left.
+  if (gone.some((axis) => axis > tokens.axis)) throw new Unclear('leaves nothing but a number of a token');
+  return without(tokens, gone);
 };
 
 const squeeze: Rule = (at) => {
-  const old = at.onlyFirst();
-  const gone = at.constantAxes().map((axis) => (axis < 0 ? axis + old.rank : axis));
-  if (gone.includes(old.axis)) throw new Unclear('takes the axis of the tokens away');
-  const before = gone.filter((axis) => axis < old.axis).length;
-  return { ...old, rank: old.rank - gone.length, axis: old.axis - before };
+  const tokens = at.onlyFirst();
+  return without(
+    tokens,
+    at.axes().map((axis) => at.besides(tokens, axis)),
+  );
+};
+
+const unsqueeze: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  const axes = at.axes();
+  const rank = tokens.rank === undefined ? NaN : tokens.rank + axes.length;
+  const added = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
+  if (added.has(NaN)) throw new Unclear(WHICH);
+  // The places of the old axes among the new ones.
+  const places = Array.from({ length: tokens.axis + 1 + axes.length }, (_, i) => i).filter(
+    (i) => !added.has(i),
+  );
+  return moved(tokens, axes.length, (axis) => places[axis] ?? axis);
+};
+
+const transpose: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  const perm = intsAttribute(at.node, 'perm') ?? [];
+  if (perm.length !== (tokens.rank ?? perm.length) || !perm.includes(tokens.axis))
+    throw new Unclear('has an unclear order of axes');
+  return { ...moved(tokens, 0, (axis) => perm.indexOf(axis)), rank: perm.length };
+};
+
+/** Axes of the result count from the right, as in any broadcast. */
+const expand: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  const target = at.shapes.of(at.input('shape'))?.length;
+  if (target === undefined || tokens.rank === undefined) throw new Unclear(WHICH);
+  const added = Math.max(target - tokens.rank, 0);
+  return moved(tokens, added, (axis) => axis + added);
+};
+
+/** x[i] = …: whole slices of leading axes are put in place. */
+const scatter: Rule = (at) => {
+  const { graph } = at.question;
+  const tokens = at.first();
+  const indices = graph.producer(at.input('indices'));
+  const depthOne =
+    indices !== undefined &&
+    isOperator(indices, 'Unsqueeze') &&
+    (intsAttribute(indices, 'axes') ?? graph.constantInts(input(indices, 'axes')))?.join() === '-1';
+  if (!depthOne || tokens.batch < 1 || tokens.axis < 1) throw new Unclear(ALONG);
+  if (!at.tokens().every((axis) => same(axis, tokens))) throw new Unclear(DIFFERENT);
+  return tokens;
 };
 
 /**
  * Tokens stay at their place from the front ([batch, sequence, heads · size] → [batch, sequence, heads, size]) or from
- * the back ([batch, heads, sequence, size] → [batch, KV heads, group, sequence, size]).
+ * the back ([batch, heads, sequence, size] → [batch, KV heads, group, sequence, size]), or become rows, or come back.
  */
 const reshape: Rule = (at) => {
   const old = at.onlyFirst();
-  if (intAttribute(at.node, 'allowzero', 0) !== 0) throw new Unclear('may make empty axes');
-  const entries = at.shape();
-  const rank = entries?.length ?? 0;
-  const counts = (axis: number): boolean =>
-    entries?.[axis] === 'tokens' || (entries?.[axis] === 0 && axis === old.axis);
-  const holds = (axis: number): boolean =>
-    axis > 0 && axis < rank && (entries?.[axis] === -1 || counts(axis));
-  const axis = [old.axis, rank - (old.rank - old.axis)].find(holds);
-  const [batch] = entries ?? [];
-  const others = entries?.filter((_, i) => i !== axis && i > 0) ?? [];
-  const clear =
-    // With batch and tokens as they were, whatever is behind them is theirs.
-    (axis === 1 && counts(1)) ||
-    others.every((entry) => entry === 'other' || (typeof entry === 'number' && entry >= -1));
-  if (axis === undefined || !clear || !(batch === 0 || batch === 1 || batch === 'batch'))
-    throw new Unclear('moves the tokens in a way that is not understood');
-  return { ...old, rank, axis, exact: old.exact && counts(axis) };
+  const entries = at.shapes.of(at.input('shape')) ?? [];
+  const kept = intAttribute(at.node, 'allowzero', 0) === 0;
+  const named = entries.map((entry, axis): ShapeEntry => {
+    if (entry !== 0) return entry;
+    if (!kept) return undefined;
+    return axis === old.axis ? 'tokens' : axis === old.batch ? 'batch' : { tensor: '', axis };
+  });
+  const rank = named.length;
+  if (old.batch === old.axis) {
+    if (rank > 2 && named[0] === 'batch' && named[1] === 'tokens') return { ...old, rank, axis: 1 };
+    throw new Unclear(MOVES);
+  }
+  const batchStays = named[old.batch] === 'batch' || (old.batch === 0 && named[0] === 1);
+  // With batch and tokens side by side as they were, whatever is behind them is theirs.
+  if (batchStays && old.axis === old.batch + 1 && named[old.axis] === 'tokens')
+    return { ...old, rank, exact: old.exact || entries[old.axis] !== 0 };
+  // The sequence may be counted by what is left of the rest, or may have moved behind other axes than those it had.
+  if (batchStays && old.batch === 0 && old.rank !== undefined) {
+    const places = [old.axis, ...(old.axis > 1 ? [rank - (old.rank - old.axis)] : [])];
+    const axis = places.find((i) => i > 0 && i < rank && (named[i] === -1 || named[i] === 'tokens'));
+    const others = named.filter((_, i) => i !== axis && i > 0);
+    const clear = others.every(
+      (entry) => typeof entry === 'object' || (typeof entry === 'number' && entry >= -1),
+    );
+    if (axis !== undefined && clear)
+      return { ...old, rank, axis, exact: old.exact && named[axis] === 'tokens' };
+  }
+  // -1 might be the sequence times something, but for the width being the whole of what a token has.
+  const [rows, width] = named;
+  const whole = old.batch === 0 && old.axis === 1 && old.rank === 3 && old.exact && rank === 2;
+  if (whole && (rows === -1 || rows === 'rows') && at.shapes.isWidth(width, at.input('data')))
+    return { ...old, rank, axis: 0 };
+  throw new Unclear(MOVES);
 };
 
 const WITH_KEYS = 'mixes queries with keys';
 const WITH_TOKENS = 'mixes tokens with tokens';
 const DIFFERENT = 'combines tokens on different axes';
 const ELSEWHERE = 'takes its tokens at another place than expected';
+const ALONG = 'works along the tokens';
 const WHICH = 'does not say along which axes';
+const MOVES = 'moves the tokens in a way that is not understood';
+
+/** Add to the residual stream: what is added does not change its axes. */
+export const RESIDUAL = new Set('Add SkipLayerNormalization SkipSimplifiedLayerNormalization'.split(' '));
+/** What these give after their first output is one value for all tokens. */
+const ONE_SCALE = new Set('DynamicQuantizeLinear DynamicQuantizeMatMul'.split(' '));
 
 const rules = (rule: Rule, operators: Iterable<string>): Record<string, Rule> =>
   Object.fromEntries([...operators].map((operator) => [operator, rule]));
 
 /** The table. */
 const RULES: Readonly<Record<string, Rule>> = {
-  ...rules(broadcast, ELEMENTWISE),
-  ...rules(onlyFirst, [...LINEAR, 'RotaryEmbedding']),
-  ...rules(along(-1), [...NORMS, 'Softmax']),
-  ...rules(product, PRODUCTS),
+  ...rules(
+    elementwise,
+    (
+      'Abs And BiasGelu Cast Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Gelu HardSigmoid Identity IsNaN ' +
+      'LeakyRelu Log Max Mean Min Mul Neg Not Or Pow PRelu QuickGelu Reciprocal Relu Round Selu Sigmoid Sin Softplus ' +
+      'Softsign Sqrt Sub Sum Swish Tanh Where'
+    ).split(' '),
+  ),
+  ...rules(elementwise, RESIDUAL),
+  // Constant weights, and scales that are constants or one value for all tokens.
+  ...rules(
+    onlyFirst,
+    (
+      'DequantizeLinear MatMulBnb4 MatMulInteger MatMulIntegerToFloat MatMulNBits QLinearMatMul QuantizeLinear ' +
+      'RotaryEmbedding'
+    ).split(' '),
+  ),
   ...rules(oneScale, ONE_SCALE),
+  ...rules(norm, ['LayerNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization']),
+  ...rules(product, ['MatMul', 'FusedMatMul']),
+  ...rules(gemm, ['Gemm', 'FusedGemm']),
   ...rules(attention, ['Attention', 'MultiHeadAttention']),
   ...rules(reduce, ['ReduceMax', 'ReduceMean', 'ReduceSum']),
+  CastLike: castLike,
   Concat: concat,
+  Expand: expand,
+  Gather: gather,
   Reshape: reshape,
+  ScatterND: scatter,
   Slice: slice,
+  Softmax: along(-1),
   Split: along(0),
   Squeeze: squeeze,
   Transpose: transpose,
@@ -221,7 +343,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Whether an operator combines its inputs element by element. */
 export function isElementwise(node: NodeProto): boolean {
-  return Object.hasOwn(RULES, node.opType) && RULES[node.opType] === broadcast;
+  return Object.hasOwn(RULES, node.opType) && RULES[node.opType] === elementwise;
 }
 
 /** Whether a node is an attention operator whose queries may be fewer than its keys. */
@@ -229,23 +351,45 @@ export function takesQueries(node: NodeProto): boolean {
   return Object.hasOwn(RULES, node.opType) && RULES[node.opType] === attention;
 }
 
-/** An entry of a shape: a number, or what a computed one counts; undefined if that is unclear. */
-type ShapeEntry = number | 'batch' | 'tokens' | 'other' | undefined;
+/** The same tokens where axes were added or taken away. */
+function moved(tokens: TokenAxis, added: number, to: (axis: number) => number): TokenAxis {
+  const rank = tokens.rank === undefined ? undefined : tokens.rank + added;
+  return { ...tokens, rank, batch: to(tokens.batch), axis: to(tokens.axis) };
+}
+
+function without(tokens: TokenAxis, gone: readonly number[]): TokenAxis {
+  return moved(tokens, -gone.length, (axis) => axis - gone.filter((other) => other < axis).length);
+}
+
+function same(a: TokenAxis, b: TokenAxis): boolean {
+  return a.batch === b.batch && a.axis === b.axis && (a.rank ?? b.rank) === (b.rank ?? a.rank);
+}
 
 /** A node, and what is known of its inputs. */
 class NodeAt {
   readonly node: NodeProto;
   readonly question: AxisQuestion;
-  readonly #found: ReadonlyMap<string, Placed>;
+  readonly placed: (tensor: string) => Placed | undefined;
+  readonly shapes: ComputedShapes;
 
-  constructor(node: NodeProto, found: ReadonlyMap<string, Placed>, question: AxisQuestion) {
+  constructor(
+    node: NodeProto,
+    question: AxisQuestion,
+    placed: (tensor: string) => Placed | undefined,
+    shapes: ComputedShapes,
+  ) {
     this.node = node;
     this.question = question;
-    this.#found = found;
+    this.placed = placed;
+    this.shapes = shapes;
   }
 
-  placed(tensor: string): Placed | undefined {
-    return this.#found.get(tensor) ?? this.question.placed(tensor);
+  input(name: InputOf<OperatorName>): string {
+    return input(this.node, name);
+  }
+
+  isKeyOrValue(tensor: string): boolean {
+    return this.question.isKeyOrValue?.(tensor) === true;
   }
 
   /** The axis of the tokens in a tensor; undefined if it has none. */
@@ -255,12 +399,12 @@ class NodeAt {
   }
 
   /** The axes of all inputs that have tokens. */
-  inputs(): TokenAxis[] {
+  tokens(): TokenAxis[] {
     return this.node.input.flatMap((tensor) => this.axisOf(tensor) ?? []);
   }
 
   first(): TokenAxis {
-    const axis = this.axisOf(this.node.input[0] ?? '');
+    const axis = this.axisOf(firstInput(this.node));
     if (axis === undefined) throw new Unclear(ELSEWHERE);
     return axis;
   }
@@ -270,79 +414,64 @@ class NodeAt {
     const axis = this.first();
     for (const other of this.node.input.slice(1)) {
       if (this.axisOf(other) !== undefined) throw new Unclear(WITH_TOKENS);
-      if (this.question.isKeyOrValue(other)) throw new Unclear(WITH_KEYS);
+      if (this.isKeyOrValue(other)) throw new Unclear(WITH_KEYS);
     }
     return axis;
   }
 
-  /** The tokens' axis again, if another one is not it. */
-  besides(tokens: TokenAxis, axis: number): TokenAxis {
-    if (axis === tokens.axis || axis + tokens.rank === tokens.axis)
-      throw new Unclear('works along the tokens');
-    return tokens;
+  /** Tensors are broadcast from the right: there their tokens are as far from the end in all of them. */
+  broadcast(tensors: readonly string[]): TokenAxis {
+    const axes = tensors.flatMap((tensor) => this.axisOf(tensor) ?? []);
+    const [first] = axes;
+    if (first === undefined) throw new Unclear('has no tokens');
+    const exact = axes.every((axis) => axis.exact);
+    const metKeys = axes.some((axis) => axis.metKeys);
+    let rank = 0;
+    for (const tensor of tensors) {
+      const own = this.axisOf(tensor);
+      if (own !== undefined && own.rank === undefined) {
+        if (axes.every(({ batch, axis }) => batch === 0 && axis === 1))
+          return { ...first, rank: undefined, exact, metKeys };
+        throw new Unclear(DIFFERENT);
+      }
+      const constant = this.placed(tensor) === undefined ? rankOf(this.question.graph, tensor) : undefined;
+      rank = Math.max(rank, own?.rank ?? constant ?? 0);
+    }
+    const fromEnd = (axis: TokenAxis): TokenAxis => {
+      const added = rank - (axis.rank ?? rank);
+      return moved(axis, added, (place) => place + added);
+    };
+    const result = fromEnd(first);
+    if (!axes.every((axis) => same(fromEnd(axis), result))) throw new Unclear(DIFFERENT);
+    return { ...result, exact, metKeys };
   }
 
-  ints(tensor: string): readonly number[] | undefined {
-    return this.question.graph.constantInts(tensor);
+  /** An axis counted from the front, which must be neither the batch's nor the tokens'. */
+  besides(tokens: TokenAxis, axis: number): number {
+    const place = axis < 0 ? axis + (tokens.rank ?? NaN) : axis;
+    if (place === tokens.axis || place === tokens.batch) throw new Unclear(ALONG);
+    if (!Number.isNaN(place)) return place;
+    // The last axis lies behind the tokens, whatever the rank.
+    if (axis === -1 && tokens.axis === 1) return Infinity;
+    throw new Unclear(WHICH);
   }
 
-  /** The node's axes: an attribute, or its second input. */
-  axes(): readonly number[] | undefined {
-    return intsAttribute(this.node, 'axes') ?? this.ints(this.node.input[1] ?? '');
+  /** Whether a product takes its first matrix, or the batches of either, transposed. */
+  isTurned(): boolean {
+    return ['transA', 'transBatchA', 'transBatchB'].some((name) => intAttribute(this.node, name, 0) !== 0);
   }
 
-  constantAxes(): readonly number[] {
-    const axes = this.axes();
-    if (axes === undefined || axes.length === 0 || new Set(axes).size < axes.length)
-      throw new Unclear('does not say which axes');
+  /** The values of an input, which must be constant. */
+  ints(name: InputOf<OperatorName>): readonly number[] {
+    const values = this.question.graph.constantInts(this.input(name));
+    if (values === undefined) throw new Unclear(WHICH);
+    return values;
+  }
+
+  /** The node's axes, an attribute or an input: some, each once. */
+  axes(): readonly number[] {
+    const axes = intsAttribute(this.node, 'axes') ?? this.ints('axes');
+    if (axes.length === 0 || new Set(axes).size < axes.length) throw new Unclear(WHICH);
     return axes;
   }
-
-  /** The shape that a Reshape asks for. */
-  shape(): readonly ShapeEntry[] | undefined {
-    const { graph } = this.question;
-    const tensor = this.node.input[1] ?? '';
-    const constant = graph.constantInts(tensor);
-    if (constant !== undefined) return constant;
-    const parts = graph.producer(tensor);
-    if (parts?.opType !== 'Concat') return undefined;
-    return parts.input.flatMap(
-      (part): readonly ShapeEntry[] => graph.constantInts(part) ?? [this.#entry(part)],
-    );
-  }
-
-  /** What a computed entry of a shape counts. */
-  #entry(tensor: string): ShapeEntry {
-    const { graph, isKeyOrValue } = this.question;
-    const node = graph.producer(graph.upstream(tensor, ({ opType }) => PASSES_NUMBERS.has(opType)));
-    if (node === undefined) return undefined;
-    const part = partOfShape(graph, node);
-    if (part === undefined) return undefined;
-    const { source, index } = part;
-    const axis = this.axisOf(source);
-    if (!isKeyOrValue(source) && axis === undefined) return undefined;
-    if (index === 0) return 'batch';
-    if (axis === undefined) return 'other';
-    const counts = index === axis.axis || index + axis.rank === axis.axis;
-    return !counts ? 'other' : axis.exact ? 'tokens' : undefined;
-  }
-}
-
-/** Which entry of which tensor's shape a Gather or Slice takes. */
-function partOfShape(
-  graph: GraphView,
-  node: NodeProto,
-): { readonly source: string; readonly index: number } | undefined {
-  let index: number | undefined;
-  if (isOperator(node, 'Gather')) {
-    index = graph.constantInts(input(node, 'indices'))?.[0];
-  } else if (isOperator(node, 'Slice')) {
-    index = graph.constantInts(input(node, 'starts'))?.[0];
-    const end = graph.constantInts(input(node, 'ends'))?.[0];
-    if (index === undefined || end === undefined || (end !== index + 1 && index !== -1)) return undefined;
-  }
-  const shape = graph.producer(node.input[0] ?? '');
-  if (index === undefined || shape?.opType !== 'Shape' || intAttribute(shape, 'start', 0) !== 0)
-    return undefined;
-  return { source: shape.input[0] ?? '', index };
 }

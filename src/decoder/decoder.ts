@@ -1,7 +1,7 @@
 // Recognises a decoder: its inputs, its layers with their caches, and where each layer's attention is.
 import type { ModelProto, ValueInfoProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { checkOperators, GraphView, type OnnxModel } from '../onnx/index.js';
+import { checkOperators, DataType, declaredType, GraphView, type OnnxModel } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
 import {
@@ -35,10 +35,15 @@ export interface Decoder {
   readonly positionAxes: 2 | 3 | undefined;
   /** Inputs besides inputs_embeds that bring something for every token: [batch, sequence, …]. */
   readonly tokenInputs: readonly string[];
+  /**
+   * Inputs that say something of every token as position_ids do: integers [batch, sequence]. What is made of them, such as
+   * a mask by token types, is made anew after a cut.
+   */
+  readonly tokenFacts: readonly string[];
 }
 
 /** The oldest operator set whose ops the rewrite uses. */
-export const MIN_OPSET = 13;
+const MIN_OPSET = 13;
 
 /** A layer's state by its name: `past_key_values.3.key`, `past_conv.3`, `past_key_values.0.conv_state`, … */
 const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
@@ -58,7 +63,7 @@ export function recogniseDecoder(model: OnnxModel): Decoder {
     opset,
     layers: findLayers(graph),
     positionAxes: positionAxes(graph),
-    tokenInputs: tokenInputs(graph),
+    ...tokenInputs(graph),
   };
 }
 
@@ -244,15 +249,17 @@ function positionAxes(graph: GraphView): 2 | 3 | undefined {
 }
 
 /** Inputs other than the known ones: per-token ones are pruned along, scalars and lists are left alone. */
-function tokenInputs(graph: GraphView): string[] {
+function tokenInputs(graph: GraphView): Pick<Decoder, 'tokenInputs' | 'tokenFacts'> {
   const embeds = symbols(graph.inputs.get(EMBEDS));
   const known = new Set([EMBEDS, ATTENTION_MASK, POSITION_IDS]);
   const found: string[] = [];
+  const facts: string[] = [];
   for (const [name, info] of graph.inputs) {
     if (known.has(name) || PAST.test(name) || (rank(info) ?? 9) < 2) continue;
     const own = symbols(info);
     if (own[0] !== undefined && own[0] === embeds[0] && own[1] !== undefined && own[1] === embeds[1]) {
-      found.push(name);
+      const integers = rank(info) === 2 && INTEGERS.has(declaredType(info));
+      (integers ? facts : found).push(name);
       continue;
     }
     throw new FastvError(
@@ -264,8 +271,10 @@ function tokenInputs(graph: GraphView): string[] {
       },
     );
   }
-  return found;
+  return { tokenInputs: found, tokenFacts: facts };
 }
+
+const INTEGERS: ReadonlySet<number | undefined> = new Set([DataType.INT64, DataType.INT32, DataType.BOOL]);
 
 function rank(info: ValueInfoProto): number | undefined {
   const type = info.type?.value;

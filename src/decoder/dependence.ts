@@ -1,7 +1,14 @@
 // Which tensors are activations (they depend on the *values* of inputs_embeds) and which belong to the prologue (masks,
 // lengths, positions, rotary tables: they depend on shapes and on the other inputs only).
 import type { NodeProto } from 'onnx-buf';
-import { DataType, elementType, type GraphView } from '../onnx/index.js';
+import {
+  DataType,
+  elementType,
+  input,
+  isOperator,
+  type GraphView,
+  type OperatorNode,
+} from '../onnx/index.js';
 import { POSITION_IDS } from './contract.js';
 
 /** Ops whose result does not depend on the values of their input. */
@@ -18,7 +25,7 @@ export function dependents(
   const tensors = new Set(sources);
   const nodes = new Set<NodeProto>();
   for (const node of graph.nodes) {
-    if (SHAPE_ONLY.has(node.opType) || !graph.inputsOf(node).some((input) => tensors.has(input))) continue;
+    if (SHAPE_ONLY.has(node.opType) || !graph.inputsOf(node).some((name) => tensors.has(name))) continue;
     nodes.add(node);
     for (const output of node.output) if (output !== '') tensors.add(output);
   }
@@ -40,7 +47,7 @@ export function prologueOf(
     const node = graph.producer(name);
     if (node === undefined || found.has(node) || stop(name)) continue;
     found.add(node);
-    for (const input of graph.inputsOf(node)) stack.push(input);
+    stack.push(...graph.inputsOf(node));
   }
   return found;
 }
@@ -53,7 +60,7 @@ export function prologueTensors(
 ): ReadonlySet<string> {
   const tensors = new Set<string>();
   for (const node of graph.nodes) {
-    if (!starts(node) && !graph.inputsOf(node).some((input) => tensors.has(input))) continue;
+    if (!starts(node) && !graph.inputsOf(node).some((name) => tensors.has(name))) continue;
     for (const output of node.output) if (output !== '' && !activations.has(output)) tensors.add(output);
   }
   return tensors;
@@ -64,14 +71,15 @@ export function prologueTensors(
  * sin, or rows of a table of them, and what position_ids become by arithmetic (scales that grow with the position).
  */
 export function rotaryTensors(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
-  const numbers = numbersFrom(graph, (node) => graph.inputsOf(node).includes(POSITION_IDS));
+  const given = graph.inputs.has(POSITION_IDS);
+  const numbers = numbersFrom(graph, (node) => given && graph.inputsOf(node).includes(POSITION_IDS));
   return prologueTensors(
     graph,
     activations,
     (node) =>
       node.opType === 'Cos' ||
       node.opType === 'Sin' ||
-      (node.opType === 'Gather' && looksUpFloats(graph, node)) ||
+      looksUpFloats(graph, node) ||
       node.output.some((name) => numbers.has(name) && isFloat(graph, name)),
   );
 }
@@ -98,16 +106,17 @@ const NO_NUMBER = new Set(
 export function numbersFrom(graph: GraphView, starts: (node: NodeProto) => boolean): ReadonlySet<string> {
   const numbers = new Set<string>();
   for (const node of graph.nodes) {
-    if (NO_NUMBER.has(node.opType) || (node.opType === 'Gather' && looksUpFloats(graph, node))) continue;
-    if (!starts(node) && !graph.inputsOf(node).some((input) => numbers.has(input))) continue;
+    if (NO_NUMBER.has(node.opType) || looksUpFloats(graph, node)) continue;
+    if (!starts(node) && !graph.inputsOf(node).some((name) => numbers.has(name))) continue;
     for (const output of node.output) if (output !== '') numbers.add(output);
   }
   return numbers;
 }
 
 /** Whether a Gather reads rows of a constant table of floats, as exports with cos/sin caches do. */
-export function looksUpFloats(graph: GraphView, gather: NodeProto): boolean {
-  const table = graph.initializers.get(gather.input[0] ?? '');
+export function looksUpFloats(graph: GraphView, gather: NodeProto): gather is OperatorNode<'Gather'> {
+  if (!isOperator(gather, 'Gather')) return false;
+  const table = graph.initializers.get(input(gather, 'data'));
   if (table === undefined) return false;
   // FLOAT, FLOAT16, DOUBLE, BFLOAT16 with two axes: [positions, head size / 2].
   return [1, 10, 11, 16].includes(table.dataType) && table.dims.length === 2;

@@ -5,8 +5,7 @@
 // 3. MatMulNBits and MatMulBnb4, whose shape is in their attributes;
 // 4. FusedMatMul, FusedGemm.
 import type { NodeProto, TensorProto } from 'onnx-buf';
-import type { GraphView } from '../onnx/graph.js';
-import { intAttribute, intsAttribute } from '../onnx/attributes.js';
+import { firstInput, input, intAttribute, intsAttribute, isOperator, type GraphView } from '../onnx/index.js';
 
 /** A product of activations [.., inFeatures] with a constant weight, giving [.., outFeatures]. */
 export interface LinearLayer {
@@ -15,7 +14,9 @@ export interface LinearLayer {
   readonly outFeatures: number;
   /** The initialiser that holds the weight. */
   readonly weight: TensorProto;
-  /** Which of the node's inputs is the activation. */
+  /** Which of the node's inputs is the weight: the initialiser, or what is made of it. */
+  readonly factor: string;
+  /** Which of them is the activation. */
   readonly activation: string;
   /** The element type in which the node takes the weight: the initialiser's own, or what it is cast to. */
   readonly elementType: number;
@@ -23,19 +24,11 @@ export interface LinearLayer {
   readonly transposed: boolean;
 }
 
-/** Operators with a weight, and where their activation and weight inputs are. */
-const WEIGHT_INPUT: Readonly<Record<string, readonly [activation: number, weight: number]>> = {
-  MatMul: [0, 1],
-  Gemm: [0, 1],
-  FusedMatMul: [0, 1],
-  FusedGemm: [0, 1],
-  MatMulInteger: [0, 1],
-  MatMulIntegerToFloat: [0, 1],
-  DynamicQuantizeMatMul: [0, 1],
-  QLinearMatMul: [0, 3],
-  MatMulNBits: [0, 1],
-  MatMulBnb4: [0, 1],
-};
+/** Operators that take an activation A and a weight B. */
+const PRODUCTS = [
+  ...(['MatMul', 'Gemm', 'FusedMatMul', 'FusedGemm', 'MatMulInteger', 'MatMulIntegerToFloat'] as const),
+  ...(['DynamicQuantizeMatMul', 'MatMulNBits', 'MatMulBnb4'] as const),
+];
 
 /** The linear layers of a graph, in topological order. */
 export function linearLayers(view: GraphView): LinearLayer[] {
@@ -44,11 +37,9 @@ export function linearLayers(view: GraphView): LinearLayer[] {
 
 /** A node as a linear layer; undefined if it is none. */
 export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | undefined {
-  const places = WEIGHT_INPUT[node.opType];
-  const activation = places === undefined ? undefined : node.input[places[0]];
-  const source = places === undefined ? undefined : node.input[places[1]];
-  if (activation === undefined || source === undefined) return undefined;
-  const found = constantWeight(view, source);
+  const [activation, factor] = factors(node) ?? [];
+  if (activation === undefined || factor === undefined) return undefined;
+  const found = constantWeight(view, factor);
   if (found === undefined) return undefined;
   const { weight, elementType } = found;
 
@@ -56,7 +47,7 @@ export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | und
     const inFeatures = intAttribute(node, 'K', 0);
     const outFeatures = intAttribute(node, 'N', 0);
     if (!(inFeatures > 0 && outFeatures > 0)) return undefined;
-    return { node, inFeatures, outFeatures, weight, activation, elementType, transposed: true };
+    return { node, inFeatures, outFeatures, weight, factor, activation, elementType, transposed: true };
   }
   const [rows, columns] = weight.dims;
   if (weight.dims.length !== 2 || rows === undefined || columns === undefined) return undefined;
@@ -65,7 +56,14 @@ export function linearLayer(view: GraphView, node: NodeProto): LinearLayer | und
   const [inFeatures, outFeatures] = transposed
     ? [Number(columns), Number(rows)]
     : [Number(rows), Number(columns)];
-  return { node, inFeatures, outFeatures, weight, activation, elementType, transposed };
+  return { node, inFeatures, outFeatures, weight, factor, activation, elementType, transposed };
+}
+
+/** What a product takes as its activation and its weight. */
+function factors(node: NodeProto): readonly [activation: string, weight: string] | undefined {
+  if (isOperator(node, 'QLinearMatMul')) return [input(node, 'a'), input(node, 'b')];
+  if (!PRODUCTS.some((name) => isOperator(node, name))) return undefined;
+  return [input(node, 'A'), input(node, 'B')];
 }
 
 /** Follows a weight back to its initialiser, through what only changes its layout or its number format. */
@@ -80,8 +78,7 @@ function constantWeight(
     const weight = view.initializers.get(tensor);
     if (weight !== undefined) return { weight, transposed, elementType: elementType ?? weight.dataType };
     const node = view.producer(tensor);
-    const input = node?.input[0];
-    if (node === undefined || input === undefined) return undefined;
+    if (node === undefined) return undefined;
     switch (node.opType) {
       case 'Transpose': {
         const perm = intsAttribute(node, 'perm');
@@ -98,6 +95,6 @@ function constantWeight(
       default:
         return undefined;
     }
-    tensor = input;
+    tensor = firstInput(node);
   }
 }

@@ -5,7 +5,17 @@
 // number its rows: Range(0, batch · sequence). Such numbers follow the tokens by themselves, as their table does.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { DataType, elementType, label, MICROSOFT, rankOf, type GraphView } from '../onnx/index.js';
+import {
+  DataType,
+  elementType,
+  firstInput,
+  input,
+  inSet,
+  isOperator,
+  label,
+  rankOf,
+  type GraphView,
+} from '../onnx/index.js';
 import { EMBEDS, POSITION_IDS } from './contract.js';
 import {
   dependents,
@@ -21,6 +31,9 @@ const INTEGERS: readonly (DataType | undefined)[] = [DataType.INT64, DataType.IN
 
 /** Ops that pass integers on as they are. */
 const PASSING = new Set(['Identity', 'Cast', 'Reshape', 'Unsqueeze', 'Squeeze', 'Expand']);
+
+/** Ops that give their only input another name or type. */
+const SAME_VALUE = new Set(['Identity', 'Cast', 'Concat']);
 
 /** What a rotation is made from. */
 interface Root {
@@ -38,7 +51,7 @@ interface Root {
  */
 export function positionRoots(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
   const roots = new Set<string>();
-  const fromPositionIds = dependents(graph, [POSITION_IDS]).tensors;
+  const fromPositionIds = dependents(graph, positionIds(graph)).tensors;
   // What is more than a constant.
   const fromCall = prologueTensors(graph, activations, (node) =>
     graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
@@ -69,7 +82,7 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
       roots.add(index);
     }
   }
-  const known = dependents(graph, [POSITION_IDS, ...roots]).tensors;
+  const known = dependents(graph, [...positionIds(graph), ...roots]).tensors;
   for (const { node, table } of perCall) {
     if (known.has(table)) continue;
     throw new FastvError(
@@ -108,48 +121,37 @@ function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): vo
   }
 }
 
+/** The input position_ids, where there is one: a tensor of the graph's own may have that name. */
+function positionIds(graph: GraphView): string[] {
+  return graph.inputs.has(POSITION_IDS) ? [POSITION_IDS] : [];
+}
+
 /** What a tensor is another name of, or a cast of: behind Identity, Cast and Concat of one input. */
 export function valueSource(graph: GraphView, tensor: string): string {
-  let name = tensor;
-  for (let node = graph.producer(name); node !== undefined; node = graph.producer(name)) {
-    const renames = ['Identity', 'Cast'].includes(node.opType) || node.opType === 'Concat';
-    if (!renames || node.input.length > 1) break;
-    name = node.input[0] ?? '';
-  }
-  return name;
+  return graph.upstream(tensor, (node) => SAME_VALUE.has(node.opType) && node.input.length === 1);
 }
 
 /** The prologue's casts from integers to floats on their way to Cos or Sin. */
 function castsToAngles(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<NodeProto> {
-  const angles = graph.nodes
-    .filter(({ opType }) => opType === 'Cos' || opType === 'Sin')
-    .map((node) => node.input[0] ?? '');
+  const angles = graph.nodes.filter(({ opType }) => opType === 'Cos' || opType === 'Sin').map(firstInput);
   const nodes = [...prologueOf(graph, angles, (name) => activations.has(name))];
   return new Set(
     nodes.filter(
       (node) =>
         node.opType === 'Cast' &&
-        isInteger(graph, node.input[0] ?? '') &&
+        isInteger(graph, firstInput(node)) &&
         !isInteger(graph, node.output[0] ?? ''),
     ),
   );
 }
 
 function rootsOf(graph: GraphView, node: NodeProto, casts: ReadonlySet<NodeProto>): Root[] {
-  const input = (place: number): string => node.input[place] ?? '';
-  switch (node.opType) {
-    case 'RotaryEmbedding': {
-      const contrib = node.domain === MICROSOFT;
-      const index = input(contrib ? 1 : 3);
-      return index === '' ? [] : [{ index, tables: contrib ? [input(2), input(3)] : [input(1), input(2)] }];
-    }
-    case 'Gather':
-      return looksUpFloats(graph, node) ? [{ index: input(1), tables: [input(0)] }] : [];
-    case 'Cast':
-      return casts.has(node) ? [{ index: beforeUnsqueeze(graph, input(0)), tables: [] }] : [];
-    default:
-      return [];
+  if (isOperator(node, 'RotaryEmbedding') || isOperator(node, 'com.microsoft.RotaryEmbedding')) {
+    const index = input(node, 'position_ids');
+    return index === '' ? [] : [{ index, tables: [input(node, 'cos_cache'), input(node, 'sin_cache')] }];
   }
+  if (looksUpFloats(graph, node)) return [{ index: input(node, 'indices'), tables: [input(node, 'data')] }];
+  return casts.has(node) ? [{ index: beforeUnsqueeze(graph, firstInput(node)), tables: [] }] : [];
 }
 
 /**
@@ -157,17 +159,16 @@ function rootsOf(graph: GraphView, node: NodeProto, casts: ReadonlySet<NodeProto
  * of tensors say that hold this call's tokens.
  */
 function numbersTokens(graph: GraphView, tensor: string, activations: ReadonlySet<string>): boolean {
-  let range = graph.producer(tensor);
-  while (range !== undefined && PASSING.has(range.opType)) range = graph.producer(range.input[0] ?? '');
-  if (range?.opType !== 'Range') return false;
-  const [start = '', limit = '', delta = ''] = range.input;
+  const range = graph.producer(graph.upstream(tensor, inSet(PASSING)));
+  if (range === undefined || !isOperator(range, 'Range')) return false;
+  const limit = input(range, 'limit');
   const is = (name: string, value: number): boolean => graph.constantInts(name)?.[0] === value;
-  if (!is(start, 0) || !is(delta, 1)) return false;
-  const perToken = dependents(graph, [EMBEDS, POSITION_IDS]).tensors;
-  const tokenShape = (node: NodeProto | undefined): boolean => {
-    const [of = ''] = node?.input ?? [];
-    return SHAPE_ONLY.has(node?.opType ?? '') && (activations.has(of) || perToken.has(of));
-  };
+  if (!is(input(range, 'start'), 0) || !is(input(range, 'delta'), 1)) return false;
+  const perToken = dependents(graph, [EMBEDS, ...positionIds(graph)]).tensors;
+  const tokenShape = (node: NodeProto | undefined): boolean =>
+    node !== undefined &&
+    SHAPE_ONLY.has(node.opType) &&
+    (activations.has(firstInput(node)) || perToken.has(firstInput(node)));
   const nodes = [...prologueOf(graph, [limit], (name) => tokenShape(graph.producer(name)))];
   // Whatever else the limit is made of is constant.
   const othersConstant = nodes.every((node) => graph.inputsOf(node).every((name) => !graph.inputs.has(name)));
@@ -176,11 +177,10 @@ function numbersTokens(graph: GraphView, tensor: string, activations: ReadonlySe
 
 /** [batch, sequence] that was given axes to be multiplied with frequencies. */
 function beforeUnsqueeze(graph: GraphView, tensor: string): string {
-  let name = tensor;
-  while ((rankOf(graph, name) ?? 0) > 2 && graph.producer(name)?.opType === 'Unsqueeze') {
-    name = graph.producer(name)?.input[0] ?? '';
-  }
-  return name;
+  return graph.upstream(
+    tensor,
+    (node) => node.opType === 'Unsqueeze' && node.output.some((name) => (rankOf(graph, name) ?? 0) > 2),
+  );
 }
 
 function isInteger(graph: GraphView, tensor: string): boolean {

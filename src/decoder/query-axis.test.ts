@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { AttributeProto, NodeProto, TensorProto } from 'onnx-buf';
 import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
 import { DataType, floatTensor, GraphView, int64Tensor } from '../onnx/index.js';
-import type { TokenAxis } from './axis-rules.js';
 import { queryAxes } from './query-axis.js';
+import type { TokenAxis } from './token-axis.js';
 
 const constants: Readonly<Record<string, readonly number[]>> = {
   one: [1],
@@ -15,6 +15,8 @@ const constants: Readonly<Record<string, readonly number[]>> = {
   merged: [0, 4, -1, 8],
   flat: [-1, 32],
   fixed: [0, 7, 4, 8],
+  headsFirst: [0, 4, -1, 8],
+  none: [],
 };
 
 /** The query axis that the last of some nodes gives; "x" is [batch, sequence, 32], "keys" are keys, "w" a weight. */
@@ -86,6 +88,9 @@ describe('queryAxes', () => {
     ['keys times queries', [...split, op('MatMul', ['keys', 'q'])], /takes its tokens at another place/],
     ['queries on different axes', [...split, op('Add', ['q', 'h'])], /on different axes/],
     ['a batch that is merged', [op('Reshape', ['x', 'flat'])], /moves the tokens/],
+    ['heads that are cut out of tokens', [op('Reshape', ['x', 'headsFirst'])], /moves the tokens/],
+    ['a norm over heads and queries', [...split, along('LayerNormalization', -3)], /works along the tokens/],
+    ['a mean over no axes, which is over all', [op('ReduceMean', ['x', 'none'])], /along which axes/],
     ['a fixed number of queries', [op('Reshape', ['x', 'fixed'])], /moves the tokens/],
     ['axes that do not fit', [op('Transpose', ['x'], intsAttr('perm', 0, 2, 1, 3))], /unclear order/],
     ['a scale over all queries', [op('DynamicQuantizeLinear', ['x'])], /one scale over all tokens/],

@@ -8,13 +8,14 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { label, rankOf, type GraphView } from '../onnx/index.js';
-import { tokenAxes, Unclear, type Placed, type TokenAxis } from './axis-rules.js';
+import { tokenAxes } from './axis-rules.js';
 import type { SequenceAxis } from './sequence-axis.js';
+import { Unclear, type Placed, type TokenAxis } from './token-axis.js';
 
 /** What a tensor is to the part of the graph that is looked at. */
 export interface QueryPart {
   readonly graph: GraphView;
-  /** The nodes of that part, in topological order. */
+  /** The nodes of that part. */
   readonly nodes: readonly NodeProto[];
   /** Whether a tensor is the keys or values of past and present, or made of them alone. */
   readonly isKeyOrValue: (tensor: string) => boolean;
@@ -29,22 +30,35 @@ export interface QueryPart {
  * @throws {FastvError} `unsupported-decoder`, naming the first node that is not understood
  */
 export function queryAxes(part: QueryPart): ReadonlyMap<string, TokenAxis> {
-  const { graph, nodes, isKeyOrValue, isActivation, sequenceAxis } = part;
-  const placed = (tensor: string): Placed | undefined => {
-    if (!isActivation(tensor) || isKeyOrValue(tensor)) return undefined;
-    const axis = sequenceAxis(tensor);
-    if (axis === 'none') return 'none';
-    if (axis !== 1) return new Unclear(`takes "${tensor}", whose sequence is not on axis 1`);
-    return { rank: rankOf(graph, tensor) ?? 3, axis: 1, exact: true, metKeys: false };
-  };
-  const found = tokenAxes(nodes, { graph, placed, isKeyOrValue });
+  const { graph, nodes, isKeyOrValue, isActivation } = part;
+  const start = (tensor: string): Placed | undefined =>
+    !isActivation(tensor) || isKeyOrValue(tensor) ? undefined : before(part, tensor);
+  const found = tokenAxes({ graph, nodes: new Set(nodes), start, isKeyOrValue, oneByOne: true });
   return new Map(
-    [...found].map(([tensor, axis]) => {
+    [...found].map(([tensor, placed]) => {
       const node = graph.producer(tensor);
-      if (axis !== 'none' && !(axis instanceof Unclear)) return [tensor, axis];
-      const why = axis === 'none' ? 'has no tokens' : axis.message;
       const where = node === undefined ? tensor : label(node);
-      throw new FastvError('unsupported-decoder', `${where} ${why}`, { where });
+      const refuse = (message: string): FastvError =>
+        new FastvError('unsupported-decoder', message, { where });
+      if (placed instanceof Unclear) throw refuse(placed.message);
+      if (placed === 'none') throw refuse(`${where} has no tokens`);
+      if (placed.batch !== 0 || placed.axis === 0)
+        throw refuse(`${where} moves the tokens in a way that is not understood`);
+      return [tensor, placed];
     }),
   );
+}
+
+/** Where the tokens of an activation from before are. */
+function before({ graph, sequenceAxis }: QueryPart, tensor: string): Placed {
+  let axis: SequenceAxis;
+  try {
+    axis = sequenceAxis(tensor);
+  } catch (error) {
+    if (error instanceof FastvError) return new Unclear(error.message);
+    throw error;
+  }
+  if (axis === 'none') return 'none';
+  if (axis !== 1) return new Unclear(`the sequence of "${tensor}" is not on axis 1`);
+  return { rank: rankOf(graph, tensor) ?? 3, batch: 0, axis, exact: true, metKeys: false };
 }

@@ -4,10 +4,8 @@
 // a bias of the projection or a parallel MLP is added as well, but no query is made of those.
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { RESIDUAL } from './axis-rules.js';
 import { attentionOf, type Decoder } from './decoder.js';
-
-/** Operators that add two activations. */
-const ADDITIONS = new Set(['Add', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization']);
 
 /**
  * The hidden state that goes into a layer: the name of a tensor [batch, sequence, hidden].
@@ -22,7 +20,7 @@ export function residualBefore(decoder: Decoder, layer: number): string {
     return node === undefined ? graph.inputs.has(tensor) : before.has(node);
   };
   const addedTo = (node: NodeProto): string | undefined =>
-    ADDITIONS.has(node.opType) ? node.input.slice(0, 2).find(isInput) : undefined;
+    RESIDUAL.has(node.opType) ? node.input.slice(0, 2).find(isInput) : undefined;
   const cut = graph.producer(core.output);
   const addition =
     cut === undefined

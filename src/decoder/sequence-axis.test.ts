@@ -54,6 +54,7 @@ describe('SequenceAxes', () => {
     ['a mean over features, axes as an input', [node('ReduceMean', ['x', 'two'], ['y'])]],
     ['a split of features', [node('Split', ['x'], ['y', 'z'], intAttr('axis', -1))]],
     ['a slice of features', [node('Slice', ['x', 'zero', 'one', 'last'], ['y'])]],
+    ['a softmax over features', [node('Softmax', ['x'], ['y'])]],
     ['features divided into heads', [node('Reshape', ['x', 'heads'], ['y'])]],
     [
       'the same by a computed shape',
@@ -114,6 +115,12 @@ describe('SequenceAxes', () => {
     expect(axisOf(...nodes)).toBe(axis);
   });
 
+  it('does not take the type of tokens for tokens', () => {
+    const scale = node('CastLike', ['one', 'x'], ['s']);
+    expect(axisOf(scale, node('Neg', ['s'], ['y']))).toBe('none');
+    expect(axisOf(scale, node('Mul', ['x', 's'], ['h']), node('CastLike', ['h', 's'], ['y']))).toBe(1);
+  });
+
   it('knows one value for all tokens', () => {
     const quantise = node('DynamicQuantizeLinear', ['x'], ['q', 'y', 'zp']);
     expect(axisOf(quantise)).toBe('none');
@@ -134,6 +141,23 @@ describe('SequenceAxes', () => {
     ['a slice of tokens', [node('Slice', ['x', 'zero', 'one', 'one'], ['y'])], 'Slice "y"'],
     ['rows laid flat', [node('Reshape', ['x', 'flat'], ['y'])], 'Reshape "y"'],
     [
+      'a norm over tokens',
+      [node('LayerNormalization', ['x', 'w'], ['y'], intAttr('axis', 1))],
+      'LayerNormalization "y"',
+    ],
+    ['tokens times tokens', [node('MatMulInteger', ['x', 'x'], ['y'])], 'MatMulInteger "y"'],
+    ['a weight times tokens', [node('MatMul', ['w', 'x'], ['y'])], 'MatMul "y"'],
+    [
+      'tokens that a product turns',
+      [node('FusedMatMul', ['x', 'w'], ['y'], intAttr('transA', 1))],
+      'FusedMatMul "y"',
+    ],
+    [
+      'an operator of another domain',
+      [Object.assign(node('Relu', ['x'], ['y']), { domain: 'custom' })],
+      'Relu "y"',
+    ],
+    [
       'axes in another order',
       [
         ...dim('zero'),
@@ -151,6 +175,16 @@ describe('SequenceAxes', () => {
   ])('%s is refused', (_, nodes, where) => {
     expect(() => axisOf(...nodes)).toThrow(
       expect.objectContaining({ code: 'unsupported-decoder', where, hint: expect.any(String) as string }),
+    );
+  });
+
+  it('reads shapes of shapes without end', () => {
+    const wide = (from: string, to: string): NodeProto =>
+      node('Concat', Array<string>(500).fill(from), [to], intAttr('axis', 0));
+    const nodes = [...dim('one'), wide('entry/one', 's0')];
+    for (let i = 0; i < 8; i++) nodes.push(wide(`s${i}`, `s${i + 1}`));
+    expect(() => axisOf(...nodes, node('Reshape', ['x', 's8'], ['y']))).toThrow(
+      expect.objectContaining({ code: 'unsupported-decoder', where: 'Reshape "y"' }),
     );
   });
 });

@@ -2,7 +2,7 @@
 // the others carry rotations, and from which positions. It says what there is, whatever is done to the decoder.
 import type { NodeProto } from 'onnx-buf';
 import { EMBEDS } from './contract.js';
-import type { GraphView } from '../onnx/index.js';
+import { firstInput, type GraphView } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import type { Decoder } from './decoder.js';
 import { dependents, rotaryTensors } from './dependence.js';
@@ -78,7 +78,7 @@ function headMajor(graph: GraphView, core: AttentionCore | undefined): string[] 
   const tensors: string[] = [];
   let node = graph.producer(core?.output ?? '');
   while (node !== undefined && node !== core?.node) {
-    const [from = ''] = node.input;
+    const from = firstInput(node);
     tensors.push(from);
     node = graph.producer(from);
   }

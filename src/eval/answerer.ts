@@ -2,6 +2,7 @@
  * What an evaluation needs of a model: answers to questions about images, under a condition. The runtime
  * implements it; tests use a fake. Nothing here knows of ONNX or Transformers.js.
  */
+import { FastvError } from '../errors.js';
 import {
   DEFAULT_STRATEGY,
   isSeeded,
@@ -19,7 +20,15 @@ export interface Pruning extends Method {
   readonly ratio: number;
   /** Of a strategy that draws; 0 for the others. */
   readonly seed: number;
+  /** Image tokens in the place of `ratio`, which then does not count: R follows from each prompt. */
+  readonly tokens?: TokenTarget;
 }
+
+/**
+ * How many image tokens are kept behind K, or how many a layer sees on average over all layers: the papers'
+ * "192, 128, 64 tokens" (SparseVLM, arXiv 2410.04417).
+ */
+export type TokenTarget = { readonly keep: number } | { readonly mean: number };
 
 /** Under what a model answers: one cell of a sweep. */
 export interface Condition {
@@ -115,6 +124,56 @@ export function prunedCondition(
     pruning: { layer, ratio, ...method, seed: seeded ? seed : 0 },
     imageScale: 1,
   };
+}
+
+/** The condition of one K and a number of image tokens: `K2-B64-attention`, or `K2-M128-attention` for a mean over layers. */
+export function tokensCondition(
+  layer: number,
+  tokens: TokenTarget,
+  method: StrategyName | Method = DEFAULT_STRATEGY,
+  seed = 0,
+): Condition {
+  const { name, pruning } = prunedCondition(layer, 0, method, seed);
+  const count = 'keep' in tokens ? `B${tokens.keep}` : `M${tokens.mean}`;
+  return {
+    name: name.replace('-R0-', `-${count}-`),
+    pruning: pruning === null ? null : { ...pruning, tokens },
+    imageScale: 1,
+  };
+}
+
+/**
+ * R of a prompt.
+ * @param imageTokens of the prompt
+ * @param layers of the decoder; undefined where they are not known
+ * @throws FastvError `invalid-option` for a mean that K layers of all tokens exceed already
+ */
+export function ratioOf({ layer, ratio, tokens }: Pruning, imageTokens: number, layers?: number): number {
+  if (tokens === undefined) return ratio;
+  const keep = 'keep' in tokens ? tokens.keep : behind(layer, tokens.mean, imageTokens, layers);
+  return imageTokens === 0 ? 0 : Math.max(0, 1 - keep / imageTokens);
+}
+
+/** Of K·T + (L − K)·t = L·mean the t. */
+function behind(layer: number, mean: number, imageTokens: number, layers: number | undefined): number {
+  const where = `--mean-tokens ${mean}`;
+  if (layers === undefined || layers <= layer)
+    throw new FastvError(
+      'invalid-option',
+      'a mean over layers needs a decoder with more than K layers, whose number is known',
+      { where },
+    );
+  const keep = Math.round((layers * mean - layer * imageTokens) / (layers - layer));
+  if (keep >= 0) return keep;
+  const least = Math.ceil((layer * imageTokens) / layers);
+  throw new FastvError(
+    'invalid-option',
+    `${layer} layers of ${imageTokens} image tokens are ${least} on average already`,
+    {
+      where,
+      hint: 'choose a smaller K, or more tokens',
+    },
+  );
 }
 
 /** Images scaled down so that a share R of their pixels goes, instead of pruning. */

@@ -11,9 +11,8 @@ export interface Asked {
   readonly ask: Ask;
 }
 
-/** An answer with the sample that it is to. */
-export interface Answered {
-  readonly sample: Sample;
+/** An answer with the sample that it is to, and what was asked. */
+export interface Answered extends Asked {
   readonly answer: Answer;
 }
 
@@ -71,11 +70,11 @@ export async function answersTo(
       asked.map((a) => a.ask),
       condition,
     );
-    return asked.map(({ sample }, i) => {
+    return asked.map(({ sample, ask }, i) => {
       const answer = answers[i];
       if (answer === undefined)
         throw new Error(`the model gave ${answers.length} answers to ${asked.length} questions`);
-      return { sample, answer };
+      return { sample, ask, answer };
     });
   } catch (error) {
     if (isOfRun(error)) throw error;

@@ -10,6 +10,8 @@ export interface CellCost {
   readonly visionMs: number;
   readonly prefillMs: number;
   readonly decodeMs: number;
+  /** Of an answer's second and later tokens. */
+  readonly decodeMsPerToken: number;
   readonly flops: number | null;
   /** Over those of the unpruned model at full resolution, where that has run; else over the same prompt's, unpruned. */
   readonly flopsRatio: number | null;
@@ -37,6 +39,7 @@ export function costOf(results: readonly Result[], base: readonly Result[]): Cel
     visionMs: time(({ cost }) => cost.visionMs),
     prefillMs: time(({ cost }) => cost.prefillMs),
     decodeMs: time(({ cost }) => cost.decodeMs),
+    decodeMsPerToken: time(({ cost }) => cost.decodeMs / Math.max(1, cost.generatedTokens - 1)),
     flops,
     flopsRatio: ratio(flops, flopsUnpruned),
     kvBytes,

@@ -78,7 +78,7 @@ export function exactCost(
 }
 
 /** A decoder's shape from its configuration, where it says all of it. */
-export function shapeOfConfig(config: Readonly<Record<string, unknown>>): DecoderShape | undefined {
+function shapeOfConfig(config: Readonly<Record<string, unknown>>): DecoderShape | undefined {
   for (const part of [config['text_config'], config['llm_config'], config['language_config'], config]) {
     if (typeof part !== 'object' || part === null) continue;
     const read = part as Record<string, unknown>;

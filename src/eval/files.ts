@@ -93,7 +93,7 @@ function parseLine(line: string, path: string, number: number): unknown {
 function lineError(message: string, path: string, line: number, cause?: unknown): FastvError {
   return new FastvError('invalid-input', message, {
     where: `${path}, line ${line}`,
-    hint: 'the file was changed by something else: mend it, or begin with another --out',
+    hint: 'the file was changed by something else: mend it, or begin with another --output',
     ...(cause === undefined ? {} : { cause }),
   });
 }
@@ -112,7 +112,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
       if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && isAlive(owner)) {
         throw new FastvError('io', `process ${owner} is writing these results`, {
           where: path,
-          hint: 'wait for it, stop it, or choose another --out',
+          hint: 'wait for it, stop it, or choose another --output',
         });
       }
       if (owner === process.pid)

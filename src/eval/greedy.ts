@@ -11,6 +11,24 @@ export interface Reply {
 }
 
 /**
+ * What a model's `generation_config.json` may change about greedy decoding, off: a repetition penalty (1.05 in some
+ * Qwen models) would punish the letters and words that a prompt names. Names as in Transformers.js 4.3.
+ */
+const PLAIN = {
+  do_sample: false,
+  repetition_penalty: 1,
+  no_repeat_ngram_size: 0,
+  bad_words_ids: null,
+  suppress_tokens: null,
+  begin_suppress_tokens: null,
+  forced_bos_token_id: null,
+  forced_eos_token_id: null,
+  guidance_scale: null,
+  min_length: 0,
+  min_new_tokens: 0,
+} as const;
+
+/**
  * Generates without sampling, whatever the model's own settings are: equal questions get equal answers.
  * @param inputs `[batch, length]`, without padding
  * @param call the plug's options, where it is in
@@ -27,7 +45,7 @@ export async function greedyReplies(
   const sequences = (await model.generate({
     ...inputs,
     max_new_tokens: maxTokens,
-    do_sample: false,
+    ...PLAIN,
     stopping_criteria: new EveryRowEnded(prompt, ends),
     ...call,
   })) as Tensor;

@@ -7,7 +7,14 @@ import {
   type Method,
   type StrategyName,
 } from '../strategies/index.js';
-import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
+import {
+  downsampledCondition,
+  prunedCondition,
+  tokensCondition,
+  UNPRUNED,
+  type Condition,
+  type TokenTarget,
+} from './answerer.js';
 
 /** What a sweep goes over. */
 export interface Grid {
@@ -15,6 +22,8 @@ export interface Grid {
   readonly layers: readonly number[];
   /** R. */
   readonly ratios: readonly number[];
+  /** Numbers of image tokens, kept behind K or seen by a layer on average: in place of R, or besides. */
+  readonly tokens?: readonly TokenTarget[];
   /** Strategies by their names, or with what kept tokens stand for. */
   readonly strategies: readonly (StrategyName | Method)[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
@@ -34,10 +43,10 @@ const baselines = listed.flatMap(({ name, baseline }) => (baseline === true ? [n
  * @throws FastvError `invalid-option` for an empty grid, too few seeds, or nonsense
  */
 export function gridConditions(grid: Grid): readonly Condition[] {
-  const { layers, ratios, strategies, seeds, downsample = true } = grid;
+  const { layers, ratios, strategies, seeds, tokens = [], downsample = true } = grid;
   const invalid = (message: string, where: string): FastvError =>
     new FastvError('invalid-option', message, { where });
-  if (layers.length === 0 || ratios.length === 0 || strategies.length === 0) {
+  if (layers.length === 0 || ratios.length + tokens.length === 0 || strategies.length === 0) {
     throw invalid('a sweep needs at least one K, one R and one strategy', 'grid');
   }
   if (new Set(seeds).size < MIN_SEEDS) {
@@ -58,13 +67,17 @@ export function gridConditions(grid: Grid): readonly Condition[] {
     conditions.set(condition.name, condition);
   };
   for (const layer of layers) {
-    for (const ratio of ratios) {
-      const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
+    const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
+    for (const much of [...ratios, ...tokens]) {
       for (const method of new Set([...strategies, ...beside])) {
         const strategy = typeof method === 'string' ? method : method.strategy;
         if (layer === 0 && needsLayer(strategy)) continue;
-        if (isSeeded(strategy)) for (const seed of seeds) add(prunedCondition(layer, ratio, method, seed));
-        else add(prunedCondition(layer, ratio, method));
+        const condition = (seed?: number): Condition =>
+          typeof much === 'number'
+            ? prunedCondition(layer, much, method, seed)
+            : tokensCondition(layer, much, method, seed);
+        if (isSeeded(strategy)) for (const seed of seeds) add(condition(seed));
+        else add(condition());
       }
     }
   }

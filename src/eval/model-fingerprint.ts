@@ -21,7 +21,7 @@ export async function modelFingerprint(folder: string): Promise<string | undefin
   const files = await partsOf(folder);
   if (files.length === 0) return undefined;
   const hash = createHash('sha256');
-  for (const file of files.sort()) await addFile(hash, folder, file);
+  for (const file of files.sort()) await addFileSamples(hash, join(folder, file), file);
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -35,8 +35,8 @@ async function partsOf(folder: string): Promise<string[]> {
   return files.filter((file) => PARTS.test(file) && !file.includes(REWRITTEN));
 }
 
-async function addFile(hash: Hash, folder: string, name: string): Promise<void> {
-  const path = join(folder, name);
+/** Adds a file to a hash: its name, its size, and blocks spread over it. */
+export async function addFileSamples(hash: Hash, path: string, name: string): Promise<void> {
   const { size } = await stat(path);
   hash.update(`${name} ${size}\n`);
   const handle = await open(path);

@@ -1,15 +1,15 @@
 /** Two sets of results on the same samples: how often they agree, and whether one scores better. */
 import { findMetric, type MetricName } from './metrics/index.js';
-import { scoreOf, type Metric, type Unit } from './metrics/metric.js';
+import { scoreOf, unitsOf, type Metric, type Unit } from './metrics/metric.js';
 import { sampleName, type Result } from './result.js';
 import { differenceInterval, type PairedDifference } from './statistics/bootstrap.js';
-import { loyalty } from './statistics/loyalty.js';
+import { loyalty, meaningOf } from './statistics/loyalty.js';
 import { mcnemarExact } from './statistics/mcnemar.js';
 import { resampledScores } from './statistics/resample.js';
 
 /** How results compare with others of the same samples. */
 export interface PairedComparison {
-  /** The share of samples with the same reply, in [0, 1]; null without a common sample. */
+  /** The share of samples with the same reply, or one that means the same, in [0, 1]; null without a common sample. */
   readonly loyalty: number | null;
   /**
    * The difference of the two scores, in the metric's own unit, with its 95% bootstrap interval; `mcnemar` is the p-value
@@ -33,14 +33,14 @@ export function pairedComparison(
   const common = results.filter((r) => other.has(sampleName(r)));
   if (common.length === 0) return { loyalty: null, difference: null };
   const agreement = loyalty(
-    new Map(common.map((r) => [sampleName(r), r.prediction])),
-    new Map([...other].map(([name, o]) => [name, o.prediction])),
+    new Map(common.map((r) => [sampleName(r), meaningOf(found, r)])),
+    new Map([...other].map(([name, o]) => [name, meaningOf(found, o)])),
   );
   const whole = found.whole?.(common);
   const own = common.filter((_, place) => whole?.[place] !== false);
   const its = own.flatMap((r) => other.get(sampleName(r)) ?? []);
   if (own.length === 0) return { loyalty: agreement.score, difference: null };
-  const [units, baseUnits] = [found.units(own), found.units(its)];
+  const [units, baseUnits] = [unitsOf(found, own), unitsOf(found, its)];
   const [scores = new Float64Array(), baseScores = new Float64Array()] = resampledScores(
     found,
     [units, baseUnits],

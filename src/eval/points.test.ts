@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { prunedCondition, UNPRUNED, type Condition } from './answerer.js';
+import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
 import type { MetricName } from './metrics/index.js';
 import { sampleMetric, type Metric } from './metrics/metric.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import type { Result } from './result.js';
+import { holm } from './statistics/holm.js';
 import type { Task } from './tasks/task.js';
 
 const PRUNED = prunedCondition(2, 0.5);
@@ -94,6 +95,58 @@ describe('sweepPoints', () => {
     // 75 of 100 for accuracy, 50 of 100 for accuracy+
     expect(point?.byTask['mme']).toBeCloseTo(125 / 200, 12);
     expect(point?.samples).toBe(3 + 2);
+  });
+
+  it('adjusts p-values for all comparisons, and says what is relative, worst, and where ranking pays', () => {
+    const conditions = [UNPRUNED, PRUNED, downsampledCondition(0.5), prunedCondition(4, 0.5)];
+    const time = (condition: string): Pick<Result, 'cost'> => ({
+      cost: {
+        ...{ tokens: 10, imageTokens: 8, keptImageTokens: 4, generatedTokens: 11, visionMs: 1 },
+        ...(condition === UNPRUNED.name ? { prefillMs: 10, decodeMs: 100 } : { prefillMs: 25, decodeMs: 50 }),
+      },
+    });
+    const results = conditions.flatMap(({ name: condition }) =>
+      ['a', 'b'].flatMap((of) =>
+        Array.from({ length: 40 }, (_, i) => {
+          // a: pruning loses 8, downsampling 20, half of them the same; b: nothing is lost
+          const lost =
+            condition === PRUNED.name ? i < 8 : condition.startsWith('down') ? i >= 4 && i < 24 : false;
+          return result({
+            ...{ task: of, condition, sample: String(i), score: of === 'a' && lost ? 0 : 1 },
+            ...{ prediction: of === 'a' && lost ? 'x' : 'y', ...time(condition) },
+          });
+        }),
+      ),
+    );
+    const [unpruned, pruned, small, other] = pointsOf(
+      [task('a', 'vqa'), task('b', 'vqa')],
+      results,
+      conditions,
+    );
+    expect(unpruned).toMatchObject({ relative: null, worst: null, split: null, breakEvenTokens: null });
+    expect(pruned?.relative).toBeCloseTo((0.8 + 1) / 2, 12);
+    expect(pruned?.worst?.task).toBe('a');
+    expect(pruned?.worst?.difference).toBeCloseTo(-0.2, 12);
+    // of a's 40 and b's 40, downsampling fails 20, of which pruning gets 16
+    expect(pruned?.split?.difficult).toEqual({ samples: 20, score: 0.8 });
+    expect(pruned?.split?.easy).toEqual({ samples: 60, score: (60 - 4) / 60 });
+    expect(small?.split).toBeNull();
+    // 15 ms later, 5 ms a token sooner
+    expect(pruned?.breakEvenTokens).toBe(3);
+    const ps = [pruned, small, other].map((p) => p?.difference?.pValue ?? NaN);
+    expect([pruned, small, other].map((p) => p?.difference?.pHolm)).toEqual(holm(ps));
+  });
+
+  it('counts replies that mean the same as loyal', () => {
+    const choices = { choice: 1, options: 2, score: 1 };
+    const [, pruned] = pointsOf(
+      [task('a', 'multiple-choice')],
+      [
+        result({ ...choices, task: 'a', condition: UNPRUNED.name, sample: '1', prediction: 'B' }),
+        result({ ...choices, task: 'a', condition: PRUNED.name, sample: '1', prediction: 'B. dog' }),
+      ],
+    );
+    expect(pruned?.loyalty).toBe(1);
   });
 
   it('says the same whatever the order of the results', () => {

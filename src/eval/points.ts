@@ -8,11 +8,11 @@
 import { FastvError } from '../errors.js';
 import { mean } from '../statistics.js';
 import { methodName, type StrategyName } from '../strategies/index.js';
-import type { Condition } from './answerer.js';
-import { costOf } from './cost.js';
+import { downsampledCondition, type Condition } from './answerer.js';
+import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
-import { scoreOf, strataOf, type Metric, type Unit } from './metrics/metric.js';
+import { scoreOf, strataOf, unitsOf, type Metric, type Unit } from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
 import { sampleName, type Result } from './result.js';
@@ -23,11 +23,20 @@ import {
   type Interval,
   type PairedDifference,
 } from './statistics/bootstrap.js';
+import { holm } from './statistics/holm.js';
+import { meaningOf } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
 import type { Task } from './tasks/task.js';
 
 /** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
 export type PointKind = StrategyName | 'unpruned' | 'downsample' | (string & {});
+
+/** The samples on one side of a split. */
+export interface Side {
+  /** The mean of their scores; null without samples. */
+  readonly score: number | null;
+  readonly samples: number;
+}
 
 export interface Point {
   /** The condition's name without its seed. */
@@ -42,8 +51,25 @@ export interface Point {
   readonly score: Interval;
   /** Default: yes. */
   readonly higherIsBetter?: boolean;
-  /** Score less the unpruned model's on the same samples; null where that has not run. */
-  readonly difference: PairedDifference | null;
+  /**
+   * Score less the unpruned model's on the same samples; null where that has not run. `pHolm` is the p-value adjusted for
+   * all comparisons of the sweep (Holm).
+   */
+  readonly difference: (PairedDifference & { readonly pHolm?: number }) | null;
+  /** Mean over tasks of each score over the unpruned model's, what papers print as "relative"; null where that is unknown. */
+  readonly relative?: number | null;
+  /** The task that loses most, and how much in shares; null for the unpruned model. */
+  readonly worst?: { readonly task: string; readonly difference: number } | null;
+  /**
+   * Samples that the unpruned model gets right, by whether a smaller image would have done as well: the score on each side
+   * (VTC-Bench, arXiv 2510.07143). Null where as much was not downsampled.
+   */
+  readonly split?: { readonly difficult: Side; readonly easy: Side } | null;
+  /**
+   * Generated tokens from which an answer takes less time than the unpruned model's: 0 where ranking has paid for itself in
+   * the prefill already, null where it never does. By medians.
+   */
+  readonly breakEvenTokens?: number | null;
   /** Share of samples on which it says what the unpruned model says. */
   readonly loyalty: number | null;
   /** Samples, seeds counted once (units: a pair of MME's questions is one). */
@@ -76,8 +102,9 @@ export function sweepPoints(
   const baseResults = base === undefined ? [] : (byCondition.get(base.name) ?? []);
   const reference = new Map(baseResults.map((r) => [sampleName(r), r]));
   const whole = scoresByTask(tasks, [baseResults]);
+  const baseCost = costOf(baseResults, baseResults);
   const groups = groupBy(conditions, ({ name }) => name.replace(/-s\d+$/, ''));
-  return [...groups].flatMap(([name, members]): Point[] => {
+  const points = [...groups].flatMap(([name, members]): Point[] => {
     const [first] = members;
     const each = members.map((c) => byCondition.get(c.name) ?? []);
     const all = each.flat();
@@ -90,11 +117,14 @@ export function sweepPoints(
         name,
         kind: kindOf(first),
         layer: first.pruning?.layer ?? null,
-        ratio: first.pruning?.ratio ?? 1 - first.imageScale ** 2,
+        ratio: ratioOf(first, cost),
         score: scoreInterval(own, options),
         ...(higherIsBetter ? {} : { higherIsBetter }),
-        difference: isBase ? null : difference(own, whole, options),
-        loyalty: isBase ? null : agreement(all, reference),
+        difference: withHolm(isBase ? null : difference(own, whole, options)),
+        ...(isBase ? { relative: null, worst: null } : losses(own, whole)),
+        split: isBase || first.pruning === null ? null : splitOf(first, each, reference, byCondition),
+        breakEvenTokens: isBase || baseResults.length === 0 ? null : breakEven(cost, baseCost),
+        loyalty: isBase ? null : agreement(tasks, all, reference),
         samples: own.reduce((sum, { units }) => sum + units.size, 0),
         seeds: members.length,
         bySeed: each.map((of) => macroScore(scoresByTask(tasks, [of]))),
@@ -106,6 +136,73 @@ export function sweepPoints(
       },
     ];
   });
+  const adjusted = holm(points.flatMap(({ difference: d }) => (d === null ? [] : [d.pValue])));
+  return points.map((point) =>
+    point.difference === null
+      ? point
+      : { ...point, difference: { ...point.difference, pHolm: adjusted.shift() ?? NaN } },
+  );
+}
+
+function withHolm(alone: PairedDifference | null): Point['difference'] {
+  return alone === null ? null : { ...alone, pHolm: alone.pValue };
+}
+
+/** R: as it was asked for, or what a number of tokens came to. */
+function ratioOf({ pruning, imageScale }: Condition, { imageTokens, keptImageTokens }: CellCost): number {
+  if (pruning === null) return 1 - imageScale ** 2;
+  if (pruning.tokens === undefined) return pruning.ratio;
+  return imageTokens === 0 ? 0 : 1 - keptImageTokens / imageTokens;
+}
+
+/** What is lost against the unpruned model, task by task. */
+function losses(own: readonly TaskScores[], base: readonly TaskScores[]): Pick<Point, 'relative' | 'worst'> {
+  const each = own.flatMap((scores) => {
+    const other = base.find(({ task }) => task === scores.task);
+    if (other === undefined) return [];
+    const [score, whole] = [shareOf(scores), shareOf(other)];
+    const sign = scores.metric.higherIsBetter ? 1 : -1;
+    return [
+      { task: scores.task, relative: score / whole, loss: sign * (score - whole), difference: score - whole },
+    ];
+  });
+  const [first, ...others] = each;
+  if (first === undefined) return { relative: null, worst: null };
+  const { task, difference: lost } = others.reduce((a, b) => (b.loss < a.loss ? b : a), first);
+  const relative = mean(each.map((one) => one.relative));
+  return { relative: Number.isFinite(relative) ? relative : null, worst: { task, difference: lost } };
+}
+
+/** The split by downsampling to as few tokens. */
+function splitOf(
+  { pruning }: Condition,
+  each: readonly (readonly Result[])[],
+  unpruned: ReadonlyMap<string, Result>,
+  byCondition: ReadonlyMap<string, readonly Result[]>,
+): NonNullable<Point['split']> | null {
+  if (pruning === null || pruning.tokens !== undefined) return null;
+  const small = byCondition.get(downsampledCondition(pruning.ratio).name);
+  if (small === undefined) return null;
+  const does = new Map(small.map((r) => [sampleName(r), r.score]));
+  const sides: { difficult: number[]; easy: number[] } = { difficult: [], easy: [] };
+  for (const result of each.flat()) {
+    const name = sampleName(result);
+    const other = does.get(name);
+    if (unpruned.get(name)?.score !== 1 || result.score === null || typeof other !== 'number') continue;
+    sides[other === 1 ? 'easy' : 'difficult'].push(result.score);
+  }
+  const side = (scores: readonly number[]): Side => ({
+    score: scores.length === 0 ? null : mean(scores),
+    samples: Math.round(scores.length / each.length),
+  });
+  return { difficult: side(sides.difficult), easy: side(sides.easy) };
+}
+
+function breakEven(own: CellCost, base: CellCost): number | null {
+  const later = own.prefillMs - base.prefillMs;
+  if (later <= 0) return 0;
+  const perToken = base.decodeMsPerToken - own.decodeMsPerToken;
+  return perToken > 0 ? Math.ceil(later / perToken) : null;
 }
 
 /** The points that no other beats in both FLOPs and score. */
@@ -161,7 +258,7 @@ function namedUnits(metric: Metric, results: readonly Result[]): [string, Unit][
   const whole = metric.whole?.(results);
   const usable = results.filter((_, place) => whole?.[place] !== false);
   if (usable.length === 0) return [];
-  return metric.units(usable).map((unit): [string, Unit] => {
+  return unitsOf(metric, usable).map((unit): [string, Unit] => {
     const samples = unit.samples.map((place) => usable[place]?.sample ?? '');
     return [samples.sort().join('\n'), unit];
   });
@@ -233,11 +330,16 @@ function meanOfTasks(each: readonly Float64Array[]): Float64Array {
   return first.map((_, resample) => mean(each.map((scores) => scores[resample] ?? NaN)));
 }
 
-function agreement(results: readonly Result[], reference: ReadonlyMap<string, Result>): number | null {
+function agreement(
+  tasks: readonly Task[],
+  results: readonly Result[],
+  reference: ReadonlyMap<string, Result>,
+): number | null {
+  const metrics = new Map(tasks.map(({ name, metric }) => [name, findMetric(metric)]));
   const same = results.flatMap((r) => {
-    const other = reference.get(sampleName(r));
-    if (other === undefined) return [];
-    return [normalizeText(r.prediction) === normalizeText(other.prediction) ? 1 : 0];
+    const [other, metric] = [reference.get(sampleName(r)), metrics.get(r.task)];
+    if (other === undefined || metric === undefined) return [];
+    return [normalizeText(meaningOf(metric, r)) === normalizeText(meaningOf(metric, other)) ? 1 : 0];
   });
   return same.length === 0 ? null : mean(same);
 }

@@ -56,7 +56,8 @@ export function describeProgress(
   return [...parts, what].join(', ');
 }
 
-function duration(seconds: number): string {
+/** "1:30:05", or "2:03" below an hour. */
+export function duration(seconds: number): string {
   const s = Math.round(seconds);
   const two = (n: number): string => String(n).padStart(2, '0');
   const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];

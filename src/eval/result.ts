@@ -25,6 +25,10 @@ export interface Result {
   readonly group: string | null;
   /** File and row that the sample is from. */
   readonly where: string;
+  /** A hash of its images: questions about one image are not independent of each other. */
+  readonly image?: string;
+  /** Its place among the samples that the task is run on, from 0. */
+  readonly place?: number;
   readonly cost: AnswerCost;
 }
 
@@ -42,7 +46,7 @@ export interface AnsweringOptions {
 /**
  * The part of the key that all samples of a task under a condition share: everything that can change an answer, so that
  * a run that is gone on with after an upgrade does not mix answers of two programs.
- * @param revision of the dataset, where one was asked for
+ * @param revision of the dataset, where it is known
  */
 export function keyPrefix(
   identity: AnswererIdentity,
@@ -57,6 +61,11 @@ export function keyPrefix(
   const asked = { ...task, metric: findMetric(task.metric).name };
   const program = { fastv: version, ...versions };
   return hash([model, settings, program, options, pruning, imageScale, asked, revision]);
+}
+
+/** What {@link Result.image} is. */
+export function imageOf(images: readonly { readonly key: string }[]): string {
+  return hash(images.map(({ key }) => key)).slice(0, 16);
 }
 
 /** The key of one sample. */

@@ -3,6 +3,8 @@ import { FastvError } from '../errors.js';
 import type { Condition } from './answerer.js';
 import type { Progress } from './progress.js';
 import type { AnsweringOptions } from './result.js';
+import type { Sampling } from './sampling.js';
+import { checkShard, type Shard } from './shard.js';
 import type { OpenOptions } from './tasks/open-task.js';
 import type { Task } from './tasks/task.js';
 
@@ -13,6 +15,10 @@ export interface RunOptions {
   readonly conditions: readonly Condition[];
   /** Samples of each task at most; scenes, which have no end, need one. */
   readonly limit?: number;
+  /** Which samples a limit leaves of a dataset that has an end; default: the first. */
+  readonly sampling?: Sampling;
+  /** A part of the run, of so many that together are the whole. */
+  readonly shard?: Shard;
   /** Questions asked at once, at most: those that can be, among the next `4 * batch`. */
   readonly batch?: number;
   readonly choices?: AnsweringOptions['choices'];
@@ -31,7 +37,7 @@ export interface RunOptions {
 }
 
 /** @throws {FastvError} `invalid-option` naming the option */
-export function checkRun({ tasks, conditions, limit, batch = 1 }: RunOptions): void {
+export function checkRun({ tasks, conditions, limit, shard, batch = 1 }: RunOptions): void {
   const invalid = (message: string, where: string): FastvError =>
     new FastvError('invalid-option', message, { where });
   if (tasks.length === 0) throw invalid('there is no task to run', '--tasks');
@@ -40,6 +46,7 @@ export function checkRun({ tasks, conditions, limit, batch = 1 }: RunOptions): v
   if (names.size !== conditions.length) throw invalid('two conditions have one name', [...names].join(', '));
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
     throw invalid('1 or more is needed', '--limit');
+  if (shard !== undefined) checkShard(shard);
   if (!Number.isInteger(batch) || batch < 1) throw invalid('1 or more is needed', '--batch');
   for (const { name, pruning, imageScale } of conditions) {
     if (pruning !== null && !(pruning.ratio >= 0 && pruning.ratio <= 1))
@@ -47,6 +54,9 @@ export function checkRun({ tasks, conditions, limit, batch = 1 }: RunOptions): v
     if (pruning !== null && (!Number.isInteger(pruning.layer) || pruning.layer < 0)) {
       throw invalid('K must be a whole number, 0 or more', name);
     }
+    const tokens = Object.values(pruning?.tokens ?? {});
+    if (tokens.some((count) => !Number.isInteger(count) || count < 0))
+      throw invalid('a number of tokens must be whole, 0 or more', name);
     if (!(imageScale > 0 && imageScale <= 1)) throw invalid('images can be scaled down only', name);
   }
   const endless = limit === undefined ? tasks.find((t) => t.data.kind === 'scenes') : undefined;

@@ -11,11 +11,14 @@ import { join } from 'node:path';
 import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
 import type { Answerer, Condition } from './answerer.js';
+import type { DatasetRevision } from './datasets/revision.js';
 import { answersTo, askOf, batchesOf, type Answered, type Asked } from './asking.js';
 import { openLines, type LineFile } from './files.js';
-import { keyPrefix, resultKey, type AnsweringOptions, type Result } from './result.js';
+import { imageOf, keyPrefix, resultKey, type AnsweringOptions, type Result } from './result.js';
 import { checkRun, type RunOptions } from './run-options.js';
+import { drawSamples } from './sampling.js';
 import { scoreReply } from './score.js';
+import { isOfShard } from './shard.js';
 import { Skips } from './skips.js';
 import { summarize, type Summary } from './summary.js';
 import { letter } from './metrics/multiple-choice.js';
@@ -65,7 +68,10 @@ interface Plan {
   /** Samples that are looked at together. */
   readonly window: number;
   /** The key of a task's results. */
-  readonly keyOf: (task: Task) => (sample: Sample, condition: Condition) => string;
+  readonly keyOf: (
+    task: Task,
+    dataset: DatasetRevision | undefined,
+  ) => (sample: Sample, condition: Condition) => string;
 }
 
 /** What came of it. */
@@ -74,6 +80,7 @@ interface Outcome {
   readonly skips: Skips;
   /** What a reader of the numbers has to know. */
   readonly notes: readonly string[];
+  readonly datasets: NonNullable<Summary['datasets']>;
 }
 
 /** The plan of a run. @throws FastvError `invalid-option` */
@@ -87,9 +94,10 @@ function planOf(answerer: Answerer, options: RunOptions): Plan {
     answering,
     batch,
     window: answerer.batches === undefined || batch === 1 ? batch : batch * WINDOW,
-    keyOf(task) {
+    keyOf(task, dataset) {
+      const { identity } = answerer;
       const prefixes = new Map(
-        conditions.map((c) => [c, keyPrefix(answerer.identity, answering, c, task, options.data?.revision)]),
+        conditions.map((c) => [c, keyPrefix(identity, answering, c, task, dataset?.revision)]),
       );
       return (sample, condition) => resultKey(prefixes.get(condition) ?? '', sample);
     },
@@ -99,14 +107,14 @@ function planOf(answerer: Answerer, options: RunOptions): Plan {
 /** Asks whatever the file does not know yet. */
 async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
   const { options, window } = plan;
-  const { tasks, conditions, limit, signal } = options;
+  const { tasks, conditions, limit, signal, shard } = options;
   const known = new Map((file.before as Result[]).map((r) => [r.key, r]));
   const skips = new Skips(options.onError ?? 'stop');
   const counter = new Counter(options);
   const results: Result[] = [];
   const notes: string[] = [];
+  const datasets: Record<string, DatasetRevision> = {};
   for (const task of tasks) {
-    const keyOf = plan.keyOf(task);
     const opened = openTask(task, {
       ...options.data,
       onBadRow: (error) => {
@@ -115,8 +123,14 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
     });
     const seen = { samples: 0, categories: false };
     try {
-      for await (const samples of windows(opened, limit, window)) {
+      const dataset = await opened.revision();
+      if (dataset !== undefined) datasets[task.name] = dataset;
+      const keyOf = plan.keyOf(task, dataset);
+      const chosen = await chosenSamples(opened, options);
+      if (chosen.note !== null) notes.push(chosen.note);
+      for await (const { samples, at } of windows(chosen.samples, limit, window)) {
         seen.samples += samples.length;
+        if (shard !== undefined && !isOfShard(shard, at / window)) continue;
         seen.categories ||= samples.some(({ category }) => category !== null);
         const have = new Map<string, Result>();
         for (const key of samples.flatMap((sample) => conditions.map((c) => keyOf(sample, c)))) {
@@ -127,9 +141,10 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
         const isMissing = (sample: Sample, condition: Condition): boolean =>
           !have.has(keyOf(sample, condition));
         for await (const [condition, answers] of answersOf(plan, task, samples, isMissing, skips)) {
-          const fresh = answers.flatMap(({ sample, answer }) => {
-            const result = resultOf(keyOf(sample, condition), task, condition, { sample, answer }, skips);
-            return result === undefined ? [] : [result];
+          const fresh = answers.flatMap((answered) => {
+            const { sample } = answered;
+            const result = resultOf(keyOf(sample, condition), task, condition, answered, skips);
+            return result === undefined ? [] : [{ ...result, place: at + samples.indexOf(sample) }];
           });
           await file.append(fresh);
           for (const result of fresh) have.set(result.key, result);
@@ -148,11 +163,11 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
     counter.taskEnded(seen.samples);
   }
   counter.end();
-  return { results, skips, notes };
+  return { results, skips, notes, datasets };
 }
 
 /** Sums the results up and writes the summary. */
-async function finish(plan: Plan, { results, skips, notes }: Outcome): Promise<Run> {
+async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome): Promise<Run> {
   const { answerer, answering, options } = plan;
   const { tasks, conditions } = options;
   const summary = summarize({
@@ -163,29 +178,68 @@ async function finish(plan: Plan, { results, skips, notes }: Outcome): Promise<R
     results,
     skipped: skips.summary,
     notes,
+    datasets,
     complete: !isAborted(options.signal),
     seed: options.seed ?? 0,
     limit: options.limit ?? null,
+    ...(options.limit === undefined ? {} : { sampling: options.sampling ?? { how: 'first', seed: 0 } }),
+    ...(options.shard === undefined ? {} : { shard: { ...options.shard, window: plan.window } }),
     about: options.about ?? {},
   });
   await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return { summary, results };
 }
 
-/** The task's samples, so many at a time. */
-async function* windows(opened: OpenTask, limit = Infinity, size = 1): AsyncGenerator<Sample[]> {
-  let count = 0;
-  let window: Sample[] = [];
-  for await (const sample of opened.samples()) {
-    window.push(sample);
-    count++;
-    if (window.length === size || count === limit) {
-      yield window;
-      window = [];
-    }
-    if (count === limit) return;
+/** The samples of a task that are asked: those that were drawn where there is a limit, and what is to be said of it. */
+async function chosenSamples(
+  opened: OpenTask,
+  { limit, sampling, data }: RunOptions,
+): Promise<{ readonly samples: AsyncIterable<Sample>; readonly note: string | null }> {
+  const { task } = opened;
+  if (limit === undefined || sampling?.how !== 'random' || task.data.kind === 'scenes')
+    return { samples: opened.samples(), note: null };
+  // what is wrong with a row is said when it is read to be asked
+  const looked = openTask(task, { ...data, onBadRow: () => undefined });
+  try {
+    const { ids, of, categories } = await drawSamples(looked.samples(), limit, sampling.seed);
+    const evenly = categories > 1 ? `, from ${categories} categories in proportion` : '';
+    const note = `${task.name}: ${ids.size} of ${of} samples, drawn by seed ${sampling.seed}${evenly}`;
+    return { samples: only(opened.samples(), ids), note: of <= limit ? null : note };
+  } finally {
+    await looked.close();
   }
-  if (window.length > 0) yield window;
+}
+
+async function* only(samples: AsyncIterable<Sample>, ids: ReadonlySet<string>): AsyncGenerator<Sample> {
+  let left = ids.size;
+  for await (const sample of samples) {
+    if (!ids.has(sample.id)) continue;
+    yield sample;
+    if (--left === 0) return;
+  }
+}
+
+/** Samples of a task that are looked at together, and the place of the first. */
+interface Window {
+  readonly samples: readonly Sample[];
+  readonly at: number;
+}
+
+/** The task's samples, so many at a time. */
+async function* windows(all: AsyncIterable<Sample>, limit = Infinity, size = 1): AsyncGenerator<Window> {
+  let at = 0;
+  let samples: Sample[] = [];
+  for await (const sample of all) {
+    samples.push(sample);
+    const ends = at + samples.length === limit;
+    if (samples.length === size || ends) {
+      yield { samples, at };
+      at += samples.length;
+      samples = [];
+    }
+    if (ends) return;
+  }
+  if (samples.length > 0) yield { samples, at };
 }
 
 /** What is missing of a window's samples, condition by condition and batch by batch, until the run is ended. */
@@ -222,7 +276,7 @@ function resultOf(
   key: string,
   task: Task,
   condition: Condition,
-  { sample, answer }: Answered,
+  { sample, ask, answer }: Answered,
   skips: Skips,
 ): Result | undefined {
   try {
@@ -244,6 +298,7 @@ function resultOf(
       category: sample.category,
       group: sample.group,
       where: sample.where,
+      image: imageOf(ask.images),
       cost: answer.cost,
     };
   } catch (error) {
@@ -263,7 +318,9 @@ function notesOn(
       ? [`${task.name}: ${samples} samples, fewer than the limit of ${limit}`]
       : []),
     ...(task.category !== undefined && !categories
-      ? [`${task.name}: no row has the field ${task.category}, so there are no categories`]
+      ? [
+          `${task.name}: no row has the field ${typeof task.category === 'string' ? task.category : task.category.field}, so there are no categories`,
+        ]
       : []),
   ];
 }

@@ -3,8 +3,10 @@ import { groupBy } from './group-by.js';
 import { findMetric, type MetricName } from './metrics/index.js';
 import { checkReply } from './metrics/limits.js';
 import {
+  clustersOf,
   meanScore,
   scoreOf,
+  unitsOf,
   type Metric,
   type Reply,
   type Scored,
@@ -33,6 +35,8 @@ export interface TaskScore extends Pick<Metric, 'unit' | 'higherIsBetter'> {
   readonly interval: { readonly low: number; readonly high: number } | null;
   /** What the score is made of: samples, MME's pairs, MMBench's questions with all their copies. */
   readonly samples: number;
+  /** How many images they are about, where several are about one, so that images were drawn; else null. */
+  readonly clusters: number | null;
   /** Further numbers, by name. */
   readonly details: Readonly<Record<string, number>>;
   /** The score of each category, where the task has categories. */
@@ -51,7 +55,7 @@ export function scoreTask(
 ): TaskScore {
   const found = findMetric(metric);
   const { label, unit, higherIsBetter } = found;
-  const units = samples.length === 0 ? [] : found.units(samples);
+  const units = samples.length === 0 ? [] : unitsOf(found, samples);
   return {
     metric: label,
     unit,
@@ -59,6 +63,7 @@ export function scoreTask(
     score: units.length === 0 ? NaN : scoreOf(found, units),
     interval: units.length === 0 ? null : intervalOf(found, units, seed),
     samples: units.length,
+    clusters: clustersOf(units),
     details: samples.length === 0 ? {} : (found.details?.(samples) ?? {}),
     categories: categoriesOf(found, units, samples),
   };
@@ -71,7 +76,8 @@ function intervalOf(
 ): { readonly low: number; readonly high: number } {
   const score = scoreOf(metric, units);
   const binary = units.every(({ values: [value] }) => value === 0 || value === 1);
-  if (metric.score === meanScore && binary) return wilsonInterval(score, units.length);
+  if (metric.score === meanScore && binary && clustersOf(units) === null)
+    return wilsonInterval(score, units.length);
   const [resampled = new Float64Array()] = resampledScores(metric, [units], { seed });
   const { low, high } = percentileInterval(score, resampled);
   return { low, high };

@@ -2,12 +2,15 @@
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { version } from '../version.js';
 import type { AnswererIdentity, Condition } from './answerer.js';
+import type { DatasetRevision } from './datasets/revision.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
 import { pairedComparison, type PairedComparison } from './paired.js';
 import type { AnsweringOptions, Result } from './result.js';
+import type { Sampling } from './sampling.js';
 import { scoreTask, type TaskScore } from './score.js';
+import type { Shard } from './shard.js';
 import type { Skipped } from './skips.js';
 import type { Task } from './tasks/task.js';
 
@@ -28,6 +31,8 @@ export interface Summary {
   readonly complete: boolean;
   readonly conditions: readonly Condition[];
   readonly tasks: readonly Task[];
+  /** Which dataset each task read, at which revision. */
+  readonly datasets?: Readonly<Record<string, DatasetRevision>>;
   readonly cells: readonly Cell[];
   readonly skipped: { readonly count: number; readonly first: readonly Skipped[] };
   /** What a reader of the numbers has to know: an empty data set, fewer samples than asked for, … */
@@ -43,9 +48,14 @@ export interface SummaryInput {
   readonly results: readonly Result[];
   readonly skipped: Summary['skipped'];
   readonly notes: readonly string[];
+  readonly datasets: NonNullable<Summary['datasets']>;
   readonly complete: boolean;
   readonly seed: number;
   readonly limit: number | null;
+  /** How the limit was met. */
+  readonly sampling?: Sampling;
+  /** Which part of a run it is. */
+  readonly shard?: Shard & { readonly window: number };
   readonly about: Readonly<Record<string, unknown>>;
 }
 
@@ -58,7 +68,13 @@ export function summarize(input: SummaryInput): Summary {
   const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
   return {
     model: identity.model,
-    options: { ...identity.options, ...input.answering, limit: input.limit },
+    options: {
+      ...identity.options,
+      ...input.answering,
+      limit: input.limit,
+      ...(input.sampling === undefined ? {} : { sampling: input.sampling }),
+      ...(input.shard === undefined ? {} : { shard: input.shard }),
+    },
     versions: { fastv: version, node: process.version, ...identity.versions },
     hardware: {
       cpu: cpus()[0]?.model ?? 'unknown',
@@ -70,6 +86,7 @@ export function summarize(input: SummaryInput): Summary {
     complete: input.complete,
     conditions,
     tasks,
+    datasets: input.datasets,
     cells: tasks.flatMap((task) =>
       conditions.map((condition) => {
         const results = of(task, condition);

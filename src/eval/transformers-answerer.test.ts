@@ -7,6 +7,7 @@ import { strategies } from '../strategies/index.js';
 import {
   downsampledCondition,
   prunedCondition,
+  tokensCondition,
   UNPRUNED,
   type Answer,
   type Ask,
@@ -167,6 +168,21 @@ describe('the embedded model as an answerer', () => {
     const batches = await model.batches?.([first, longer, first, { ...first, maxTokens: 9 }], UNPRUNED, 4);
     expect(batches).toEqual([[0, 2], [1], [3]]);
     expect(await model.batches?.([first, second], UNPRUNED, 1)).toEqual([[0], [1]]);
+  });
+
+  it('keeps a number of tokens, or as many as make a mean over layers', async () => {
+    const one = asks.slice(0, 1);
+    const [kept] = await model.answer(one, tokensCondition(2, { keep: 40 }));
+    expect(kept?.cost.keptImageTokens).toBe(40);
+    const [all] = await model.answer(one, tokensCondition(2, { keep: 1000 }));
+    expect(all?.cost.keptImageTokens).toBe(144);
+    // 6 layers, 2 of them with all 144: 2 · 144 + 4 · 54 = 6 · 84
+    const [mean] = await model.answer(one, tokensCondition(2, { mean: 84 }));
+    expect(mean?.cost.keptImageTokens).toBe(54);
+    await expect(model.answer(one, tokensCondition(2, { mean: 20 }))).rejects.toThrow(
+      /are 48 on average already/,
+    );
+    expect(tokensCondition(2, { mean: 84 }).name).toBe('K2-M84-attention');
   });
 
   it('runs in the runner', async () => {

@@ -6,21 +6,30 @@
  *
  * Limit: likelihoods are those of choices that are one token long.
  */
-import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
+import { AutoModelForImageTextToText, env, Tensor } from '@huggingface/transformers';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import type { FastvCall } from '../runtime/call.js';
-import type { Loader } from '../runtime/decoder-override.js';
+import type { Loader } from '../runtime/load-pretrained.js';
 import { imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import type { WarningListener } from '../runtime/index.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
+import { defaultDtype } from '../runtime/model-folder.js';
 import { isDecoderFile } from '../runtime/node-session.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
 import type { HfModel } from '../runtime/transformers.js';
 import { methodName, type Method } from '../strategies/index.js';
-import type { Answer, Answerer, AnswererIdentity, Ask, Condition } from './answerer.js';
+import {
+  ratioOf,
+  type Answer,
+  type Answerer,
+  type AnswererIdentity,
+  type Ask,
+  type Condition,
+} from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
 import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
@@ -71,7 +80,7 @@ export async function openTransformersAnswerer(
 }
 
 class TransformersAnswerer implements Answerer {
-  readonly identity: AnswererIdentity;
+  #identity: AnswererIdentity;
   readonly vision: VisionCache;
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
@@ -88,8 +97,8 @@ class TransformersAnswerer implements Answerer {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
-    const { model, name = model, dtype = 'fp32', device = 'cpu', decoder } = options;
-    this.identity = {
+    const { model, name = model, dtype = defaultDtype(model), device = 'cpu', decoder } = options;
+    this.#identity = {
       model: name,
       options: {
         dtype: typeof dtype === 'string' ? dtype : JSON.stringify(dtype),
@@ -102,6 +111,11 @@ class TransformersAnswerer implements Answerer {
         'onnxruntime-node': versionOf('onnxruntime-node'),
       },
     };
+  }
+
+  /** Of a model of the hub, which files it is made of is known once it has been loaded: {@link prepare}. */
+  get identity(): AnswererIdentity {
+    return this.#identity;
   }
 
   async prepare(conditions: readonly Condition[]): Promise<void> {
@@ -129,6 +143,10 @@ class TransformersAnswerer implements Answerer {
     // a decoder that cannot be pruned is to be refused before the first question, not after hours
     const variants = new Set(conditions.map(variantOf));
     for (const variant of variants) await this.#model(variant);
+    if ('files' in this.#identity.options || env.cacheDir === null) return;
+    const files = await modelFingerprint(join(env.cacheDir, this.#options.model));
+    if (files === undefined) return;
+    this.#identity = { ...this.#identity, options: { ...this.#identity.options, files } };
   }
 
   async batches(asks: readonly Ask[], condition: Condition, most: number): Promise<number[][]> {
@@ -211,19 +229,21 @@ class TransformersAnswerer implements Answerer {
     if (first === undefined) return [];
     const inputs = joinInputs(prepared.map((p) => p.inputs));
     const stages = this.#layers.get(variantOf(condition)) ?? [];
+    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
+    const imageTokens = mask.reduce((sum, is) => sum + is, 0);
+    const layers = this.#shapes.get(model)?.shape.layers;
+    const ratio = pruning === null ? 0 : ratioOf(pruning, imageTokens, layers);
     const call = model.call(
       pruning === null
         ? {}
         : {
-            ratio: stages.map((k) => (k === pruning.layer ? pruning.ratio : 0)),
+            ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)),
             // each row is drawn as if it were alone, and each sample anew
             seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
           },
     );
     this.#seen.set(call, { questions: asks.length, poolTo: first.poolTo });
     const tokens = first.inputs.input_ids.dims[1] ?? 0;
-    const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
-    const imageTokens = mask.reduce((sum, is) => sum + is, 0);
     const { tokenizer } = this.#conversation;
     const said: Said[] =
       candidates === undefined
@@ -309,7 +329,7 @@ class TransformersAnswerer implements Answerer {
   async #load(variant: Variant): Promise<OpenedModel> {
     const {
       model: name,
-      dtype = 'fp32',
+      dtype = defaultDtype(name),
       device = 'cpu',
       decoder,
       subfolder,
@@ -347,7 +367,7 @@ class TransformersAnswerer implements Answerer {
       loading: {
         dtype,
         progress_callback: null,
-        device, // a model's config.json could choose another
+        device,
         ...(subfolder === undefined ? {} : { subfolder }),
       },
       vision: (run, call) => this.#vision(run, call === undefined ? undefined : this.#seen.get(call)),

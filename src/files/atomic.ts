@@ -102,7 +102,7 @@ export function pendingFile(path: string): PendingFile {
 }
 
 /** A name beside a file's that nobody can guess, and that is no longer than the file system allows. */
-export function temporaryBeside(path: string): string {
+function temporaryBeside(path: string): string {
   return join(dirname(path), `.fastv-${randomBytes(12).toString('hex')}.tmp`);
 }
 

@@ -1,18 +1,19 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
 import { closeSync, existsSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { pendingFile, type PendingFile } from './atomic.js';
 import { readModelBytesSync } from './model-file.js';
 import { modelRoots } from './model-roots.js';
 import { openRegular } from './read.js';
+import { withGraph } from '../onnx/edit.js';
 import { checkLocation, externalFiles } from '../onnx/external.js';
+import { withFields } from '../onnx/message.js';
 import { decodeModel, type OnnxModel } from '../onnx/read.js';
 import { encodeModel } from '../onnx/write.js';
 import { DataFile } from '../quantize/data-file.js';
-import { quantize, type Quantized, type QuantizeOptions } from '../quantize/quantize.js';
+import { quantizing, type Quantized, type QuantizeOptions } from '../quantize/quantize.js';
 import { bytesAsSource, type ByteSource } from '../quantize/source.js';
 
 /** What {@link quantizeFile} did. */
@@ -36,6 +37,19 @@ export interface QuantizeFileOptions extends QuantizeOptions {
  *   missing
  */
 export function quantizeFile(input: string, output: string, options: QuantizeFileOptions): QuantizedFile {
+  const steps = quantizingFile(input, output, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link quantizeFile}, a weight a step; what is left half done is removed at the last, or when the process exits. */
+export function* quantizingFile(
+  input: string,
+  output: string,
+  options: QuantizeFileOptions,
+): Generator<undefined, QuantizedFile> {
   const model = decodeModel(readModelBytesSync(input), input);
   const dataName = `${basename(output)}_data`;
   const sources = [input, ...externalFiles(model).map((name) => join(dirname(input), name))];
@@ -60,11 +74,14 @@ export function quantizeFile(input: string, output: string, options: QuantizeFil
     const writer = new DataFile(dataName, (bytes) => {
       dataPart.write(bytes);
     });
-    const result = quantize(model, (tensor) => weights.source(tensor), writer, options);
+    const result = yield* quantizing(model, (tensor) => weights.source(tensor), writer, options);
     const single = externalFiles(model).length === 0;
     const final = single ? inlined(result.model, readFileSync(dataPart.temporary)) : result.model;
     const graph = begin(written);
-    for (const chunk of encodeModel(final)) graph.write(chunk);
+    for (const chunk of encodeModel(final)) {
+      graph.write(chunk);
+      yield;
+    }
     const before = statSync(input).size + weights.bytes;
     const after = graph.size + (single ? 0 : writer.length);
     if (!single) dataPart.keep();
@@ -85,9 +102,9 @@ function inlined(model: OnnxModel, data: Uint8Array<ArrayBuffer>): OnnxModel {
       Number(tensor.externalData.find((pair) => pair.key === key)?.value);
     const rawData = data.subarray(entry('offset'), entry('offset') + entry('length'));
     const dataLocation = TensorProto_DataLocation.DEFAULT;
-    return Object.assign(create(TensorProtoSchema), tensor, { rawData, dataLocation, externalData: [] });
+    return withFields(TensorProtoSchema, tensor, { rawData, dataLocation, externalData: [] });
   });
-  return { ...model, graph: Object.assign(create(GraphProtoSchema), model.graph, { initializer }) };
+  return withGraph(model, withFields(GraphProtoSchema, model.graph, { initializer }));
 }
 
 /** The data files of a model, open as long as they are needed. */

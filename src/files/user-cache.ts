@@ -10,7 +10,7 @@ import { makeFolder } from './make-folder.js';
  * Where fastv keeps what can be made again: `FASTV_CACHE`, else the place that the system has for such things
  * (`$XDG_CACHE_HOME/fastv`, `~/.cache/fastv`, `~/Library/Caches/fastv`, `%LOCALAPPDATA%\fastv\Cache`).
  */
-export function userCacheFolder(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string {
+function userCacheFolder(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string {
   const own = env['FASTV_CACHE'] ?? '';
   if (own !== '') return own;
   const local = env['LOCALAPPDATA'] ?? '';

@@ -17,7 +17,14 @@ export const LIMITS = {
   frames: 8,
   /** The most frames that can be asked for. */
   maxFrames: 256,
-  /** Milliseconds for a download, or for ffmpeg. */
+  /** Pixels of a film's frame: 8K. */
+  filmPixels: 40_000_000,
+  /** Bytes of address space for ffmpeg: its libraries, and as many frames of a 4K film as a decoder may refer to. */
+  filmMemory: 700 * 1024 * 1024,
+  /** Milliseconds that any film gets, and bytes of a film for each millisecond more. */
+  filmTime: 4_000,
+  filmBytesPerMs: 1_000,
+  /** Milliseconds for a download, or for ffmpeg at most. */
   timeout: 60_000,
   /** Seconds that one picture may take to decode. */
   decodeSeconds: 20,

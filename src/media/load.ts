@@ -88,8 +88,9 @@ async function folderFrames(folder: string, frames: number): Promise<Picture[]> 
 /** Frames, shrunk to what may be held of so many. */
 async function decodeAll(frames: readonly Uint8Array[], where: string): Promise<Picture[]> {
   const side = sideFor(frames.length);
+  const budget = new PixelBudget(LIMITS.videoPixels);
   const pictures: Picture[] = [];
-  for (const frame of frames) pictures.push(await decodePicture(frame, where, { side }));
+  for (const frame of frames) pictures.push(await decodePicture(frame, where, { side, budget }));
   return pictures;
 }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from './limits.js';
 import { videoFrames } from './video.js';
 
 const root = mkdtempSync(join(tmpdir(), 'fastv-films-'));
@@ -66,6 +67,24 @@ describe('videoFrames', () => {
     await expect(videoFrames(film, 2)).rejects.toThrow(/ffprobe printed more than 4096 bytes/);
     stand({ ffprobe: 'echo 2', ffmpeg: 'exec /bin/cat /dev/zero' });
     await expect(videoFrames(film, 2)).rejects.toThrow(/ffmpeg printed more than 268435456 bytes/);
+  });
+
+  it('gives up a film that takes long for what it is', async () => {
+    stand({ ffprobe: 'echo 7200', ffmpeg: 'exec /bin/sleep 100' });
+    const start = performance.now();
+    await expect(videoFrames(film, 2)).rejects.toThrow(/takes too long for its size/);
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
+  it.skipIf(process.platform !== 'linux')('bounds the memory of both programs', async () => {
+    stand({
+      ffprobe: `ulimit -v > ${root}/probe-memory.txt; echo 2`,
+      ffmpeg: `ulimit -v > ${root}/film-memory.txt`,
+    });
+    await expect(videoFrames(film, 2)).rejects.toThrow(/no frames/);
+    for (const name of ['probe', 'film']) {
+      expect(Number(readFileSync(join(root, `${name}-memory.txt`), 'utf8'))).toBe(LIMITS.filmMemory / 1024);
+    }
   });
 
   it('refuses what is no file', async () => {

@@ -2,7 +2,9 @@
 //
 // ffmpeg decides by the content of a file what it is, and a file that is called .mp4 may be a playlist (HLS, DASH, concat):
 // ffmpeg then opens whatever the playlist names, any file of the user's, and with some builds addresses on the network,
-// whatever protocols are allowed. So it is told which *formats* it may read, and that none of them leads elsewhere.
+// whatever protocols are allowed. So it is told which *formats* it may read, and that none of them leads elsewhere. And a
+// few kilobytes can be hours of film, or frames that fill the memory: both programs get time by the bytes there are, and
+// memory by the system's own limit.
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -20,11 +22,20 @@ const GUARDS = [
   ...['-format_whitelist', 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi'],
   ...['-protocol_whitelist', 'file'],
   ...['-max_streams', '64'],
-  ...['-max_pixels', String(LIMITS.pixels)],
+  ...['-max_pixels', String(LIMITS.filmPixels)],
 ] as const;
 
-/** The most that either program may take in one piece, in bytes: a frame of {@link LIMITS}.pixels, in YUV. */
-const MAX_ALLOCATION = String(2 * LIMITS.pixels);
+/** The most that ffmpeg may take in one piece, in bytes: a plane of {@link LIMITS}.filmPixels, 16 bits deep. */
+const MAX_ALLOCATION = String(2 * LIMITS.filmPixels);
+
+/** Runs a program with less memory than it could have, where the system knows how; its arguments are not looked at. */
+const WITH_LESS_MEMORY = [
+  '/bin/sh',
+  ...['-c', `ulimit -v ${LIMITS.filmMemory / 1024} 2>/dev/null; exec "$@"`, 'sh'],
+] as const;
+
+/** How a shell ends that cannot find the program. */
+const NOT_FOUND = 127;
 
 /**
  * Frames of a video, evenly spaced.
@@ -33,16 +44,22 @@ const MAX_ALLOCATION = String(2 * LIMITS.pixels);
  */
 export async function videoFrames(path: string, count: number): Promise<Uint8Array[]> {
   const file = resolve(path);
-  closeSync(openRegular(file).fd);
+  const { fd, size } = openRegular(file);
+  closeSync(fd);
+  const end = performance.now() + Math.min(LIMITS.timeout, LIMITS.filmTime + size / LIMITS.filmBytesPerMs);
   const probe = [...GUARDS, '-show_entries', 'format=duration', '-of', 'csv=p=0', file];
-  const seconds = Number(new TextDecoder().decode(await call('ffprobe', probe, path, 4096)).trim());
+  const seconds = Number(new TextDecoder().decode(await call('ffprobe', probe, path, 4096, end)).trim());
   if (!(seconds > 0 && seconds < 1e7)) {
     throw new FastvError('invalid-input', 'the video has no duration', { where: path, hint: UNREAD });
   }
   const filters = [`fps=${count}/${seconds}`, "scale='min(1024,iw)':-2"].join(',');
-  const input = ['-nostdin', '-max_alloc', MAX_ALLOCATION, ...GUARDS, '-i', file, '-an', '-sn', '-dn'];
+  // each thread of the decoder holds frames of its own
+  const input = [
+    ...['-nostdin', '-max_alloc', MAX_ALLOCATION, '-filter_threads', '1', ...GUARDS],
+    ...['-threads', '2', '-i', file, '-an', '-sn', '-dn'],
+  ];
   const output = ['-vf', filters, '-frames:v', String(count), '-c:v', 'png', '-f', 'image2pipe', '-'];
-  const frames = splitPngs(await call('ffmpeg', [...input, ...output], path, LIMITS.bytes));
+  const frames = splitPngs(await call('ffmpeg', [...input, ...output], path, LIMITS.bytes, end));
   if (frames.length === 0) throw new FastvError('invalid-input', 'the video has no frames', { where: path });
   return frames;
 }
@@ -53,9 +70,12 @@ async function call(
   args: readonly string[],
   where: string,
   most: number,
+  end: number,
 ): Promise<Uint8Array> {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command, ...rest] =
+      process.platform === 'win32' ? [program, ...args] : [...WITH_LESS_MEMORY, program, ...args];
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     const refuse = (message: string, hint: string, cause?: unknown): void => {
       clearTimeout(timer);
       fail(
@@ -67,9 +87,12 @@ async function call(
       killed = why;
       child.kill('SIGKILL'); // a program that is stuck heeds nothing less
     };
-    const timer = setTimeout(() => {
-      kill(`${program} took more than ${LIMITS.timeout / 1000} seconds`);
-    }, LIMITS.timeout);
+    const timer = setTimeout(
+      () => {
+        kill('it takes too long for its size');
+      },
+      Math.max(0, end - performance.now()),
+    );
     const chunks: Buffer[] = [];
     let size = 0;
     let complaint = '';
@@ -89,7 +112,10 @@ async function call(
     child.on('close', (code) => {
       clearTimeout(timer);
       if (code === 0) done(Buffer.concat(chunks));
-      else if (/not on whitelist/iu.test(complaint))
+      else if (code === NOT_FOUND) {
+        const cause = Object.assign(new Error(complaint.trim()), { code: 'ENOENT' });
+        refuse(`videos need ${program}, which is not installed`, INSTALL, cause);
+      } else if (/not on whitelist/iu.test(complaint))
         refuse('the video is a playlist, or of another format', UNREAD);
       else {
         const reason = killed === '' ? (complaint.trim().split('\n')[0] ?? '') : killed;

@@ -75,4 +75,16 @@ describe('editModel', () => {
     const other = Object.assign(floatTensor([3, 4]), { name: 'w' });
     expect(editModel(old, { initializers: new Map([[weight, other]]) }).graph.initializer).toEqual([other]);
   });
+
+  it('replaces initialisers, with what inputs said of the old ones, and adds constants', () => {
+    const old = model();
+    old.graph.input.push(info('w', DataType.FLOAT, [2]));
+    const [w] = old.graph.initializer;
+    if (w === undefined) throw new Error('no initialiser');
+    const other = Object.assign(floatTensor([3, 4]), { name: 'w' });
+    const constant = Object.assign(floatTensor([5]), { name: 'c' });
+    const { graph } = editModel(old, { initializers: new Map([[w, other]]), constants: [constant] });
+    expect(graph.initializer).toEqual([other, constant]);
+    expect(graph.input.map(({ name }) => name)).toEqual(['x']);
+  });
 });

@@ -2,13 +2,16 @@
 //
 // 1. The given model stays as it was; what does not change is shared with it, weights above all.
 // 2. Nodes that no output needs are left out, with the constants that were made for them; the rest is sorted.
-// 3. Shapes that were declared for tensors of changed nodes are dropped: ONNX Runtime plans memory by them.
+// 3. Shapes that were declared for tensors of changed nodes are dropped: ONNX Runtime plans memory by them. So are
+//    inputs that only declare a changed initialiser once more (before IR version 4).
 // 4. ONNX Runtime's own operator set, which new nodes may be of, is imported.
 import { create } from '@bufbuild/protobuf';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
   OperatorSetIdProtoSchema,
+  type GraphProto,
+  type ModelProto,
   type NodeProto,
   type OperatorSetIdProto,
   type TensorProto,
@@ -35,6 +38,8 @@ export interface Edit {
   readonly initializers?: ReadonlyMap<TensorProto, TensorProto>;
   /** New nodes and constants. */
   readonly emit?: Emitter;
+  /** New constants besides. */
+  readonly constants?: readonly TensorProto[];
   /** Declarations in place of those of the same name, or new ones behind them. */
   readonly inputs?: readonly ValueInfoProto[];
   readonly outputs?: readonly ValueInfoProto[];
@@ -60,15 +65,19 @@ export function editModel(model: OnnxModel, edit: Edit): OnnxModel {
     initializer: [
       ...graph.initializer.map((tensor) => initializers.get(tensor) ?? tensor),
       ...(edit.emit?.initializers ?? []).filter(({ name }) => used.has(name)),
+      ...(edit.constants ?? []),
     ],
-    input: declared(graph.input, edit.inputs),
+    input: declared(graph.input, edit.inputs).filter(({ name }) => !changed.has(name)),
     output,
     valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
   });
-  return Object.assign(create(ModelProtoSchema), model, {
-    opsetImport: edit.emit === undefined ? model.opsetImport : withMicrosoft(model.opsetImport),
-    graph: graphAfter,
-  });
+  const opsetImport = edit.emit === undefined ? model.opsetImport : withMicrosoft(model.opsetImport);
+  return withGraph(withFields(ModelProtoSchema, model, { opsetImport }), graphAfter);
+}
+
+/** A model with another graph. */
+export function withGraph(model: ModelProto, graph: GraphProto): OnnxModel {
+  return Object.assign(create(ModelProtoSchema), model, { graph });
 }
 
 function needs(node: NodeProto): readonly string[] {

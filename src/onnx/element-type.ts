@@ -2,14 +2,12 @@
 import type { NodeProto, ValueInfoProto } from 'onnx-buf';
 import { intAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
+import { firstInput, input, isOperator } from './operators.js';
 import { DataType, dataType } from './tensor.js';
 
 const BOOLEAN = new Set(
   'And Or Not Xor Less LessOrEqual Greater GreaterOrEqual Equal IsNaN IsInf'.split(' '),
 );
-/** Ops whose result has the type of a later input. */
-const TYPED_BY: Readonly<Record<string, number>> = { Where: 1, DequantizeLinear: 1 };
-
 /** The element type of a graph input or output. */
 export function declaredType(info: ValueInfoProto | undefined): DataType | undefined {
   const type = info?.type?.value;
@@ -27,11 +25,16 @@ export function elementType(graph: GraphView, tensor: string): DataType | undefi
     if (node === undefined) return undefined;
     const own = typeOf(node);
     if (own !== undefined) return own;
-    const next = node.input[TYPED_BY[node.opType] ?? 0];
-    if (next === undefined || next === '') return undefined;
-    name = next;
+    name = typedBy(node);
+    if (name === '') return undefined;
   }
   return undefined;
+}
+
+/** The input whose type a node's result has. */
+function typedBy(node: NodeProto): string {
+  if (isOperator(node, 'Where')) return input(node, 'X');
+  return isOperator(node, 'DequantizeLinear') ? input(node, 'x_scale') : firstInput(node);
 }
 
 function initializerType(graph: GraphView, name: string): DataType | undefined {

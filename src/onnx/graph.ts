@@ -4,6 +4,7 @@ import {
   AttributeProtoSchema,
   GraphProtoSchema,
   NodeProtoSchema,
+  ValueInfoProtoSchema,
   type GraphProto,
   type NodeProto,
   type TensorProto,
@@ -123,7 +124,7 @@ export class GraphView {
   upstream(tensor: string, through: (node: NodeProto) => boolean): string {
     let name = tensor;
     for (let node = this.producer(name); node !== undefined && through(node); node = this.producer(name)) {
-      name = node.input[0] ?? '';
+      [name = ''] = node.input;
     }
     return name;
   }
@@ -277,6 +278,8 @@ function withCaptures(body: GraphProto, rename: (tensor: string) => string): Gra
   const outside = (name: string): string => (own.has(name) ? name : rename(name));
   return withFields(GraphProtoSchema, body, {
     node: body.node.map((node) => renameInputs(node, outside)),
-    output: body.output.map((value) => ({ ...value, name: outside(value.name) })),
+    output: body.output.map((value) =>
+      withFields(ValueInfoProtoSchema, value, { name: outside(value.name) }),
+    ),
   });
 }

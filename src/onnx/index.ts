@@ -28,6 +28,7 @@ export { renameAxes, valueInfo } from './value-info.js';
 export {
   checkOperator,
   checkOperators,
+  firstInput,
   input,
   inputs,
   isOperator,
@@ -38,4 +39,4 @@ export {
   type OperatorNode,
 } from './operators.js';
 export { withFields } from './message.js';
-export { editModel, type Edit, type Pass } from './edit.js';
+export { editModel, withGraph, type Edit, type Pass } from './edit.js';

@@ -76,6 +76,7 @@ const OPERATORS = {
     { refused: { is_packed_batching: 'Export the decoder with rows of a batch apart, not packed.' } },
   ),
   // Products with weights.
+  Conv: schema('X W B', 'auto_pad dilations group kernel_shape pads strides'),
   MatMul: schema('A B'),
   FusedMatMul: schema('A B', `${PRODUCT} transBatchA transBatchB`),
   Gemm: schema('A B C', `${PRODUCT} beta`),
@@ -90,6 +91,18 @@ const OPERATORS = {
   ),
   MatMulBnb4: schema('A B absmax', 'K N block_size quant_type training_mode transB'),
   DequantizeLinear: schema('x x_scale x_zero_point', 'axis block_size output_dtype'),
+  QLinearConv: schema(
+    'x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B',
+    'auto_pad dilations group kernel_shape pads strides channels_last',
+  ),
+  QGemm: schema(
+    'A a_scale a_zero_point B b_scale b_zero_point C y_scale y_zero_point',
+    'alpha transA transB',
+  ),
+  QAttention: schema(
+    'input weight bias input_scale weight_scale mask_index input_zero_point weight_zero_point past',
+    'num_heads unidirectional scale mask_filter_value do_rotary past_present_share_buffer',
+  ),
   // Axes and shapes.
   Cast: schema('input', 'to saturate round_mode'),
   Concat: schema('inputs', 'axis', { variadic: true }),
@@ -105,6 +118,7 @@ const OPERATORS = {
   ReduceMin: REDUCTION,
   ReduceSum: REDUCTION,
   Reshape: schema('data shape', 'allowzero'),
+  ScatterND: schema('data indices updates', 'reduction'),
   Shape: schema('data', 'start end'),
   Sin: schema('input'),
   Size: schema('data'),
@@ -168,6 +182,11 @@ function place(node: NodeProto, name: string): number {
 /** The tensor that a node takes as an input of its schema; '' where it takes none. */
 export function input<Op extends OperatorName>(node: OperatorNode<Op>, name: InputOf<Op>): string {
   return node.input[place(node, name)] ?? '';
+}
+
+/** What a node works on, whatever its operator calls that: its first input; '' where it has none. */
+export function firstInput(node: NodeProto): string {
+  return node.input[0] ?? '';
 }
 
 /** What a node takes, by the names of its schema. */

@@ -2,9 +2,10 @@
 import type { NodeProto } from 'onnx-buf';
 import { intsAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
+import { firstInput, input, isOperator, type OperatorNode } from './operators.js';
 
 /** Ops whose result has the axes of their first input. */
-const LIKE_FIRST = new Set('Abs Cast CumSum Identity Neg Slice Transpose Clip Not'.split(' '));
+const LIKE_FIRST = new Set('Abs Cast Clip Concat CumSum Identity Neg Not Slice Transpose'.split(' '));
 /** Ops that broadcast. */
 const BROADCAST = new Set(
   'Add Sub Mul Div Max Min Where Equal Less Greater LessOrEqual GreaterOrEqual And Or'.split(' '),
@@ -47,38 +48,27 @@ class RankTable {
   }
 
   #rankOfResult(node: NodeProto): number | undefined {
-    const of = (index: number): number | undefined => this.rank(node.input[index] ?? '');
-    const axes = (): number | undefined =>
-      (intsAttribute(node, 'axes') ?? this.#graph.constantInts(node.input[1] ?? ''))?.length;
-    if (LIKE_FIRST.has(node.opType)) return of(0);
-    if (BROADCAST.has(node.opType)) {
-      return node.input.reduce<number | undefined>((widest, _, i) => larger(widest, of(i)), 0);
+    const first = this.rank(firstInput(node));
+    if (LIKE_FIRST.has(node.opType)) return first;
+    if (BROADCAST.has(node.opType))
+      return node.input.reduce<number | undefined>((widest, name) => larger(widest, this.rank(name)), 0);
+    if (isOperator(node, 'Range') || isOperator(node, 'Shape')) return 1;
+    if (node.opType === 'Constant')
+      return node.attribute.find(({ name }) => name === 'value')?.t?.dims.length;
+    if (isOperator(node, 'Unsqueeze')) return sum(first, this.#axes(node));
+    if (isOperator(node, 'Squeeze')) return sum(first, negative(this.#axes(node)));
+    if (isOperator(node, 'Gather')) return sum(sum(first, this.rank(input(node, 'indices'))), -1);
+    if (isOperator(node, 'Reshape')) return this.#entriesOf(input(node, 'shape'));
+    if (isOperator(node, 'ConstantOfShape')) return this.#entriesOf(input(node, 'input'));
+    if (isOperator(node, 'Expand')) {
+      const length = this.#entriesOf(input(node, 'shape'));
+      return larger(length, first ?? length);
     }
-    switch (node.opType) {
-      case 'Range':
-      case 'Shape':
-        return 1;
-      case 'Constant':
-        return node.attribute.find(({ name }) => name === 'value')?.t?.dims.length;
-      case 'Unsqueeze':
-        return sum(of(0), axes());
-      case 'Squeeze':
-        return sum(of(0), negative(axes()));
-      case 'Gather':
-        return sum(sum(of(0), of(1)), -1);
-      case 'Concat':
-        return of(0);
-      case 'Reshape':
-        return this.#entriesOf(node.input[1] ?? '');
-      case 'ConstantOfShape':
-        return this.#entriesOf(node.input[0] ?? '');
-      case 'Expand': {
-        const length = this.#entriesOf(node.input[1] ?? '');
-        return larger(length, of(0) ?? length);
-      }
-      default:
-        return undefined;
-    }
+    return undefined;
+  }
+
+  #axes(node: OperatorNode<'Squeeze' | 'Unsqueeze'>): number | undefined {
+    return (intsAttribute(node, 'axes') ?? this.#graph.constantInts(input(node, 'axes')))?.length;
   }
 
   #entriesOf(tensor: string): number | undefined {
@@ -92,7 +82,7 @@ class RankTable {
       case 'Unsqueeze':
         return this.#ranks.get(node.output[0] ?? '') === 1 ? 1 : undefined;
       case 'Shape':
-        return this.rank(node.input[0] ?? '');
+        return this.rank(firstInput(node));
       default:
         return undefined;
     }

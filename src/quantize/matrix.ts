@@ -115,7 +115,7 @@ export function toHalfBits(value: number): number {
 }
 
 /** Rounds to the nearest integer, ties to the even one. */
-export function roundHalfToEven(value: number): number {
+function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest !== 0.5) return Math.round(value);

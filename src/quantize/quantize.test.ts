@@ -19,11 +19,16 @@ import type { DecoderShape } from '../cost/shape.js';
 import { shapeOfDecoder } from '../cost/decoder.js';
 import { Emitter } from '../onnx/emit.js';
 import { decodeModel } from '../onnx/read.js';
-import { DataType } from '../onnx/tensor.js';
+import { GraphView } from '../onnx/graph.js';
+import { DataType, floatTensor } from '../onnx/tensor.js';
 import { concatChunks, encodeModel } from '../onnx/write.js';
 import { exactSession } from '../runtime/unsigned-file.js';
 import { quantizeFile } from '../files/quantize-file.js';
+import { info, modelOf, node } from '../../test/graphs.js';
+import { DataFile } from './data-file.js';
 import { toHalfBits } from './matrix.js';
+import { quantize, QUANTIZED_TYPES } from './quantize.js';
+import { bytesAsSource } from './source.js';
 
 const shape: DecoderShape = {
   layers: 2,
@@ -288,4 +293,24 @@ describe('other layouts', () => {
       expect(layers[0]?.inFeatures).toBe(K);
     });
   }
+});
+
+describe('quantize', () => {
+  it.each(QUANTIZED_TYPES)('keeps two products of the same activation and weight apart (%s)', (type) => {
+    const model = modelOf({
+      inputs: [info('x', DataType.FLOAT, ['rows', 32])],
+      outputs: ['a', 'b'].map((name) => info(name, DataType.FLOAT, ['rows', 32])),
+      initializers: [
+        Object.assign(floatTensor(Array.from({ length: 1024 }, noise), [32, 32]), { name: 'w' }),
+      ],
+      nodes: [node('MatMul', ['x', 'w'], ['a']), node('MatMul', ['x', 'w'], ['b'])],
+    });
+    const file = new DataFile('data', () => undefined);
+    const result = quantize(model, ({ rawData }) => bytesAsSource(rawData), file, { type });
+    const made = new GraphView(result.model.graph);
+    expect(made.producer('a')).toBeDefined();
+    expect(made.producer('b')).toBeDefined();
+    expect(result.model.irVersion).toBe(model.irVersion);
+    expect(made.graph.sparseInitializer).toEqual([]);
+  });
 });

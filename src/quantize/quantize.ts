@@ -9,22 +9,25 @@
 // With int8, weights that are uint8 already are recentred on the way (recentre.ts), which loses nothing. All
 // other 8-bit and 4-bit weights stay as they are.
 import { create } from '@bufbuild/protobuf';
-import {
-  GraphProtoSchema,
-  ModelProtoSchema,
-  OperatorSetIdProtoSchema,
-  TensorProto_DataLocation,
-  TensorProtoSchema,
-  type NodeProto,
-  type TensorProto,
-} from 'onnx-buf';
+import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { floatAttribute } from '../onnx/attributes.js';
-import { Emitter, MICROSOFT } from '../onnx/emit.js';
-import { tensorBytes } from '../onnx/external.js';
-import { allNames, GraphView, label, topologicalOrder } from '../onnx/graph.js';
-import type { OnnxModel } from '../onnx/read.js';
-import { DataType } from '../onnx/tensor.js';
+import {
+  allNames,
+  DataType,
+  editModel,
+  Emitter,
+  floatAttribute,
+  GraphView,
+  input,
+  isOperator,
+  label,
+  MICROSOFT,
+  tensorBytes,
+  withFields,
+  withGraph,
+  type OnnxModel,
+  type OpOptions,
+} from '../onnx/index.js';
 import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 import { flipSigns, recentre } from './recentre.js';
 import type { DataFile } from './data-file.js';
@@ -81,7 +84,21 @@ export function quantize(
   data: DataFile,
   options: QuantizeOptions,
 ): Quantized {
-  const { block = 32 } = options;
+  const steps = quantizing(source, read, data, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link quantize}, a weight a step, for a caller that has other things to look after. */
+export function* quantizing(
+  source: OnnxModel,
+  read: (tensor: TensorProto) => ByteSource,
+  data: DataFile,
+  options: QuantizeOptions,
+): Generator<undefined, Quantized> {
+  const { block = 32, exclude = [] } = options;
   if (![16, 32, 64, 128, 256].includes(block)) {
     throw new FastvError('invalid-option', `a block of ${block} weights is not possible`, {
       where: '--block',
@@ -95,7 +112,15 @@ export function quantize(
     external,
   } = options.type === 'int8' ? recentre(source, { external: true }) : none;
   const view = new GraphView(model.graph);
-  const chosen = linearLayers(view).filter((linear) => canQuantize(linear, options));
+  const linears = linearLayers(view);
+  const idle = exclude.find((part) => !linears.some((linear) => isNamed(linear, part)));
+  if (idle !== undefined) {
+    throw new FastvError('invalid-option', `no layer has ${JSON.stringify(idle.slice(0, 100))} in its name`, {
+      where: '--exclude',
+      hint: `there are, for example, ${[linears[0], linears.at(-1)].map((linear) => linear?.weight.name ?? '').join(', ')}`,
+    });
+  }
+  const chosen = linears.filter((linear) => canQuantize(linear, options));
   if (chosen.length === 0 && recentred.size === 0) {
     throw new FastvError('invalid-input', 'the model has no linear layer to quantise', {
       hint: 'Its weights may be quantised already: `fastv inspect` shows their types.',
@@ -103,7 +128,6 @@ export function quantize(
   }
 
   const emit = new Emitter(opsetOf(model), allNames(model.graph));
-  const replaced = new Map<NodeProto, NodeProto[]>();
   const layers: QuantizedLayer[] = [];
   const written = new Map<string, Weight>();
   const added: TensorProto[] = [];
@@ -111,6 +135,7 @@ export function quantize(
 
   for (const [done, linear] of chosen.entries()) {
     options.onProgress?.(done, chosen.length);
+    yield;
     const key = `${linear.weight.name} ${linear.transposed}`;
     let weight = written.get(key);
     if (weight === undefined) {
@@ -124,49 +149,47 @@ export function quantize(
         relativeError: Math.sqrt(weight.loss.error / (weight.loss.energy || 1)),
       });
     }
-    const before = emit.nodes.length;
-    const result =
+    const [output = ''] = linear.node.output;
+    const bias = biasOf(linear);
+    const named = bias === '' ? { output } : {};
+    const product =
       options.type === 'int4'
-        ? int4Product(emit, linear, weight, block)
-        : int8Product(emit, linear, weight, activations);
-    const output = withBias(emit, linear, result);
-    const nodes = emit.nodes.slice(before);
-    const last = nodes.at(-1);
-    if (last !== undefined)
-      last.output = last.output.map((name) => (name === output ? (linear.node.output[0] ?? '') : name));
-    replaced.set(linear.node, nodes);
+        ? int4Product(emit, linear, weight, block, named)
+        : int8Product(emit, linear, weight, activations, named);
+    if (bias !== '') emit.op('Add', [product, bias], { output });
   }
   options.onProgress?.(chosen.length, chosen.length);
 
-  const node = model.graph.node.flatMap((old) => replaced.get(old) ?? [old]);
-  const live = liveNodes(node, model);
-  const used = new Set(live.flatMap(inputsOf));
-  for (const { name } of model.graph.output) used.add(name);
-  const initializer = [...model.graph.initializer, ...emit.initializers]
-    .filter(({ name }) => used.has(name))
-    .map((tensor) => relocate(tensor, read, data, external.has(tensor.name)));
-  const opsetImport = [...model.opsetImport];
-  if (!opsetImport.some(({ domain }) => domain === MICROSOFT)) {
-    opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }));
+  const replace = new Map(chosen.map(({ node }) => [node, []]));
+  const edited = editModel(model, { replace, emit, constants: added });
+  const after = new GraphView(edited.graph);
+  const done = new Set(added);
+  const initializer: TensorProto[] = [];
+  for (const tensor of edited.graph.initializer) {
+    if (after.consumers(tensor.name).length === 0 && !after.outputs.has(tensor.name)) continue;
+    initializer.push(done.has(tensor) ? tensor : relocate(tensor, read, data, external.has(tensor.name)));
+    yield;
   }
-  const graph = Object.assign(create(GraphProtoSchema), model.graph, {
-    node: live,
-    initializer: [...initializer, ...added],
-    input: model.graph.input.filter(({ name }) => view.inputs.has(name)),
-    valueInfo: [],
-  });
-  const result = Object.assign(create(ModelProtoSchema), model, { opsetImport });
-  return { model: { ...result, graph }, layers, recentred: recentred.size };
+  const input = edited.graph.input.filter(({ name }) => after.inputs.has(name));
+  const graph = withFields(GraphProtoSchema, edited.graph, { initializer, input, valueInfo: [] });
+  return { model: withGraph(edited, graph), layers, recentred: recentred.size };
 }
 
-/** A quantised weight in the data file. */
-interface Weight {
+/** A quantised weight, by the names of its tensors. */
+export interface QuantizedWeight {
   readonly values: string;
   readonly scales: string;
   /** uint8: 128. */
   readonly zeroPoint?: string;
+}
+
+/** A quantised weight in the data file. */
+interface Weight extends QuantizedWeight {
   readonly loss: Loss;
 }
+
+/** A linear layer as far as its product needs it. */
+export type Product = Pick<LinearLayer, 'activation' | 'elementType' | 'inFeatures' | 'outFeatures'>;
 
 function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): boolean {
   const { node, weight } = linear;
@@ -174,7 +197,11 @@ function canQuantize(linear: LinearLayer, { exclude = [] }: QuantizeOptions): bo
   if (!isFloat(weight.dataType) || !isFloat(linear.elementType)) return false;
   if (floatAttribute(node, 'alpha', 1) !== 1 || floatAttribute(node, 'beta', 1) !== 1) return false;
   if (node.attribute.some(({ name }) => name === 'activation' || name.startsWith('transBatch'))) return false;
-  return !exclude.some((part) => node.name.includes(part) || weight.name.includes(part));
+  return !exclude.some((part) => isNamed(linear, part));
+}
+
+function isNamed({ node, weight }: LinearLayer, part: string): boolean {
+  return node.name.includes(part) || weight.name.includes(part);
 }
 
 function matrixOf(linear: LinearLayer, read: (tensor: TensorProto) => ByteSource): FloatMatrix {
@@ -242,11 +269,13 @@ function place(
   }).placed;
 }
 
-function int8Product(
+/** The product of an activation and an int8 weight: [.., outFeatures]. */
+export function int8Product(
   emit: Emitter,
-  linear: LinearLayer,
-  weight: Weight,
+  linear: Product,
+  weight: QuantizedWeight,
   activations: Map<string, readonly string[]>,
+  named: OpOptions = {},
 ): string {
   const { activation, elementType } = linear;
   const float = elementType === F32;
@@ -259,17 +288,26 @@ function int8Product(
   const [q = '', scale = '', zero = ''] = quantized;
   const zeroPoints = weight.zeroPoint === undefined ? [zero] : [zero, weight.zeroPoint];
   const product = emit.cast(emit.op('MatMulInteger', [q, weight.values, ...zeroPoints]), DataType.FLOAT);
-  const y = emit.op('Mul', [product, emit.op('Mul', [scale, weight.scales])]);
-  return float ? y : castTo(emit, y, elementType);
+  const scales = emit.op('Mul', [scale, weight.scales]);
+  if (float) return emit.op('Mul', [product, scales], named);
+  return castTo(emit, emit.op('Mul', [product, scales]), elementType, named);
 }
 
-function int4Product(emit: Emitter, linear: LinearLayer, weight: Weight, block: number): string {
+/** The product of an activation and an int4 weight: [.., outFeatures]. */
+export function int4Product(
+  emit: Emitter,
+  linear: Product,
+  weight: QuantizedWeight,
+  block: number,
+  named: OpOptions = {},
+): string {
   const { activation, elementType, inFeatures, outFeatures } = linear;
   const bfloat = elementType !== F32 && elementType !== F16;
   const y = emit.op(
     'MatMulNBits',
     [bfloat ? emit.cast(activation, DataType.FLOAT) : activation, weight.values, weight.scales],
     {
+      ...(bfloat ? {} : named),
       domain: MICROSOFT,
       attributes: {
         K: BigInt(inFeatures),
@@ -280,38 +318,12 @@ function int4Product(emit: Emitter, linear: LinearLayer, weight: Weight, block: 
       },
     },
   );
-  return bfloat ? castTo(emit, y, elementType) : y;
+  return bfloat ? castTo(emit, y, elementType, named) : y;
 }
 
 /** Gemm adds a bias. */
-function withBias(emit: Emitter, { node }: LinearLayer, product: string): string {
-  const bias = node.opType === 'Gemm' || node.opType === 'FusedGemm' ? node.input[2] : undefined;
-  return bias === undefined || bias === '' ? product : emit.op('Add', [product, bias]);
-}
-
-/** The nodes that the outputs need, sorted: what only served the old weights goes. */
-function liveNodes(nodes: readonly NodeProto[], model: OnnxModel): NodeProto[] {
-  const producers = new Map(nodes.flatMap((node) => node.output.map((name) => [name, node] as const)));
-  const live = new Set<NodeProto>();
-  const stack = model.graph.output.map(({ name }) => name);
-  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    const node = name === '' ? undefined : producers.get(name);
-    if (node === undefined || live.has(node)) continue;
-    live.add(node);
-    stack.push(...inputsOf(node));
-  }
-  return topologicalOrder(
-    nodes.filter((node) => live.has(node)),
-    inputsOf,
-  );
-}
-
-/** What a node takes: its inputs, and every name that its subgraphs mention, which is more than they need. */
-function inputsOf(node: NodeProto): string[] {
-  const inner = node.attribute.flatMap((attribute) =>
-    [attribute.g, ...attribute.graphs].flatMap((graph) => (graph === undefined ? [] : [...allNames(graph)])),
-  );
-  return [...node.input, ...inner];
+function biasOf({ node }: LinearLayer): string {
+  return isOperator(node, 'Gemm') || isOperator(node, 'FusedGemm') ? input(node, 'C') : '';
 }
 
 /** Moves a weight that stays as it is into the data file. */
@@ -330,7 +342,7 @@ function relocate(
       write(flip ? flipSigns(bytes.slice()) : bytes);
     }
   });
-  return Object.assign(create(TensorProtoSchema), tensor, placed, { rawData: new Uint8Array() });
+  return withFields(TensorProtoSchema, tensor, { ...placed, rawData: new Uint8Array() });
 }
 
 function opsetOf(model: OnnxModel): number {
@@ -338,6 +350,6 @@ function opsetOf(model: OnnxModel): number {
 }
 
 /** Back to the activations' type, which tensors say as a plain number. */
-function castTo(emit: Emitter, x: string, elementType: number): string {
-  return emit.op('Cast', [x], { attributes: { to: BigInt(elementType) } });
+function castTo(emit: Emitter, x: string, elementType: number, named: OpOptions): string {
+  return emit.op('Cast', [x], { ...named, attributes: { to: BigInt(elementType) } });
 }

@@ -10,24 +10,23 @@
 //
 // Only for processors whose int8 products are exact (src/runtime/processor.ts): elsewhere uint8 is as fast, and int8
 // saturates. unsigned.ts goes the other way.
-import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from 'onnx-buf';
-import { TensorProto_DataLocation, type NodeProto, type TensorProto } from 'onnx-buf';
-import { allNames, GraphView } from '../onnx/graph.js';
-import type { OnnxModel } from '../onnx/read.js';
-import { DataType } from '../onnx/tensor.js';
+import { create } from '@bufbuild/protobuf';
+import { TensorProto_DataLocation, TensorProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
+import {
+  allNames,
+  DataType,
+  editModel,
+  GraphView,
+  input,
+  isOperator,
+  withFields,
+  withInputs,
+  type OnnxModel,
+} from '../onnx/index.js';
+import { DEQUANTIZE, integerProduct, type WeightInputs } from './weight-inputs.js';
 
 /** Tensors say their type as a plain number. */
 const UINT8: number = DataType.UINT8;
-
-/** Where an operator has its weight and the weight's zero point. */
-const PLACES: Readonly<Record<string, readonly [weight: number, zeroPoint: number]>> = {
-  MatMulInteger: [1, 3],
-  MatMulIntegerToFloat: [1, 5],
-  DynamicQuantizeMatMul: [1, 3],
-  QLinearMatMul: [3, 5],
-  DequantizeLinear: [0, 2],
-};
 
 /** What {@link recentre} did. */
 export interface Recentred {
@@ -60,50 +59,36 @@ export function recentre(model: OnnxModel, options: { readonly external?: boolea
 
   const taken = new Set(allNames(model.graph));
   const zeroPoints = new Map<string, TensorProto>();
-  const signedZeroPoint = (name: string | undefined): string => {
-    const unsigned = name === undefined || name === '' ? undefined : view.initializers.get(name);
+  const signedZeroPoint = (name: string): string => {
+    const unsigned = view.initializers.get(name);
     const fresh = `fastv/int8/${unsigned === undefined ? 'zero' : unsigned.name}`;
     if (!taken.has(fresh)) {
       const bytes = unsigned === undefined ? Uint8Array.of(0) : bytesOf(unsigned);
-      const dims = unsigned?.dims ?? [];
-      zeroPoints.set(
-        fresh,
-        create(TensorProtoSchema, {
-          name: fresh,
-          dataType: DataType.INT8,
-          dims,
-          rawData: flipSigns(bytes.slice()),
-        }),
-      );
+      const fields = { name: fresh, dataType: DataType.INT8, dims: unsigned?.dims ?? [] };
+      zeroPoints.set(fresh, create(TensorProtoSchema, { ...fields, rawData: flipSigns(bytes.slice()) }));
       taken.add(fresh);
     }
     return fresh;
   };
 
-  const node = model.graph.node.map((old) => {
-    const places = PLACES[old.opType];
-    const weight = places === undefined ? undefined : old.input[places[0]];
-    if (places === undefined || weight === undefined || !weights.has(weight)) return old;
-    const input = [...old.input];
-    while (input.length <= places[1]) input.push('');
-    input[places[1]] = signedZeroPoint(old.input[places[1]]);
-    return withFields(NodeProtoSchema, old, { input });
-  });
-  const initializer = model.graph.initializer.map((tensor) => {
-    if (!weights.has(tensor.name)) return tensor;
-    const rawData = external.has(tensor.name) ? tensor.rawData : flipSigns(tensor.rawData.slice());
-    return withFields(TensorProtoSchema, tensor, { dataType: DataType.INT8, rawData });
-  });
-  // Value infos of the weights' old type would contradict the new one.
-  const valueInfo = model.graph.valueInfo.filter(({ name }) => !weights.has(name));
-  const input = model.graph.input.filter(({ name }) => !weights.has(name));
-  const graph = withFields(GraphProtoSchema, model.graph, {
-    node,
-    initializer: [...initializer, ...zeroPoints.values()],
-    valueInfo,
-    input,
-  });
-  return { model: { ...withFields(ModelProtoSchema, model, {}), graph }, changed: true, weights, external };
+  const replace = new Map(
+    model.graph.node.flatMap((node): [NodeProto, NodeProto][] => {
+      const places = placesOf(node);
+      if (places === undefined || !weights.has(input(node, places.weight))) return [];
+      const { zeroPoint } = places;
+      return [[node, withInputs(node, { [zeroPoint]: signedZeroPoint(input(node, zeroPoint)) })]];
+    }),
+  );
+  const initializers = new Map(
+    model.graph.initializer
+      .filter(({ name }) => weights.has(name))
+      .map((tensor) => {
+        const rawData = external.has(tensor.name) ? tensor.rawData : flipSigns(tensor.rawData.slice());
+        return [tensor, withFields(TensorProtoSchema, tensor, { dataType: DataType.INT8, rawData })];
+      }),
+  );
+  const constants = [...zeroPoints.values()];
+  return { model: editModel(model, { replace, initializers, constants }), changed: true, weights, external };
 }
 
 /** Subtracts 128 from each byte, in place: uint8 becomes int8. */
@@ -112,17 +97,25 @@ export function flipSigns<T extends Uint8Array>(bytes: T): T {
   return bytes;
 }
 
+/** Where a node has its weight; undefined if it does not take one that may be signed. */
+function placesOf(node: NodeProto): WeightInputs | undefined {
+  if (isOperator(node, 'DequantizeLinear')) return DEQUANTIZE;
+  return PRODUCTS.some((name) => isOperator(node, name)) ? integerProduct(node) : undefined;
+}
+
+const PRODUCTS = ['MatMulInteger', 'MatMulIntegerToFloat', 'DynamicQuantizeMatMul', 'QLinearMatMul'] as const;
+
 /** Whether every use of a tensor is as the weight of an operator that can take it signed. */
 function convertible(view: GraphView, weight: string): boolean {
   const nodes = view.consumers(weight);
   if (nodes.length === 0 || view.outputs.has(weight)) return false;
   return nodes.every((node) => {
-    const places = PLACES[node.opType];
+    const places = placesOf(node);
     if (places === undefined || view.inputsOf(node).filter((name) => name === weight).length > 1)
       return false;
-    if (node.input[places[0]] !== weight) return false;
-    const zeroPoint = node.input[places[1]];
-    if (zeroPoint !== undefined && zeroPoint !== '' && !isConstant(view, zeroPoint)) return false;
+    if (input(node, places.weight) !== weight) return false;
+    const zeroPoint = input(node, places.zeroPoint);
+    if (zeroPoint !== '' && !isConstant(view, zeroPoint)) return false;
     return node.opType !== 'DequantizeLinear' || onlyLinear(view, node);
   });
 }
@@ -137,19 +130,10 @@ function onlyLinear(view: GraphView, dequantize: NodeProto): boolean {
   const nodes = view.consumers(output);
   return (
     nodes.length > 0 &&
-    nodes.every((node) => (node.opType === 'MatMul' || node.opType === 'Gemm') && node.input[1] === output)
+    nodes.every((n) => (isOperator(n, 'MatMul') || isOperator(n, 'Gemm')) && input(n, 'B') === output)
   );
 }
 
 function bytesOf(tensor: TensorProto): Uint8Array {
   return tensor.rawData.length > 0 ? tensor.rawData : Uint8Array.from(tensor.int32Data);
-}
-
-/** A shallow copy of a message with some fields changed. */
-function withFields<Desc extends DescMessage>(
-  schema: Desc,
-  message: MessageShape<Desc>,
-  fields: object,
-): MessageShape<Desc> {
-  return Object.assign(create(schema), message, fields);
 }

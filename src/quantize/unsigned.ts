@@ -16,20 +16,21 @@
 //
 // Limits: weights of subgraphs' nodes and of DynamicQuantizeLSTM are left alone; no vision-language model has them.
 import { create } from '@bufbuild/protobuf';
+import { TensorProto_DataLocation, TensorProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
 import {
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  TensorProto_DataLocation,
-  TensorProtoSchema,
-  type NodeProto,
-  type TensorProto,
-} from 'onnx-buf';
-import { Emitter } from '../onnx/emit.js';
-import { allNames, GraphView } from '../onnx/graph.js';
-import type { OnnxModel } from '../onnx/read.js';
-import { DataType } from '../onnx/tensor.js';
-import { DEQUANTIZE, INTEGER_PRODUCTS, type WeightInputs } from './weight-inputs.js';
+  allNames,
+  DataType,
+  editModel,
+  Emitter,
+  firstInput,
+  GraphView,
+  input,
+  isOperator,
+  withFields,
+  withInputs,
+  type OnnxModel,
+} from '../onnx/index.js';
+import { DEQUANTIZE, integerProduct, type WeightInputs } from './weight-inputs.js';
 
 /** Tensors say their type as a plain number. */
 const INT8: number = DataType.INT8;
@@ -55,7 +56,7 @@ export function unsigned(model: OnnxModel): Unsigned {
   const weights = new Set<string>();
   for (const node of model.graph.node) {
     const inputs = placesOf(view, node);
-    const weight = inputs === undefined ? undefined : constantInt8(view, node.input[inputs.weight] ?? '');
+    const weight = inputs === undefined ? undefined : constantInt8(view, input(node, inputs.weight));
     if (inputs === undefined || weight === undefined) continue;
     places.set(node, inputs);
     weights.add(weight.name);
@@ -68,32 +69,23 @@ export function unsigned(model: OnnxModel): Unsigned {
   const relabelled = new Set(
     opset < BITWISE ? [] : [...weights].filter((name) => onlyWeight(view, name, places)),
   );
-  const flip = new Flip(new Emitter(opset, allNames(model.graph)), opset, relabelled);
-  const node = model.graph.node.flatMap((old) => {
-    const inputs = places.get(old);
-    if (inputs === undefined) return [old];
-    const input = [...old.input];
-    while (input.length <= inputs.zeroPoint) input.push('');
-    const zeroPoint = input[inputs.zeroPoint] ?? '';
-    input[inputs.weight] = flip.tensor(input[inputs.weight] ?? '');
-    input[inputs.zeroPoint] =
-      zeroPoint === ''
-        ? flip.zeroPoint(view, old)
-        : flip.initializer(view.initializers.get(zeroPoint), zeroPoint);
-    return [...flip.take(), Object.assign(create(NodeProtoSchema), old, { input })];
-  });
-  const initializer = model.graph.initializer.map((tensor) =>
-    relabelled.has(tensor.name)
-      ? Object.assign(create(TensorProtoSchema), tensor, { dataType: DataType.UINT8 })
-      : tensor,
+  const emit = new Emitter(opset, allNames(model.graph));
+  const flip = new Flip(emit, opset, relabelled);
+  const replace = new Map(
+    [...places].map(([node, { weight, zeroPoint }]) => {
+      const zero = input(node, zeroPoint);
+      const added = zero === '' ? flip.zeroPoint(view, node) : flip.initializer(view, zero);
+      return [node, withInputs(node, { [weight]: flip.tensor(input(node, weight)), [zeroPoint]: added })];
+    }),
   );
-  const graph = Object.assign(create(GraphProtoSchema), model.graph, {
-    node,
-    initializer: [...initializer, ...flip.initializers],
-    // what is said of the old type would contradict the new one
-    valueInfo: model.graph.valueInfo.filter(({ name }) => !relabelled.has(name)),
-  });
-  return { model: { ...Object.assign(create(ModelProtoSchema), model), graph }, changed: true, weights };
+  const initializers = new Map(
+    model.graph.initializer
+      .filter(({ name }) => relabelled.has(name))
+      .map((tensor) => [tensor, withFields(TensorProtoSchema, tensor, { dataType: DataType.UINT8 })]),
+  );
+  const { constants } = flip;
+  const edit = { replace, initializers, emit, constants };
+  return { model: editModel(model, edit), changed: true, weights };
 }
 
 /** Makes the nodes and constants that add 128. */
@@ -102,7 +94,6 @@ class Flip {
   readonly #opset: number;
   readonly #relabelled: ReadonlySet<string>;
   readonly #constants = new Map<string, TensorProto>();
-  #taken = 0;
 
   constructor(emit: Emitter, opset: number, relabelled: ReadonlySet<string>) {
     this.#emit = emit;
@@ -110,15 +101,9 @@ class Flip {
     this.#relabelled = relabelled;
   }
 
-  get initializers(): TensorProto[] {
-    return [...this.#emit.initializers, ...this.#constants.values()];
-  }
-
-  /** The nodes that were made since the last call. */
-  take(): NodeProto[] {
-    const made = this.#emit.nodes.slice(this.#taken);
-    this.#taken = this.#emit.nodes.length;
-    return made;
+  /** The constants that were made, besides the emitter's. */
+  get constants(): TensorProto[] {
+    return [...this.#constants.values()];
   }
 
   /** An int8 tensor as uint8, 128 higher. */
@@ -145,7 +130,8 @@ class Flip {
   }
 
   /** A small int8 initialiser as a uint8 one; anything else through nodes. */
-  initializer(tensor: TensorProto | undefined, name: string): string {
+  initializer(view: GraphView, name: string): string {
+    const tensor = view.initializers.get(name);
     if (tensor === undefined || tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
       return this.tensor(name);
     const signed = tensor.rawData.length > 0 ? tensor.rawData : Uint8Array.from(tensor.int32Data);
@@ -155,8 +141,8 @@ class Flip {
 
   /** The zero point of a node that had none; DequantizeLinear wants as many as it has scales. */
   zeroPoint(view: GraphView, node: NodeProto): string {
-    if (node.opType !== 'DequantizeLinear') return this.#uint8([], 128);
-    const scales = view.initializers.get(node.input[1] ?? '');
+    if (!isOperator(node, 'DequantizeLinear')) return this.#uint8([], 128);
+    const scales = view.initializers.get(input(node, 'x_scale'));
     return this.#uint8((scales?.dims ?? []).map(Number), 128);
   }
 
@@ -180,18 +166,17 @@ class Flip {
 
 /** Where a node has its weight, if it multiplies integers and its activations may be uint8. */
 function placesOf(view: GraphView, node: NodeProto): WeightInputs | undefined {
-  if (node.opType === 'DequantizeLinear') {
-    const scales = node.input[1] ?? '';
-    const knownScales = (node.input[2] ?? '') !== '' || view.initializers.has(scales);
+  if (isOperator(node, 'DequantizeLinear')) {
+    const knownScales = input(node, 'x_zero_point') !== '' || view.initializers.has(input(node, 'x_scale'));
     return knownScales && multiplied(view, node.output[0] ?? '') ? DEQUANTIZE : undefined;
   }
-  const inputs = INTEGER_PRODUCTS[node.opType];
+  const inputs = integerProduct(node);
   // a product of constants: what this pass itself writes
-  const [activation = ''] = node.input;
+  const activation = firstInput(node);
   const overridable = view.graph.input.some(({ name }) => name === activation);
   if (view.initializers.has(activation) && !overridable) return undefined;
   if (inputs?.activationZeroPoint === undefined) return inputs;
-  const zeroPoint = view.initializers.get(node.input[inputs.activationZeroPoint] ?? '');
+  const zeroPoint = view.initializers.get(input(node, inputs.activationZeroPoint));
   return zeroPoint?.dataType === INT8 ? undefined : inputs;
 }
 
@@ -199,12 +184,11 @@ function placesOf(view: GraphView, node: NodeProto): WeightInputs | undefined {
 function multiplied(view: GraphView, weight: string): boolean {
   return view.consumers(weight).some((node) => {
     if (LAYOUT.has(node.opType)) return multiplied(view, node.output[0] ?? '');
-    const [activation = '', second] = node.input;
-    return (
-      ['MatMul', 'Gemm', 'Conv'].includes(node.opType) &&
-      second === weight &&
-      view.producer(activation)?.opType === 'DequantizeLinear'
-    );
+    const takesWeight =
+      isOperator(node, 'MatMul') || isOperator(node, 'Gemm')
+        ? input(node, 'B') === weight
+        : isOperator(node, 'Conv') && input(node, 'W') === weight;
+    return takesWeight && view.producer(firstInput(node))?.opType === 'DequantizeLinear';
   });
 }
 
@@ -216,7 +200,7 @@ function constantInt8(view: GraphView, tensor: string): TensorProto | undefined 
   const initializer = view.initializers.get(tensor);
   if (initializer !== undefined) return initializer.dataType === INT8 ? initializer : undefined;
   const node = view.producer(tensor);
-  return node !== undefined && LAYOUT.has(node.opType) ? constantInt8(view, node.input[0] ?? '') : undefined;
+  return node !== undefined && LAYOUT.has(node.opType) ? constantInt8(view, firstInput(node)) : undefined;
 }
 
 /** Whether an initialiser is nothing but the weight of nodes that change, so that its bytes may be read otherwise. */
@@ -224,10 +208,10 @@ function onlyWeight(view: GraphView, name: string, places: ReadonlyMap<NodeProto
   const tensor = view.initializers.get(name);
   const bytes =
     tensor?.dataLocation === TensorProto_DataLocation.EXTERNAL || (tensor?.rawData.length ?? 0) > 0;
-  if (!bytes || view.outputs.has(name) || view.graph.input.some((input) => input.name === name)) return false;
+  if (!bytes || view.outputs.has(name) || view.graph.input.some((info) => info.name === name)) return false;
   return view.consumers(name).every((node) => {
     const inputs = places.get(node);
-    const uses = view.inputsOf(node).filter((input) => input === name).length;
-    return inputs !== undefined && uses === 1 && node.input[inputs.weight] === name;
+    const uses = view.inputsOf(node).filter((taken) => taken === name).length;
+    return inputs !== undefined && uses === 1 && input(node, inputs.weight) === name;
   });
 }

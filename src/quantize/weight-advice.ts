@@ -1,6 +1,5 @@
 // Says when a decoder's weights are in a slow format for a device. The format decides more than pruning does: see
 // docs/performance.md, and `npm run bench -- formats` for the machine at hand.
-import type { NodeProto } from 'onnx-buf';
 import { DataType, GraphView, intAttribute, type OnnxModel } from '../onnx/index.js';
 import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 
@@ -105,22 +104,18 @@ const INTEGER_PRODUCT = new Set([
 ]);
 const UINT8: number = DataType.UINT8;
 
-function formatOf(view: GraphView, { node, weight, elementType }: LinearLayer): WeightFormat {
+function formatOf(view: GraphView, { node, weight, factor, elementType }: LinearLayer): WeightFormat {
   if (INTEGER_PRODUCT.has(node.opType)) {
     return weight.dataType === UINT8 ? 'uint8, dynamic activations' : 'int8, dynamic activations';
   }
   if (node.opType === 'MatMulBnb4') return 'int4 blocks';
   if (node.opType === 'MatMulNBits')
     return intAttribute(node, 'bits', 4) <= 4 ? 'int4 blocks' : 'int8 blocks';
-  if (fromDequantize(view, node)) return 'quantised, computed in float';
+  if (fromDequantize(view, factor)) return 'quantised, computed in float';
   return FLOATS[elementType] ?? 'other';
 }
 
 /** Whether the weight comes out of a DequantizeLinear. */
-function fromDequantize(view: GraphView, node: NodeProto): boolean {
-  let producer = view.producer(node.input[1] ?? '');
-  while (producer !== undefined && producer.opType !== 'DequantizeLinear') {
-    producer = view.producer(producer.input[0] ?? '');
-  }
-  return producer !== undefined;
+function fromDequantize(view: GraphView, weight: string): boolean {
+  return view.producer(view.upstream(weight, ({ opType }) => opType !== 'DequantizeLinear')) !== undefined;
 }

@@ -1,23 +1,35 @@
-// Where operators that multiply integers have their weight. Inputs are counted as in the operators' schemas.
+// Which inputs of operators that multiply integers say what their weight is.
+import type { NodeProto } from 'onnx-buf';
+import { isOperator, type InputOf, type OperatorName } from '../onnx/index.js';
 
-/** The places of an operator's inputs that say what its weight is. */
+/** The names of an operator's inputs that say what its weight is. */
 export interface WeightInputs {
-  readonly weight: number;
-  readonly zeroPoint: number;
+  readonly weight: InputOf<OperatorName>;
+  readonly zeroPoint: InputOf<OperatorName>;
   /** The activations' zero point, whose type is theirs. */
-  readonly activationZeroPoint?: number;
+  readonly activationZeroPoint?: InputOf<OperatorName>;
 }
 
+const AB: WeightInputs = { weight: 'B', zeroPoint: 'b_zero_point', activationZeroPoint: 'a_zero_point' };
+
 /** Operators that multiply 8-bit activations by an 8-bit weight. */
-export const INTEGER_PRODUCTS: Readonly<Record<string, WeightInputs>> = {
-  MatMulInteger: { weight: 1, zeroPoint: 3, activationZeroPoint: 2 },
-  MatMulIntegerToFloat: { weight: 1, zeroPoint: 5, activationZeroPoint: 4 },
-  DynamicQuantizeMatMul: { weight: 1, zeroPoint: 3 },
-  QLinearMatMul: { weight: 3, zeroPoint: 5, activationZeroPoint: 2 },
-  QLinearConv: { weight: 3, zeroPoint: 5, activationZeroPoint: 2 },
-  QGemm: { weight: 3, zeroPoint: 5, activationZeroPoint: 2 },
-  QAttention: { weight: 1, zeroPoint: 7, activationZeroPoint: 6 },
-};
+const INTEGER_PRODUCTS: readonly (readonly [OperatorName, WeightInputs])[] = [
+  ['MatMulInteger', AB],
+  ['MatMulIntegerToFloat', AB],
+  ['DynamicQuantizeMatMul', { weight: 'B', zeroPoint: 'b_zero_point' }],
+  ['QLinearMatMul', { ...AB, weight: 'b' }],
+  ['QLinearConv', { weight: 'w', zeroPoint: 'w_zero_point', activationZeroPoint: 'x_zero_point' }],
+  ['QGemm', AB],
+  [
+    'QAttention',
+    { weight: 'weight', zeroPoint: 'weight_zero_point', activationZeroPoint: 'input_zero_point' },
+  ],
+];
+
+/** Where a node has its weight, if it multiplies integers. */
+export function integerProduct(node: NodeProto): WeightInputs | undefined {
+  return INTEGER_PRODUCTS.find(([name]) => isOperator(node, name))?.[1];
+}
 
 /** DequantizeLinear, whose weight ONNX Runtime multiplies as an integer if the activations are dequantised too. */
-export const DEQUANTIZE: WeightInputs = { weight: 0, zeroPoint: 2 };
+export const DEQUANTIZE: WeightInputs = { weight: 'x', zeroPoint: 'x_zero_point' };

@@ -43,6 +43,7 @@ export interface StageReport {
 export interface RewriteReport {
   readonly layers: number;
   readonly stages: readonly StageReport[];
+  /** The strategy that was asked for, also where the caller ranks and the graph takes scores. */
   readonly strategy: string;
   /** What kept tokens stand for; absent where for themselves. */
   readonly weights?: 'sizes';

@@ -20,9 +20,10 @@
 import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { EMBEDS } from '../decoder/contract.js';
-import { isElementwise, takesQueries, type TokenAxis } from '../decoder/axis-rules.js';
+import { isElementwise, takesQueries } from '../decoder/axis-rules.js';
 import { dependents, prologueOf, SHAPE_ONLY } from '../decoder/dependence.js';
 import { queryAxes, type QueryPart } from '../decoder/query-axis.js';
+import type { TokenAxis } from '../decoder/token-axis.js';
 import { FastvError } from '../errors.js';
 import { label, rankOf, renameInputs, type Emitter } from '../onnx/index.js';
 import type { Partition } from './partition.js';
@@ -149,12 +150,8 @@ export class QuerySide {
     const role = this.#role(node, tensor);
     const axis = this.#axis(node);
     if (role === 'tokens') this.#part.sequenceAxis(tensor);
-    if (
-      role === 'rows' &&
-      !takesQueries(node) &&
-      axis !== undefined &&
-      (axis.rank < 4 || axis.axis !== axis.rank - 2)
-    ) {
+    const [rank, queries] = [axis?.rank ?? 0, axis?.axis ?? 0];
+    if (role === 'rows' && !takesQueries(node) && (rank < 4 || queries !== rank - 2)) {
       throw new FastvError('unsupported-decoder', `${label(node)} masks scores of an unclear layout`, {
         where: label(node),
       });

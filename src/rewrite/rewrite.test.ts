@@ -48,6 +48,14 @@ describe('rewriteDecoder', () => {
     expect(axes(input, 'prune_ratio')).toEqual([3]);
   });
 
+  it.each(['attention', 'grid', 'random', 'external'])(
+    'reports the strategy that was asked for: %s',
+    (strategy) => {
+      const { report } = rewriteDecoder(toy('gqa'), { stages: stages(1), strategy });
+      expect(report.strategy).toBe(strategy);
+    },
+  );
+
   it('names the axes of pruned caches and of logits anew', () => {
     const { graph } = rewriteDecoder(toy('gqa'), { stages: stages(1, 3) }).model;
     const lengths = [0, 1, 2, 3].map((layer) => axes(graph.input, `past_key_values.${layer}.key`)[2]);

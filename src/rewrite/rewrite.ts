@@ -12,7 +12,7 @@ import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
 import { FastvError } from '../errors.js';
-import { checkStanding, DEFAULT_STRATEGY, graphStrategy } from '../strategies/index.js';
+import { checkStanding, DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
@@ -21,7 +21,8 @@ import { checkStanding, DEFAULT_STRATEGY, graphStrategy } from '../strategies/in
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64' } = options;
-  const strategy = graphStrategy(options.strategy ?? DEFAULT_STRATEGY);
+  const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
+  const strategy = graphStrategy(asked);
   const cuts = options.stages.map(({ layer }) => layer);
   const standing = checkStanding(options);
   const use = { weigh: standing.weights !== undefined, merge: standing.merge !== undefined };
@@ -61,7 +62,7 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   });
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
-  const report = { layers: decoder.layers.length, stages, strategy: strategy.name, ...standing, mode, nodes };
+  const report = { layers: decoder.layers.length, stages, strategy: asked.name, ...standing, mode, nodes };
   return { model: result, changed: true, report };
 }
 

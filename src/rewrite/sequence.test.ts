@@ -5,7 +5,6 @@ import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { residualBefore } from '../decoder/residual.js';
 import { allNames, decodeModel, Emitter } from '../onnx/index.js';
 import { Partition } from './partition.js';
-import { rewriteDecoder } from './rewrite.js';
 import { Sequence } from './sequence.js';
 
 interface Cut {
@@ -36,58 +35,6 @@ function resolve({ sequences }: Cut, tensor: string, stage: number, rotates = fa
 }
 
 const attention = '/model/layers.1/attn/GroupQueryAttention/output_0';
-
-describe('a partition', () => {
-  it('refuses a cut between a layer and one that shares its keys, naming the K that there is', () => {
-    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
-    const { graph } = model;
-    // The last layer has no cache of its own.
-    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
-    graph.input = graph.input.filter(({ name }) => !own(name));
-    graph.output = graph.output.filter(({ name }) => !own(name));
-    graph.node = graph.node.filter(({ output }) => !output.some(own));
-    for (const node of graph.node)
-      node.input = node.input.map((name) => name.replace('present.3', 'present.1'));
-    expect(() => rewriteDecoder(model, { stages: [{ layer: 2 }] })).toThrow(
-      expect.objectContaining({
-        code: 'unsupported-decoder',
-        where: 'layer 1',
-        message: expect.stringContaining('use the keys and values of layer 1') as string,
-        hint: 'Choose K ≤ 1.',
-      }),
-    );
-    expect(rewriteDecoder(model, { stages: [{ layer: 1 }] }).report.layers).toBe(3);
-  });
-
-  it('divides the layers', () => {
-    const { partition } = cut('gqa', 1, 3);
-    expect([0, 1, 2, 3].map((layer) => partition.stageOfLayer(layer))).toEqual([0, 1, 1, 2]);
-    expect([0, 1, 2].map((stage) => partition.pastKey(stage))).toEqual([
-      'past_key_values.0.key',
-      'past_key_values.1.key',
-      'past_key_values.3.key',
-    ]);
-  });
-
-  it('puts the attention of layer K−1 before the cut, its projection and MLP behind', () => {
-    const { decoder, partition } = cut('gqa', 2);
-    const stages = (name: RegExp): Set<number> =>
-      new Set(decoder.graph.nodes.filter((n) => name.test(n.name)).map((n) => partition.stageOf(n)));
-    expect(stages(/layers\.0\/mlp|layers\.1\/attn\/GroupQuery/u)).toEqual(new Set([0]));
-    expect(stages(/layers\.1\/mlp|layers\.2|lm_head/u)).toEqual(new Set([1]));
-  });
-
-  it('refuses a cut behind which no layer has attention', () => {
-    const { decoder } = cut('gqa', 1);
-    const layers = decoder.layers.map((layer) =>
-      layer.index < 2 ? layer : { ...layer, attention: undefined },
-    );
-    const partition = Partition.at({ ...decoder, layers }, [2]);
-    expect(() => partition.pastKey(1)).toThrow(
-      expect.objectContaining({ code: 'unsupported-decoder', hint: 'Choose a smaller K.' }),
-    );
-  });
-});
 
 describe('a sequence', () => {
   it('leaves weights, the first stage, and what is behind the cut already alone', () => {

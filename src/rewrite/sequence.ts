@@ -241,6 +241,11 @@ export class Sequence {
     return emit.transpose(this.gather(emit.transpose(before, 1, 2, 0)), 2, 0, 1);
   }
 
+  /** What an input says of these tokens: [batch, sequence]. */
+  #fact(name: string): string {
+    return this.#before === undefined ? name : this.gather(this.#before.#fact(name));
+  }
+
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
   inOpPositions(core: AttentionCore): string {
     if (this.#before !== undefined) return this.gather(this.#before.inOpPositions(core));
@@ -294,7 +299,10 @@ export class Sequence {
     if (this.#before === undefined) return decoder.graph.inputs.has(tensor) ? tensor : undefined;
     if (purpose === 'rotation' && flow.isPositionRoot(tensor)) return this.#rootPositions(tensor);
     if (tensor === ATTENTION_MASK) return this.mask();
-    if (tensor === POSITION_IDS) return purpose === 'rotation' ? this.positions() : this.#places();
+    // a tensor of the graph's own may have that name
+    if (tensor === POSITION_IDS && decoder.positionAxes !== undefined)
+      return purpose === 'rotation' ? this.positions() : this.#places();
+    if (decoder.tokenFacts.includes(tensor)) return this.#fact(tensor);
     const layer = decoder.layers.find(({ pastStates }) => pastStates.includes(tensor));
     if (layer === undefined || this.#partition.stageOfLayer(layer.index) === this.stage) return undefined;
     if (!tensor.endsWith('.key') && !tensor.endsWith('.value')) {

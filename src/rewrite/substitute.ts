@@ -1,7 +1,7 @@
 // The same tensor made of other things: copies of the nodes between it and what changes, and of no others.
 import type { NodeProto } from 'onnx-buf';
 import { SHAPE_ONLY } from '../decoder/dependence.js';
-import { intAttribute, type Emitter, type GraphView } from '../onnx/index.js';
+import { firstInput, intAttribute, type Emitter, type GraphView } from '../onnx/index.js';
 
 /** What changes. */
 export interface Changes {
@@ -22,8 +22,8 @@ export function substitution(
   const isKnown = (tensor: string): boolean => {
     if (known.has(tensor)) return true;
     const node = graph.producer(tensor);
-    const [source = ''] = node?.input ?? [];
-    const changed = node !== undefined && SHAPE_ONLY.has(node.opType) ? shapeOf(node, source) : leaf(tensor);
+    const changed =
+      node !== undefined && SHAPE_ONLY.has(node.opType) ? shapeOf(node, firstInput(node)) : leaf(tensor);
     if (changed !== undefined) known.set(tensor, changed);
     else if (node === undefined) known.set(tensor, tensor);
     return known.has(tensor);

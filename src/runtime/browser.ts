@@ -14,6 +14,7 @@ import type { SessionClass } from './session-swap.js';
 import { reasonOf } from './tell.js';
 
 const browser: Platform = {
+  device: 'wasm',
   async sessionClass() {
     try {
       // the same module that Transformers.js's web build imports

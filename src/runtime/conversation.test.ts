@@ -113,3 +113,17 @@ describe('several conversations', () => {
     }
   });
 });
+
+describe('the answers of a batch', () => {
+  it('end where each row ended, whatever Transformers.js went on with', async () => {
+    const inputs = await llava.batch([[user('A dog?', 1)], [user('What is it?', 1)]]);
+    const [, length = 0] = inputs.input_ids.dims;
+    const made = [
+      [5, 2, 7],
+      [5, 6, 7],
+    ].map((row, i) => [...ids(inputs).slice(i * length, (i + 1) * length), ...row]);
+    const sequences = new Tensor('int64', BigInt64Array.from(made.flat(), BigInt), [2, length + 3]);
+    const said = (row: number[]): string => llava.tokenizer.decode(row).trim();
+    expect(llava.answers(inputs, sequences)).toEqual([said([5]), said([5, 6, 7])]);
+  });
+});

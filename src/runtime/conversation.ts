@@ -11,6 +11,7 @@ import {
   type Processor,
 } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
+import { loadError } from './load-error.js';
 import { isRecord } from './transformers.js';
 import { withTimeLimit } from './time-limit.js';
 
@@ -21,11 +22,13 @@ export interface RgbImage {
   readonly height: number;
 }
 
-/** One message of a conversation; its images come before its text. */
+/** One message of a conversation; its images come before its text, unless `parts` says otherwise. */
 export interface Message {
-  readonly role: 'user' | 'assistant';
+  readonly role: 'system' | 'user' | 'assistant';
   readonly text: string;
   readonly images?: readonly RgbImage[];
+  /** How text and images follow each other: the pieces of `text`, and `null` for the next one of `images`. */
+  readonly parts?: readonly (string | null)[];
 }
 
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
@@ -75,9 +78,15 @@ export class Conversation {
     this.tokenizer = tokenizer;
   }
 
-  /** Loads a model's processor; options as for Transformers.js. */
+  /**
+   * Loads a model's processor; options as for Transformers.js.
+   * @throws {FastvError} `io` if it is not there or cannot be read
+   */
   static async load(name: string, options: Record<string, unknown> = {}): Promise<Conversation> {
-    return new Conversation(await AutoProcessor.from_pretrained(name, options));
+    const processor = await AutoProcessor.from_pretrained(name, options).catch((cause: unknown) => {
+      throw loadError(cause, name);
+    });
+    return new Conversation(processor);
   }
 
   /**
@@ -98,11 +107,19 @@ export class Conversation {
     }
     const templated = [this.processor, this.tokenizer].find(hasTemplate);
     if (templated === undefined) {
-      return messages.map(({ text, images = [] }) => token.repeat(images.length) + text).join('\n');
+      return messages
+        .map((message) =>
+          partsOf(message)
+            .map((part) => part ?? token)
+            .join(''),
+        )
+        .join('\n');
     }
-    const structured = messages.map(({ role, text, images = [] }) => ({
-      role,
-      content: [...images.map(() => ({ type: 'image' })), { type: 'text', text }],
+    const structured = messages.map((message) => ({
+      role: message.role,
+      content: partsOf(message).map((part) =>
+        part === null ? { type: 'image' } : { type: 'text', text: part },
+      ),
     }));
     const options = { add_generation_prompt: true, tokenize: false };
     const rendered = withTimeLimit(TEMPLATE_LIMIT, 'the chat template', () =>
@@ -122,8 +139,8 @@ export class Conversation {
   }
 
   /**
-   * Inputs of several conversations at once, padded on the left. A decoder without `position_ids` cannot tell padding
-   * from text: see {@link batches}.
+   * Inputs of several conversations at once, padded on the left. The embedded model can tell padding from text; some
+   * decoders cannot, of which the plug warns: see {@link batches}.
    */
   async batch(conversations: readonly (readonly Message[])[]): Promise<ModelInputs> {
     return this.#encode(
@@ -157,15 +174,12 @@ export class Conversation {
    * @param next the new question
    */
   async continued(earlier: readonly Message[], sequences: Tensor, next: Message): Promise<ModelInputs> {
-    const marker = unusedMarker([...earlier, next]);
-    const rendered = this.prompt([...earlier.slice(0, -1), { role: 'assistant', text: marker }, next]);
-    const at = rendered.indexOf(marker);
-    if (at < 0)
+    let rest = this.#behindAnswer(earlier.slice(0, -1), next);
+    if (rest === undefined)
       throw new FastvError(
         'invalid-input',
         'the chat template leaves answers out, so that none can be continued',
       );
-    let rest = rendered.slice(at + marker.length);
     const ids = Array.from(sequences.data as BigInt64Array);
     // the template closes the answer with the token that the model may have closed it with already
     const last = this.tokenizer.decode([Number(ids.at(-1))], { skip_special_tokens: false });
@@ -180,12 +194,43 @@ export class Conversation {
     };
   }
 
-  /** The answers in what `generate` returned for these inputs. */
+  /**
+   * The answers in what `generate` returned for these inputs. In a batch, Transformers.js 4.3 goes on with a row that has
+   * ended until all have: what comes behind its end is no part of the answer.
+   */
   answers(inputs: ModelInputs, sequences: Tensor): string[] {
-    const length = inputs.input_ids.dims[1] ?? 0;
-    return this.tokenizer
-      .batch_decode(sequences.slice(null, [length, null] as never), { skip_special_tokens: true })
-      .map((answer) => answer.trim());
+    const [batch = 0, length = 0] = sequences.dims;
+    const prompt = inputs.input_ids.dims[1] ?? 0;
+    const ids = Array.from(sequences.data as BigInt64Array, Number);
+    const ends = batch > 1 ? this.#ends() : new Set<number>();
+    return Array.from({ length: batch }, (_, row) => {
+      const answer = ids.slice(row * length + prompt, (row + 1) * length);
+      const end = answer.findIndex((id) => ends.has(id));
+      const own = end < 0 ? answer : answer.slice(0, end);
+      return own.length === 0 ? '' : this.tokenizer.decode(own, { skip_special_tokens: true }).trim();
+    });
+  }
+
+  /** Tokens that end an answer: the tokenizer's, and the special one that the chat template closes an answer with. */
+  #ends(): ReadonlySet<number> {
+    const { eos_token_id: eos, all_special_ids: special } = this.tokenizer as unknown as {
+      eos_token_id?: number;
+      all_special_ids?: readonly number[];
+    };
+    const ends = new Set(eos === undefined ? [] : [eos]);
+    if (![this.processor, this.tokenizer].some(hasTemplate)) return ends;
+    const closing = this.#behindAnswer([{ role: 'user', text: '' }], { role: 'user', text: '' }) ?? '';
+    const [first] = this.tokenizer.encode(closing, { add_special_tokens: false });
+    if (first !== undefined && special?.includes(first) === true) ends.add(first);
+    return ends;
+  }
+
+  /** What the prompt of a later question has behind the last answer; undefined if the chat template leaves answers out. */
+  #behindAnswer(before: readonly Message[], next: Message): string | undefined {
+    const marker = unusedMarker([...before, next]);
+    const rendered = this.prompt([...before, { role: 'assistant', text: marker }, next]);
+    const at = rendered.indexOf(marker);
+    return at < 0 ? undefined : rendered.slice(at + marker.length);
   }
 
   /** How the template's placeholder for an image is written. */
@@ -264,6 +309,11 @@ function textsIn(place: unknown, names: readonly string[]): string[] {
   return names
     .map((name) => place[name])
     .filter((text) => typeof text === 'string' && text !== '') as string[];
+}
+
+/** Text and places of images in their order. */
+function partsOf({ text, images = [], parts }: Message): readonly (string | null)[] {
+  return parts ?? [...images.map(() => null), text];
 }
 
 /** Stands for an answer in a rendered prompt, to find what follows it: a text that no message has. */

@@ -1,15 +1,11 @@
 // A Transformers.js model with another decoder file than its own: how two decoders are compared in one model without
 // copying or linking its files. In Node only.
 import { FastvError } from '../errors.js';
+import { loadPretrained, type Loader } from './load-pretrained.js';
 import { isDecoderFile, nodeSessionClass } from './node-session.js';
 import { exactSwap } from './unsigned-file.js';
-import { installSwap, withSwap, type Swap } from './session-swap.js';
+import { installSwap, type Swap } from './session-swap.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
-
-/** A class that loads models with options of Transformers.js's. */
-export interface Loader {
-  from_pretrained(name: string, options?: Record<string, unknown>): Promise<unknown>;
-}
 
 /**
  * Loads a model with the decoder `file`; everything else is the model's own. The model must have a
@@ -31,8 +27,7 @@ export async function loadWithDecoder(
     seen.decoder = true;
     return Promise.resolve({ ...source, model: file });
   };
-  const session_options = withSwap({}, exactSwap(Session, swap));
-  const model = await modelClass.from_pretrained(name, { ...options, session_options });
+  const model = await loadPretrained(modelClass, name, options, exactSwap(Session, swap));
   if (isDecoderModel(model) && seen.decoder) {
     const inputNames = model.sessions['decoder_model_merged']?.inputNames ?? [];
     if (inputNames.includes('inputs_embeds') && !inputNames.includes('image_token_mask')) return model;

@@ -1,9 +1,12 @@
 // Every family's own path through Transformers.js, on the embedded model's sessions under that family's configuration.
 // What a family's published decoders look like inside is the rewrite's matter, and is tested there.
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoModelForImageTextToText, Tensor } from '@huggingface/transformers';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeCountingModel } from '../../test/counting-model.js';
 import { Conversation, type ModelInputs } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import { fastv } from './index.js';
@@ -55,11 +58,13 @@ interface Generates {
 describe('a model of the family', () => {
   let inputs: ModelInputs;
   let expected: { ids: bigint[]; kept: readonly number[] }[];
+  // Qwen-VL's position_ids have three axes, the embedded model's two: here it counts positions itself.
+  let folder = '';
   const run = async (
     family: (typeof FAMILIES)[number],
     newTokens: number,
   ): Promise<(typeof expected)[number]> => {
-    const model: Generates = await fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, {
+    const model: Generates = await fastv(AutoModelForImageTextToText as never, folder, {
       dtype: 'fp32',
       cache: false,
       onWarning: () => undefined,
@@ -87,6 +92,8 @@ describe('a model of the family', () => {
   };
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fastv-families-'));
+    await writeCountingModel(folder);
     const conversation = await Conversation.load(EMBEDDED_MODEL);
     const pixels = Uint8ClampedArray.from({ length: 96 * 96 * 3 }, (_, i) => (i * 37) % 251);
     const image = { data: pixels, width: 96, height: 96 };
@@ -94,6 +101,8 @@ describe('a model of the family', () => {
     expected = [];
     for (const newTokens of [1, 4]) expected.push(await run({ type: 'llava' }, newTokens));
   });
+
+  afterAll(() => rm(folder, { recursive: true }));
 
   it.each(FAMILIES)('$type is pruned', async (family) => {
     // Qwen-VL counts later positions from position_ids, which this decoder has not: the first token only

@@ -8,6 +8,7 @@ import { CALL_OPTIONS, PLUG_OPTIONS } from './options.js';
 import { prunedSession } from './pruned-session.js';
 import { wrapRun } from './session.js';
 import { reasonOf } from './tell.js';
+import { withTokenTypes } from './token-types.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfModel } from './transformers.js';
 
 const hooked = new WeakMap<HfModel, Passes>();
@@ -31,7 +32,8 @@ export function hook(
   const { decoder_model_merged: decoder, vision_encoder: vision } = model.sessions;
   if (decoder === undefined)
     throw new FastvError('unsupported-decoder', 'the model has no decoder_model_merged');
-  const timed = wrapRun(decoder, (run) => passes.timedDecoder(run));
+  const told = withTokenTypes(decoder, model.config, (feeds) => passes.idsOf(feeds));
+  const timed = wrapRun(told, (run) => passes.timedDecoder(run));
   const pruned = layers.length === 0 ? timed : prunedSession(timed, layers.length, passes);
   model.sessions['decoder_model_merged'] = wrapRun(pruned, (run) => passes.caughtDecoder(run));
   if (vision !== undefined)

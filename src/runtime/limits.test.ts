@@ -1,20 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { toyConfig } from '../../test/toy/config.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
+import { toyFamily } from '../../test/toy/families.js';
 import { decodeModel } from '../onnx/index.js';
 import { configuredPositions, rotaryPositions } from './limits.js';
 
 describe('rotaryPositions', () => {
   it('is the length of the table that rotation is read from', () => {
-    const attention = {
-      kind: 'gqa',
-      packed: false,
-      rotary: 'op',
-      bias: 'none',
-      lengths: 'reduce-sum',
-      positionInput: false,
-    } as const;
-    const config = toyConfig({ attention, maxPositions: 77 });
+    const config = { ...toyFamily('gqa').config, maxPositions: 77 };
     const { bytes } = toyDecoder(config);
     expect(rotaryPositions(decodeModel(bytes))).toBe(77);
   });

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { modelFolderOf } from './model-folder.js';
+import { defaultDtype, modelFolderOf } from './model-folder.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -34,5 +34,19 @@ describe('modelFolderOf', () => {
     await writeFile(join(folder, 'config.json'), '{}');
     await mkdir(join(folder, 'a', 'b'), { recursive: true });
     expect(modelFolderOf(join(folder, 'a', 'b', 'decoder_model_merged.onnx'))).toBeUndefined();
+  });
+});
+
+describe('defaultDtype', () => {
+  it('is what config.json says of the parts, else fp32', async () => {
+    const config = (content: string) => writeFile(join(folder, 'config.json'), content);
+    expect(defaultDtype(undefined)).toBe('fp32');
+    expect(defaultDtype(join(folder, 'absent'))).toBe('fp32');
+    await config('{}');
+    expect(defaultDtype(folder)).toBe('fp32');
+    await config('{ "transformers.js_config": { "dtype": { "decoder_model_merged": "q8" } } }');
+    expect(defaultDtype(folder)).toBe('auto');
+    await config('no JSON');
+    expect(defaultDtype(folder)).toBe('fp32');
   });
 });

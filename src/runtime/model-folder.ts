@@ -1,6 +1,8 @@
 // Which Transformers.js model a decoder file belongs to.
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import { readRegularSync } from '../files/read.js';
+import { isRecord } from './transformers.js';
 
 /** The model around a decoder file. */
 export interface ModelFolder {
@@ -36,4 +38,23 @@ export function modelFolderOf(decoder: string): ModelFolder | undefined {
     subfolder: existsSync(join(folder, 'onnx')) ? 'onnx' : relative(folder, own),
     dtype: suffix === undefined ? undefined : SUFFIXES[suffix],
   };
+}
+
+/** The longest config.json that is looked into. */
+const MAX_CONFIG = 16 * 2 ** 20;
+
+/**
+ * The dtype to load a model in where nobody says: `auto` if the folder's config.json says which its parts have, as
+ * `fastv build` writes it, else `fp32`.
+ */
+export function defaultDtype(model: string | undefined): 'auto' | 'fp32' {
+  const path = model === undefined ? undefined : join(model, 'config.json');
+  if (path === undefined || !existsSync(path)) return 'fp32';
+  try {
+    const config: unknown = JSON.parse(new TextDecoder().decode(readRegularSync(path, MAX_CONFIG)));
+    const own = isRecord(config) ? config['transformers.js_config'] : undefined;
+    return isRecord(own) && own['dtype'] !== undefined ? 'auto' : 'fp32';
+  } catch {
+    return 'fp32'; // whoever loads it says what is wrong with it
+  }
 }

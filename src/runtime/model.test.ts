@@ -1,22 +1,13 @@
 // Opened models: calls that overlap, end early or fail leave each other alone.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadAtlas } from '../scenes/atlas.js';
-import { makeItem } from '../scenes/dataset.js';
+import { scene } from '../../test/server/scene-turn.js';
 import type { Family } from '../scenes/question.js';
-import { renderScene } from '../scenes/render.js';
-import { IMAGE_SIZE } from '../scenes/scene.js';
 import type { Message } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import { openModel, type OpenedModel } from './model.js';
 
-const atlas = loadAtlas();
 const message = (family: Family, index: number): Message => {
-  const { question, scenes } = makeItem('test', family, index, atlas);
-  const images = scenes.map((scene) => ({
-    data: new Uint8ClampedArray(renderScene(scene, atlas)),
-    width: IMAGE_SIZE,
-    height: IMAGE_SIZE,
-  }));
+  const { question, images } = scene(family, index);
   return { role: 'user', text: question, images };
 };
 const LONG = 'what is this '.repeat(1000);

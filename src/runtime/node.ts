@@ -17,6 +17,7 @@ import { unsignedSource } from './unsigned-file.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
+  device: 'cpu',
   sessionClass: nodeSessionClass,
   runtimes: loadedRuntimes,
   isDecoder: ({ model }) => (typeof model === 'string' ? isDecoderFile(model) : looksLikeDecoder(model)),

@@ -1,11 +1,11 @@
 // The original model, as exact as a pruned one on every processor, and hooked as it is, so that its calls have times, limits and signals of their own.
 import { hook } from './hook.js';
 import { configuredPositions } from './limits.js';
-import type { Loader } from './decoder-override.js';
+import { loadPretrained, type Loader } from './load-pretrained.js';
 import { nodeSessionClass } from './node-session.js';
 import { Passes } from './passes.js';
-import { installSwap, withSwap, type SessionOptions } from './session-swap.js';
-import { isRecord, type HfModel } from './transformers.js';
+import { installSwap } from './session-swap.js';
+import type { HfModel } from './transformers.js';
 import { exactSwap } from './unsigned-file.js';
 
 /** Loads a model with its own decoder, whose int8 products are exact on this processor. In Node only. */
@@ -16,11 +16,7 @@ export async function loadOriginal(
 ): Promise<unknown> {
   const Session = await nodeSessionClass();
   installSwap(Session);
-  const own = isRecord(options['session_options']) ? (options['session_options'] as SessionOptions) : {};
-  return modelClass.from_pretrained(name, {
-    ...options,
-    session_options: withSwap(own, exactSwap(Session)),
-  });
+  return loadPretrained(modelClass, name, options, exactSwap(Session));
 }
 
 /** Hooks a model that was loaded without the plug. */

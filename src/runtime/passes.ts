@@ -31,6 +31,7 @@ interface Pass {
   /** Length of everything so far, this pass included. */
   readonly total: number;
   readonly prefill: boolean;
+  readonly ids: HfTensor;
   /** What ONNX Runtime threw in it. */
   error?: unknown;
 }
@@ -117,6 +118,7 @@ export class Passes implements PassLookup {
       sequence,
       total,
       prefill: !decoding,
+      ids,
     };
     if (started.attention_mask) this.#byMask.set(started.attention_mask.ort_tensor, pass);
     if (started.pixel_values) this.#byPixels.set(started.pixel_values.ort_tensor, pass);
@@ -151,6 +153,12 @@ export class Passes implements PassLookup {
       imageSpans(mask.subarray(row * sequence, (row + 1) * sequence), config, grids, apart),
     );
     return { pruning: pruningInputs(settings, options, { batch, sequence, mask, spans }), spans };
+  }
+
+  /** The ids of a run's tokens; undefined for a decoding step, and for a run that is not known. */
+  idsOf(feeds: Tensors): HfTensor | undefined {
+    const pass = this.#pass(feeds);
+    return pass?.prefill === true ? pass.ids : undefined;
   }
 
   inputsFor(feeds: Tensors): PruningInputs | undefined {

@@ -8,6 +8,7 @@ import { handleOf, type FastvHandle } from './handle.js';
 import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
 import { configuredPositions, rotaryPositions } from './limits.js';
+import { loadPretrained, type DefaultDevice, type Loader } from './load-pretrained.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
   PLUG_OPTIONS,
@@ -19,14 +20,7 @@ import {
 } from './options.js';
 import { Passes } from './passes.js';
 import { exactInt8, int8Products } from './processor.js';
-import {
-  installSwap,
-  withSwap,
-  type SessionClass,
-  type SessionOptions,
-  type SessionSource,
-  type Swap,
-} from './session-swap.js';
+import { installSwap, type SessionClass, type SessionSource, type Swap } from './session-swap.js';
 import { slowWeights } from './slow-weights.js';
 import { guarded, reasonOf } from './tell.js';
 import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
@@ -69,6 +63,8 @@ export type WithFastv<M> = (M extends { generate(options: infer O): infer R }
 
 /** What differs between Node and a browser. */
 export interface Platform {
+  /** Where models run unless the caller says otherwise. */
+  readonly device: DefaultDevice;
   /** The session class of the ONNX Runtime that Transformers.js uses. */
   sessionClass(): Promise<SessionClass>;
   /** Whether ONNX Runtime is asked for a decoder. */
@@ -158,10 +154,17 @@ export async function plug<C extends ModelClass>(
       return source;
     }
   };
-  const own = isRecord(loading['session_options']) ? (loading['session_options'] as SessionOptions) : {};
-  const from_pretrained = modelClass.from_pretrained.bind(modelClass) as unknown as Loader;
-  const session_options = withSwap(own, exactInt8(Session, platform.unsigned, swap));
-  const model = await abortable(from_pretrained(name, { ...loading, session_options }), signal, dispose);
+  const model = await abortable(
+    loadPretrained(
+      modelClass as unknown as Loader,
+      name,
+      loading,
+      exactInt8(Session, platform.unsigned, swap),
+      platform.device,
+    ),
+    signal,
+    dispose,
+  );
   refused ??= refusal(model, rewritten, Session, platform, name);
   if (refused !== undefined && options.onUnsupported !== 'warn') {
     await dispose(model);
@@ -175,8 +178,6 @@ export async function plug<C extends ModelClass>(
     throw error;
   }
 }
-
-type Loader = (name: string, options: Record<string, unknown>) => Promise<unknown>;
 
 /** @throws {FastvError} `invalid-option` for what loads no models, or no name */
 function checkClass(modelClass: unknown, name: unknown): void {
@@ -306,7 +307,7 @@ function handled(model: unknown, load: Load, rotary: number | undefined, reason?
 }
 
 /** Whether a model's decoder is told positions. */
-export function takesPositions(model: HfModel | undefined): boolean {
+function takesPositions(model: HfModel | undefined): boolean {
   return model?.sessions['decoder_model_merged']?.inputNames.includes('position_ids') === true;
 }
 

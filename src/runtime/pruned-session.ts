@@ -5,8 +5,8 @@ import { wrapRun, type Run, type Tensors } from './session.js';
 import type { OrtSession, OrtTensor } from './transformers.js';
 
 /** Names that the rewrite adds (the graph contract). */
-export const ADDED_INPUTS = ['image_token_mask', 'prune_ratio', 'image_token_scores'] as const;
-export const ADDED_OUTPUTS = ['kept_indices'] as const;
+const ADDED_INPUTS = ['image_token_mask', 'prune_ratio', 'image_token_scores'] as const;
+const ADDED_OUTPUTS = ['kept_indices'] as const;
 
 /** What one forward pass adds to the decoder's inputs. */
 export interface PruningInputs {

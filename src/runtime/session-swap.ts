@@ -3,6 +3,7 @@
 // once; a call without the symbol goes straight through. Everything else — which file, download and cache, dtype,
 // device, external data — stays Transformers.js's own work, and the unrewritten decoder is never handed to ONNX Runtime.
 import type { InferenceSession } from 'onnxruntime-node';
+import { sessionError } from './session-error.js';
 
 export type SessionOptions = InferenceSession.SessionOptions;
 
@@ -46,7 +47,9 @@ export function installSwap(Session: SessionClass): void {
       return create(...args);
     const { [SWAP]: swap, ...rest } = options;
     const source = await swap({ model, options: rest });
-    return create(source.model, source.options);
+    return create(source.model, source.options).catch((cause: unknown) => {
+      throw sessionError(cause, model);
+    });
   };
   Object.defineProperty(Session, 'create', { value: wrapped, configurable: true, writable: true });
   Object.defineProperty(Session, WRAPPED, { value: true });

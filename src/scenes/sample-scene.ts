@@ -46,7 +46,7 @@ export const HARD_STYLE: SceneStyle = {
 };
 
 /** The most objects of one class in a scene. */
-export const MAX_OF_CLASS = 4;
+const MAX_OF_CLASS = 4;
 
 /** A random scene. In half of the scenes one class stands several times, or so it may. */
 export function sampleScene(random: Random, style: SceneStyle, atlas: Atlas): Scene {

@@ -76,7 +76,9 @@ function emitProbabilities(
   const wide = b.dtype === 'float32' ? masked : b.cast(masked, 'float32');
   const softmax =
     weights.sink === undefined ? emitSoftmax(b, wide) : emitSinkSoftmax(b, wide, weights.sink, layer);
-  const narrow = b.dtype === 'float32' ? softmax : b.cast(softmax, b.dtype);
+  const cast = (): string =>
+    attention.castLike === true ? b.node('CastLike', [softmax, raw]) : b.cast(softmax, b.dtype);
+  const narrow = b.dtype === 'float32' && attention.castLike !== true ? softmax : cast();
   if (!attention.nanGuard) return narrow;
   return b.node('Where', [b.node('IsNaN', [narrow]), b.float(0), narrow]);
 }

@@ -51,6 +51,8 @@ export interface DecomposedAttentionConfig {
   readonly mask: 'add' | 'where';
   /** Where(IsNaN(p), 0, p) after the softmax, as newer SDPA exports have. */
   readonly nanGuard: boolean;
+  /** Probabilities brought back to the scores' type by CastLike, as dynamo exports write type_as. */
+  readonly castLike?: boolean;
 }
 
 export type AttentionConfig =

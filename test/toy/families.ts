@@ -275,6 +275,14 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
     layerKinds: ['recurrence', 'attention', 'recurrence', 'attention', 'attention'],
     leftPadding: false,
   },
+
+  // newer than the families above, whose weights depend on their places
+  'eager type_as': { ...torchscript, attention: decomposed({ castLike: true }) },
+  'eager type_as float16': {
+    ...torchscript,
+    attention: decomposed({ castLike: true, scale: 'both' }),
+    dtype: 'float16',
+  },
 };
 
 export const toyFamilies: readonly ToyFamily[] = Object.entries(table).map(([name, changes], i) => ({

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { allocationPlot, efficiencyPlot, PARTS } from '../../analysis/allocation-plot.js';
 import { efficiency } from '../../analysis/allocation.js';
-import { analyzeAttention, type Analysis } from '../../analysis/analyze.js';
+import { analyzeAttention, type Analysis, type AnalyzeOptions } from '../../analysis/analyze.js';
 import { attentionMaps } from '../../analysis/map-plot.js';
 import { svgToPng } from '../../analysis/plot.js';
 import { positionBiasPlot } from '../../analysis/position-bias-plot.js';
@@ -10,7 +10,9 @@ import { writeAtomically } from '../../files/atomic.js';
 import { modelNameOrFolder } from '../../files/model-name.js';
 import { progressLine } from '../../eval/progress.js';
 import { embeddedModel } from '../../runtime/embedded.js';
+import { datasetOptions } from '../dataset-options.js';
 import { tasksOf } from '../evaluation.js';
+import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { prepareTransformers } from '../transformers-env.js';
@@ -37,21 +39,19 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<
   await prepareOutputFolder(output);
   prepareTransformers(flags);
   const progress = progressLine(terminal.progress, () => 0);
-  const allocation = await analyzeAttention({
-    model: flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model),
+  const model = flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model);
+  const options: AnalyzeOptions = {
+    model,
     tasks,
     limit,
     ratio,
     ...(dtype === undefined ? {} : { dtype }),
-    data: {
-      ...(flags.data === undefined ? {} : { folders: flags.data }),
-      ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-      allowNetwork: flags.allowNetwork === true,
-    },
+    data: datasetOptions(flags),
     onSample: (done) => {
       progress.update(done, limit * tasks.length, 'attention');
     },
-  });
+  };
+  const allocation = await loading(model, flags, () => analyzeAttention(options));
   progress.end();
   const about = {
     model: flags.model ?? 'scenes-llava (embedded)',

@@ -3,10 +3,24 @@ import { basename } from 'node:path';
 import type { Device } from '../../bench/devices.js';
 import { prefillFeeds } from '../../bench/feeds.js';
 import { placementOf, placementTables } from '../../bench/placement.js';
-import { measurePrefill, prefillTables, type PrefillResult } from '../../bench/prefill.js';
+import {
+  measurePrefill,
+  prefillTables,
+  type PrefillOptions,
+  type PrefillResult,
+} from '../../bench/prefill.js';
 import { profile, type ProfiledNode } from '../../bench/profile.js';
 import { profileTables } from '../../bench/profile-tables.js';
-import { openDecoder, originalOf, readDecoder, rewrittenOf, type Source } from '../../bench/sessions.js';
+import {
+  openDecoder,
+  originalOf,
+  readDecoder,
+  rewrittenOf,
+  type DecoderFile,
+  type Source,
+} from '../../bench/sessions.js';
+import { FastvError } from '../../errors.js';
+import { rotaryPositions } from '../../runtime/limits.js';
 import type { ProgressStream, Terminal } from '../terminal.js';
 
 /** The flags of `fastv bench`. */
@@ -69,16 +83,35 @@ export async function bench(path: string, flags: BenchFlags, terminal: Terminal)
   terminal.result({ ...settings, ...result, profile: profiled }, () => parts.join('\n\n'));
 }
 
+/** @throws {FastvError} `invalid-option` for more tokens than the decoder has positions */
+function checkPositions(
+  { model }: DecoderFile,
+  { tokens, decodeRounds }: Pick<PrefillOptions, 'tokens' | 'decodeRounds'>,
+): void {
+  const positions = rotaryPositions(model);
+  const wanted = tokens.image + tokens.text + (decodeRounds > 0 ? 1 : 0);
+  if (positions === undefined || wanted <= positions) return;
+  throw new FastvError(
+    'invalid-option',
+    `${wanted} tokens are more than this decoder's ${positions} positions`,
+    {
+      where: '--image-tokens',
+      hint: 'Take fewer --image-tokens or --text-tokens.',
+    },
+  );
+}
+
 /** Times both, and lets go of them before a profile loads them again. */
 async function timed(
   before: Source,
   after: Awaited<ReturnType<typeof rewrittenOf>>,
-  options: Omit<Parameters<typeof measurePrefill>[3], 'tail'>,
+  options: Omit<PrefillOptions, 'tail'>,
 ): Promise<PrefillResult> {
   const original = await openDecoder(before, options.device);
   try {
     const rewritten = await openDecoder(after, options.device);
     try {
+      checkPositions(before.file, options);
       return await measurePrefill(before.file, original, rewritten, { ...options, tail: after.tail });
     } finally {
       await rewritten.session.release();

@@ -1,6 +1,6 @@
 /** `fastv cost`: what pruning saves of a decoder, by the paper's formula and exactly. */
 import { basename } from 'node:path';
-import { compareCost, type CostComparison } from '../../cost/compare.js';
+import { compareCost, type BeforeAfter, type CostComparison } from '../../cost/compare.js';
 import { flops, type CostOptions } from '../../cost/exact.js';
 import { KNOWN_MODELS, knownModel } from '../../cost/models.js';
 import type { Tokens } from '../../cost/paper.js';
@@ -41,10 +41,20 @@ export async function cost(flags: CostFlags, terminal: Terminal): Promise<void> 
     tokens,
     stages,
     options,
-    ...comparison,
-    kvBytes: { pruned: comparison.kvBytes.after.total, unpruned: comparison.kvBytes.before.total },
+    keptImageTokens: comparison.keptImageTokens,
+    paperReduction: comparison.paperReduction,
+    paperLayerMacs: sides(comparison.paperLayerMacs),
+    prefill: sides(comparison.prefill),
+    decode: sides(comparison.decode),
+    kvBytes: { unpruned: comparison.kvBytes.before.total, pruned: comparison.kvBytes.after.total },
+    kvBytesByLayer: { unpruned: comparison.kvBytes.before.layers, pruned: comparison.kvBytes.after.layers },
   };
   terminal.result(document, () => costTable(name, shape, tokens, stages, comparison));
+}
+
+/** Both sides in the words that all JSON of the commands has (docs/cli.md, "One vocabulary"). */
+function sides<T>({ before, after }: BeforeAfter<T>): { readonly unpruned: T; readonly pruned: T } {
+  return { unpruned: before, pruned: after };
 }
 
 interface Found {
@@ -99,7 +109,7 @@ function tokensOf(flags: CostFlags, name: string, perImage: Found['imageTokens']
 }
 
 /** The table that people read; `--json` has the same numbers. */
-export function costTable(
+function costTable(
   name: string,
   shape: DecoderShape,
   tokens: Tokens,

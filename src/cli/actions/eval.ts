@@ -1,5 +1,5 @@
 /** What `fastv eval` does. */
-import { prunedCondition, UNPRUNED } from '../../eval/answerer.js';
+import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
 import { runEvaluation } from '../../eval/runner.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
@@ -13,6 +13,8 @@ import type { Terminal } from '../terminal.js';
 export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
+  readonly budget?: number;
+  readonly meanTokens?: number;
   readonly seed?: number;
   readonly baseline: boolean;
 }
@@ -21,8 +23,15 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
 export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
   const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
-  const pruned = ratio === 0 ? [] : [prunedCondition(layer, ratio, methodOf(flags), seed)];
-  const conditions = flags.baseline || ratio === 0 ? [UNPRUNED, ...pruned] : pruned;
+  const method = methodOf(flags);
+  const tokens = tokensOf(flags);
+  const pruned =
+    tokens !== undefined
+      ? [tokensCondition(layer, tokens, method, seed)]
+      : ratio === 0
+        ? []
+        : [prunedCondition(layer, ratio, method, seed)];
+  const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
   const model = await openModel(flags);
   const options = runOptions(flags, tasks, terminal);
   try {
@@ -33,6 +42,11 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Pro
   } finally {
     await model.close?.();
   }
+}
+
+function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
+  if (budget !== undefined) return { keep: budget };
+  return meanTokens === undefined ? undefined : { mean: meanTokens };
 }
 
 /** What a reader of the numbers should know, and what can be done next. */

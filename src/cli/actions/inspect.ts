@@ -1,4 +1,5 @@
 /** What `fastv inspect` does. */
+import { statSync } from 'node:fs';
 import { readModelFile } from '../../files/model-file.js';
 import {
   inspectDecoder,
@@ -12,9 +13,14 @@ import { unsigned } from '../../quantize/unsigned.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
 import { int8Products as productsOf } from '../../runtime/processor.js';
 import type { Terminal } from '../terminal.js';
+import { inspectFolder } from './inspect-folder.js';
 
 /** Prints what a decoder file is made of, and where a cut would fall. */
 export async function inspect(file: string, terminal: Terminal): Promise<void> {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
+    await inspectFolder(file, terminal);
+    return;
+  }
   const source = await readModelFile(file, { checkData: false });
   const inspection = inspectDecoder(source.model);
   const int8Products = await productsOf(await nodeSessionClass());

@@ -6,15 +6,17 @@ import { UNPRUNED, type Answerer } from '../../eval/answerer.js';
 import { compareModels, type BeforeAfter, type ModelComparison } from '../../eval/compare-models.js';
 import { progressLine } from '../../eval/progress.js';
 import { openTransformersAnswerer } from '../../eval/transformers-answerer.js';
-import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
+import { quantizingFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';
+import { datasetOptions } from '../dataset-options.js';
 import { tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { prepareTransformers } from '../transformers-env.js';
+import { inTurns } from '../in-turns.js';
 import { Interrupted } from '../interrupt.js';
 
 /** The flags of the evaluation. */
@@ -67,7 +69,7 @@ export async function quantizeAndEvaluate(
   prepareTransformers(flags);
 
   return staged(output, async (folder) => {
-    const result = quantizeFile(decoder, output, { ...options, into: folder });
+    const result = await inTurns(quantizingFile(decoder, output, { ...options, into: folder }));
     const signal = terminal.interrupts.inGoodOrder('ending after this question');
     const comparison = await compareModels(
       () => open(place, decoder, flags),
@@ -77,11 +79,7 @@ export async function quantizeAndEvaluate(
         limit,
         signal,
         progress: progressLine(terminal.progress, () => 0),
-        data: {
-          ...(flags.data === undefined ? {} : { folders: flags.data }),
-          ...(flags.images === undefined ? {} : { imageFolder: flags.images }),
-          allowNetwork: flags.allowNetwork === true,
-        },
+        data: datasetOptions(flags),
       },
     );
     if (!comparison.complete) throw new Interrupted('ended before it was through; nothing was written');

@@ -1,8 +1,10 @@
 /** What `fastv quantize` does. */
-import { quantizeFile, type QuantizedFile } from '../../files/quantize-file.js';
+import { quantizingFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
 import { int8Products, type Int8Products } from '../../runtime/processor.js';
+import { inTurns } from '../in-turns.js';
+import { checkOutputFile } from '../output-path.js';
 import type { Terminal } from '../terminal.js';
 import type { EvaluateFlags } from './quantize-evaluate.js';
 
@@ -18,6 +20,7 @@ export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
 /** Quantises a decoder file. */
 export async function quantize(decoder: string, flags: QuantizeFlags, terminal: Terminal): Promise<void> {
   const { block = 32, exclude = [], output, evaluate } = flags;
+  await checkOutputFile(output, { option: '--output', inputs: [decoder] });
   const products = await int8Products(await nodeSessionClass());
   const chosen = typeFor(flags.type, products);
   if (flags.type === 'int8' && products === 'saturating') terminal.warn(SATURATING);
@@ -28,7 +31,7 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
   };
   const options: QuantizeOptions = { type, block, exclude, onProgress };
   if (evaluate === undefined) {
-    const result = quantizeFile(decoder, output, options);
+    const result = await inTurns(quantizingFile(decoder, output, options));
     terminal.result(
       { ...chosen, ...result, evaluation: null },
       () => `${summary(chosen, result)}\n${HOW_TO}`,

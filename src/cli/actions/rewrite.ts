@@ -7,6 +7,7 @@ import { lastTokenTail, rewriteDecoder } from '../../rewrite/index.js';
 import type { Standing } from '../../strategies/index.js';
 import { version } from '../../version.js';
 import { methodOf } from '../options/strategy.js';
+import { checkOutputFile } from '../output-path.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv rewrite`. */
@@ -34,6 +35,7 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const { strategy, ...others } = flags;
   // `external` is no strategy that a model is asked with, but a graph can be made for it
   const method = { ...methodOf(others), ...(strategy && { strategy }) };
+  await checkOutputFile(flags.output, { option: '--output', inputs: [input], makesFolder: true });
   const source = await readModelFile(input);
   const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
   const short = tail?.changed === true && (flags.tail === 'last' || tail.report.exact);
@@ -58,6 +60,8 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const { output } = flags;
   await writeModelFile(model, output, source, { copyData: flags.copyData ?? false });
   const { dataFiles } = source;
+  if (flags.copyData === true && dataFiles.length === 0)
+    terminal.warn('--copy-data changes nothing: this decoder has no weights in other files');
   terminal.result({ output, dataFiles, ...report, tail: short ? 'last' : 'all' }, () => {
     const cuts = report.stages.map(({ layer, after, queriesReason: reason }) => {
       const queries =

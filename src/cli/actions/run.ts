@@ -52,7 +52,7 @@ export async function run(inputs: readonly string[], flags: RunFlags, terminal: 
 }
 
 /** The last argument is the question, all others are images. */
-export function imagesAndQuestion(inputs: readonly string[]): {
+function imagesAndQuestion(inputs: readonly string[]): {
   sources: readonly string[];
   question: string;
 } {

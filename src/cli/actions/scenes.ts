@@ -1,10 +1,10 @@
 /** What `fastv scenes` does. */
 import { join } from 'node:path';
-import { makeFolder } from '../../files/make-folder.js';
 import { loadAtlas } from '../../scenes/atlas.js';
 import type { Split } from '../../scenes/dataset.js';
 import { FAMILIES, type Family } from '../../scenes/question.js';
 import { writeConversations, writeDataset } from '../../scenes/write-dataset.js';
+import { prepareOutputFolder } from '../output-path.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv scenes`. */
@@ -22,13 +22,13 @@ export interface ScenesFlags {
 
 /** Writes scenes. */
 export async function scenes(folder: string, flags: ScenesFlags, terminal: Terminal): Promise<void> {
+  await prepareOutputFolder(folder, 'folder');
   if (flags.layout === 'conversations') await conversations(folder, flags, terminal);
   else await questions(folder, flags, terminal);
 }
 
 async function conversations(folder: string, flags: ScenesFlags, terminal: Terminal): Promise<void> {
   const { count, start, questionsPerImage, imagesPerConversation: images } = flags;
-  await makeFolder(folder);
   const file = join(folder, `train${images === 1 ? '' : `-${images}`}.jsonl`);
   await writeConversations(file, { count, start, questions: questionsPerImage, images }, loadAtlas());
   terminal.result({ conversations: file, images: count }, () => file);

@@ -1,11 +1,14 @@
 /** What `fastv sweep` does. */
-import type { Grid } from '../../eval/grid.js';
+import type { TokenTarget } from '../../eval/answerer.js';
+import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
+import { checkRun } from '../../eval/run-options.js';
 import { runSweep } from '../../eval/sweep.js';
 import { DEFAULT_STRATEGY, type Method } from '../../strategies/index.js';
 import { endedEarly, openModel, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
+import { beforeLongRun } from '../long-run.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { sayOf } from './eval.js';
@@ -15,30 +18,43 @@ export interface SweepFlags extends EvalFlags {
   readonly recipe?: string;
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
+  readonly budgets?: readonly number[];
+  readonly meanTokens?: readonly number[];
   readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
   readonly downsample: boolean;
+  readonly yes?: boolean;
 }
 
 /** Scores a model over a grid. */
 export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void> {
   const recipe = flags.recipe === undefined ? undefined : findRecipe(flags.recipe);
+  const tokens: readonly TokenTarget[] = [
+    ...(flags.budgets ?? []).map((keep) => ({ keep })),
+    ...(flags.meanTokens ?? []).map((mean) => ({ mean })),
+  ];
   const grid: Grid = {
     layers: flags.layers ?? recipe?.grid.layers ?? [2],
-    ratios: flags.ratios ?? recipe?.grid.ratios ?? [0.5],
+    ratios: flags.ratios ?? recipe?.grid.ratios ?? (tokens.length > 0 ? [] : [0.5]),
+    tokens,
     strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
     seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
     ...baselinesOf(flags, recipe?.grid),
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
+  const limit = flags.limit ?? recipe?.limit;
+  const conditions = gridConditions(grid);
+  // what makes no sense is refused before a model is loaded for it
+  checkRun({ out: flags.output, tasks, conditions, ...(limit === undefined ? {} : { limit }) });
   const model = await openModel(flags);
-  const options = runOptions(flags, tasks, terminal, flags.limit ?? recipe?.limit);
+  const options = runOptions(flags, tasks, terminal, limit);
   const about = {
     ...options.about,
     ...(recipe === undefined ? {} : { recipe: recipe.name, question: recipe.about }),
   };
   try {
+    await beforeLongRun(model, { ...options, conditions }, terminal, flags.yes === true);
     const { summary, points, front } = await runSweep(model, { ...options, about, grid });
     terminal.result({ summary, points, front }, () => pointsTable(points, front));
     sayOf(summary, options.out, terminal);
@@ -55,13 +71,17 @@ function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLaye
 }
 
 /** Points as a table; those on the Pareto front have a star. */
-export function pointsTable(points: readonly Point[], front: readonly string[]): string {
+function pointsTable(points: readonly Point[], front: readonly string[]): string {
   const percent = (v: number | null): string => (v === null ? '—' : (100 * v).toFixed(1));
   const rows = points.map((p) => [
     front.includes(p.name) ? `* ${p.name}` : `  ${p.name}`,
     percent(p.score.estimate),
     `[${percent(p.score.low)}, ${percent(p.score.high)}]`,
-    p.difference === null ? '' : `${percent(p.difference.estimate)} (p ${p.difference.pValue.toFixed(3)})`,
+    p.difference === null
+      ? ''
+      : `${percent(p.difference.estimate)} (p ${(p.difference.pHolm ?? p.difference.pValue).toFixed(3)})`,
+    percent(p.relative ?? null),
+    p.worst === null || p.worst === undefined ? '' : `${p.worst.task} ${percent(p.worst.difference)}`,
     percent(p.loyalty),
     percent(p.flopsRatio),
     percent(p.kvRatio),
@@ -72,7 +92,9 @@ export function pointsTable(points: readonly Point[], front: readonly string[]):
     '  condition',
     'score %',
     '95% interval',
-    'against unpruned',
+    'against unpruned (Holm)',
+    'relative %',
+    'worst task',
     'loyalty %',
     'FLOPs %',
     'KV %',

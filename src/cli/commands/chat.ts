@@ -1,7 +1,7 @@
 /** `fastv chat`: several turns on one KV cache. */
 import { Command } from 'commander';
 import type { ChatFlags } from '../actions/chat.js';
-import { addModelOptions, refuseIdleSeed } from '../options/model.js';
+import { addModelOptions, refuseIdleKept, refuseIdleSeed } from '../options/model.js';
 import type { Terminal } from '../terminal.js';
 
 /** The command, to be added to the program. */
@@ -10,6 +10,7 @@ export function chatCommand(terminal: Terminal): Command {
     .argument('[image...]', 'images for the first question')
     .action(async (images: readonly string[], flags: ChatFlags) => {
       refuseIdleSeed(command, flags);
+      refuseIdleKept(command, terminal);
       const { chat } = await import('../actions/chat.js');
       await chat(images, flags, terminal);
     });

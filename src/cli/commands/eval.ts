@@ -1,10 +1,12 @@
 /** `fastv eval`: tasks under one condition, beside the unpruned model. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { refuseIdleSeed } from '../options/model.js';
-import { layerOption, ratioOption, seedOption } from '../options/option.js';
+import { budgetOption, layerOption, ratioOption, seedOption } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { addMethodOptions } from '../options/strategy.js';
+import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
 /** The command, to be added to the program. */
@@ -12,11 +14,22 @@ export function evalCommand(terminal: Terminal): Command {
   const command = new Command('eval')
     .addOption(layerOption().default(2))
     .addOption(ratioOption().default(0.5))
+    .addOption(budgetOption().conflicts('meanTokens'))
+    .addOption(
+      new Option(
+        '--mean-tokens <n>',
+        "image tokens that a layer sees on average, as papers' tables count them",
+      )
+        .argParser(wholeNumber('--mean-tokens'))
+        .conflicts('ratio'),
+    )
     .addOption(seedOption())
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
     .action(async (flags: EvalCommandFlags) => {
       refuseIdleSeed(command, flags);
+      for (const option of flags.ratio === 0 ? ['--layer', '--strategy', '--seed', '--no-baseline'] : [])
+        refuseIdle(command, option, 'R = 0 runs the original model only', 'give --ratio, or leave it out');
       const { evaluate } = await import('../actions/eval.js');
       await evaluate(flags, terminal);
     });

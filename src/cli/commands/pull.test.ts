@@ -1,13 +1,14 @@
 // Against a mirror on this machine that speaks the hub's URLs.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCli, type CliResult } from '../../../test/cli.js';
 import { hubMirror, type Mirror } from '../../../test/hub-mirror.js';
+import { httpProxy } from '../../../test/proxy.js';
 import { EMBEDDED_MODEL } from '../../runtime/embedded.js';
 
 const MODEL = 'somebody/scenes';
@@ -185,6 +186,33 @@ describe('fastv pull', () => {
     const { code, err } = await pull();
     expect(code).toBe(1);
     expect(err).toMatch(/^error: cannot be made: .*\n {2}where: /mu);
+  });
+
+  it.runIf(existsSync('/dev/full'))('a disk that is full is one line, and takes nothing in', async () => {
+    await mkdir(kept('.'), { recursive: true });
+    await symlink('/dev/full', kept('config.json.part'));
+    const { code, out, err } = await pull();
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^error: .*disk is full.*\n {2}where: .*config\.json\.part\n {2}hint: .*$/mu);
+    expect(existsSync(kept('config.json'))).toBe(false);
+  });
+
+  it('goes through the proxy that the environment names, and around it where NO_PROXY says so', async () => {
+    const proxy = await httpProxy();
+    try {
+      vi.stubEnv('HTTP_PROXY', proxy.url);
+      vi.stubEnv('NO_PROXY', '127.0.0.1');
+      expect((await pull()).code).toBe(0);
+      expect(proxy.hosts).toEqual([]);
+      vi.stubEnv('NO_PROXY', '');
+      await rm(kept('config.json'));
+      expect((await pull()).code).toBe(0);
+      expect(new Set(proxy.hosts)).toEqual(new Set([new URL(mirror.endpoint).host]));
+      vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:9');
+      expect((await pull()).err).toMatch(/^error: .*\n {2}where: .*\n {2}hint: .*HTTPS_PROXY/u);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it('what it has fetched is what a model of that name is loaded from', { timeout: 120_000 }, async () => {

@@ -51,6 +51,8 @@ export function scenesCommand(terminal: Terminal): Command {
               'leave it out',
             ];
       for (const option of idle) refuseIdle(command, option, why, hint);
+      if (flags.imagesPerConversation > 1)
+        refuseIdle(command, '--questions-per-image', 'a set of images has all its questions', 'leave it out');
       const { scenes } = await import('../actions/scenes.js');
       await scenes(folder, flags, terminal);
     });

@@ -19,6 +19,8 @@ export function sweepCommand(terminal: Terminal): Command {
     .addOption(new Option('--recipe <name>', 'a ready-made sweep').choices([...RECIPES.keys()]))
     .option('--layers <ks>', 'K, with commas between', numbers('--layers'))
     .option('--ratios <rs>', 'R, with commas between', listOf('--ratios', 'shares', share('--ratios')))
+    .option('--budgets <ns>', 'image tokens to keep, with commas between', numbers('--budgets'))
+    .option('--mean-tokens <ns>', 'image tokens that a layer sees on average', numbers('--mean-tokens'))
     .option(
       '--strategies <names>',
       `of ${STRATEGIES.join(', ')}; with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}`,
@@ -30,6 +32,7 @@ export function sweepCommand(terminal: Terminal): Command {
       'K at which the baselines are run (default: every K)',
       numbers('--baseline-layers'),
     )
+    .option('-y, --yes', 'do not ask whether to go on, however long it may take')
     .option('--no-downsample', 'leave images scaled down to as few tokens out')
     .addHelpText(
       'after',

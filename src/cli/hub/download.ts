@@ -72,7 +72,8 @@ async function fetchRest(file: HubFile, part: string, download: Download): Promi
   }
   if (there === file.size && there > 0) return;
   const response = await download.fetch(url, there === 0 ? {} : { headers: { range: `bytes=${there}-` } });
-  if (!response.ok || response.body === null) throw refusal(response, model, settings);
+  if (!response.ok || response.body === null)
+    throw refusal(response, { kind: 'model', name: model }, settings);
   // a server that knows no ranges sends all of it
   const appends = response.status === 206;
   if (!appends) there = 0;

@@ -9,7 +9,25 @@ export type HubFetch = (
   init?: { readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
 ) => Promise<Response>;
 
-const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'];
+/** A variable in either spelling; an empty one says nothing. */
+function variable(name: string): string | undefined {
+  return [process.env[name.toLowerCase()], process.env[name]].find((value) => (value ?? '') !== '');
+}
+
+/** What sends requests through the proxies of the environment; undefined where there are none. */
+function proxies(): EnvHttpProxyAgent | undefined {
+  const [httpProxy, httpsProxy] = [variable('HTTP_PROXY'), variable('HTTPS_PROXY')];
+  if (httpProxy === undefined && httpsProxy === undefined) return undefined;
+  const noProxy = variable('NO_PROXY') ?? '';
+  const emitWarning = process.emitWarning.bind(process);
+  // undici 6 warns that its interface may change, which is for us to know and not for whoever has a proxy
+  process.emitWarning = () => undefined;
+  try {
+    return new EnvHttpProxyAgent({ httpProxy: httpProxy ?? '', httpsProxy: httpsProxy ?? '', noProxy });
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
 
 /**
  * A fetch for one hub. Only requests to the hub itself carry the token; where they are redirected to, another host's
@@ -17,9 +35,7 @@ const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'];
  * @throws {FastvError} `io` if nobody answers
  */
 export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
-  const dispatcher = PROXIES.some((name) => (process.env[name] ?? '') !== '')
-    ? new EnvHttpProxyAgent()
-    : undefined;
+  const dispatcher = proxies();
   return async (url, { headers = {}, signal } = {}) => {
     const own = token !== undefined && new URL(url).origin === new URL(endpoint).origin;
     const init = {
@@ -71,28 +87,38 @@ function codeOf(error: unknown): string {
   return error instanceof TypeError && error.message === 'terminated' ? 'UND_ERR_SOCKET' : '';
 }
 
+/** What a request was about. */
+export interface Asked {
+  readonly kind: 'model' | 'dataset';
+  readonly name: string;
+}
+
 /** What a status other than success means, and what to do about it. */
-export function refusal(response: Response, model: string, { endpoint, token }: HubSettings): FastvError {
+export function refusal(
+  response: Response,
+  { kind, name }: Asked,
+  { endpoint, token }: HubSettings,
+): FastvError {
   const { status } = response;
-  const page = `${endpoint}/${model}`;
+  const page = `${endpoint}/${kind === 'model' ? '' : 'datasets/'}${name}`;
   const code = response.headers.get('x-error-code') ?? '';
   const say = (message: string, hint: string): FastvError =>
-    new FastvError('io', message, { where: model, hint });
+    new FastvError('io', message, { where: name, hint });
   if (code === 'GatedRepo' || status === 403) {
     return say(
-      `the model is gated: its terms must be accepted (${status})`,
+      `the ${kind} is gated: its terms must be accepted (${status})`,
       `Accept them at ${page}, and set HF_TOKEN to a token of that account.`,
     );
   }
   if (status === 401) {
     return say(
-      'there is no such model, or it is private or gated (401)',
+      `there is no such ${kind}, or it is private or gated (401)`,
       token === undefined
-        ? `See ${page}; for a private or gated model set HF_TOKEN.`
+        ? `See ${page}; for a private or gated ${kind} set HF_TOKEN.`
         : `See ${page}: this HF_TOKEN may not read it.`,
     );
   }
-  if (status === 404) return say('there is no such model or file (404)', `See ${page}; check the name.`);
+  if (status === 404) return say(`there is no such ${kind} or file (404)`, `See ${page}; check the name.`);
   if (status === 429) {
     const wait = response.headers.get('retry-after');
     return say(

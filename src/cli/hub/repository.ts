@@ -39,7 +39,7 @@ export async function listFiles(
   let url: string | undefined = base;
   for (let page = 0; url !== undefined && page < PAGES; page++) {
     const response = await fetch(url, { headers: { accept: 'application/json' } });
-    if (!response.ok) throw refusal(response, model, settings);
+    if (!response.ok) throw refusal(response, { kind: 'model', name: model }, settings);
     const entries: unknown = await response.json().catch((cause: unknown) => {
       throw unreachable(base, cause);
     });

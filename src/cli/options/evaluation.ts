@@ -1,6 +1,8 @@
 /** Options that `fastv eval` and `fastv sweep` have in common: tasks, data, limits, the model. */
 import { Option, type Command } from 'commander';
+import type { Shard } from '../../eval/shard.js';
 import { wholeNumber } from '../parse/number.js';
+import { shard } from '../parse/shard.js';
 import {
   addOptions,
   addOutputOptions,
@@ -23,6 +25,9 @@ export interface EvalFlags {
   readonly data?: readonly string[];
   readonly images?: string;
   readonly limit?: number;
+  readonly sample: 'random' | 'first';
+  readonly sampleSeed: number;
+  readonly shard?: Shard;
   readonly batch: number;
   readonly choices: 'letter' | 'likelihood';
   readonly onError: 'stop' | 'skip';
@@ -41,6 +46,13 @@ export function addEvalOptions(command: Command): Command {
     taskFileOption(),
     ...dataOptions(),
     new Option('--limit <n>', 'samples of each task at most').argParser(wholeNumber('--limit', 1)),
+    new Option('--sample <how>', 'which samples --limit leaves: drawn by a seed, or the first rows')
+      .choices(['random', 'first'])
+      .default('random'),
+    new Option('--sample-seed <n>', 'seed of that draw').argParser(wholeNumber('--sample-seed')).default(0),
+    new Option('--shard <i/n>', 'part i, from 0, of n that together are the run (fastv merge)').argParser(
+      shard('--shard'),
+    ),
     new Option('--batch <n>', 'questions handed to the model at once')
       .argParser(wholeNumber('--batch', 1))
       .default(1),

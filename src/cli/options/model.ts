@@ -6,6 +6,7 @@ import { wholeNumber } from '../parse/number.js';
 import {
   addOptions,
   addOutputOptions,
+  budgetOption,
   deviceOption,
   dtypeOption,
   layerOption,
@@ -36,9 +37,7 @@ export function addModelOptions(command: Command): Command {
     modelOption(),
     layerOption().default(2),
     ratioOption(),
-    new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
-      .argParser(wholeNumber('--budget'))
-      .conflicts('ratio'),
+    budgetOption(),
     seedOption(),
     dtypeOption(),
     deviceOption(),
@@ -51,6 +50,11 @@ export function addModelOptions(command: Command): Command {
   ]);
   addMethodOptions(command);
   return addOutputOptions(command);
+}
+
+/** @throws {FastvError} `invalid-option` if something is said of the JSON, and there is none */
+export function refuseIdleKept(command: Command, { json }: { readonly json: boolean }): void {
+  if (!json) refuseIdle(command, '--kept-indices', 'the positions are in the JSON only', 'add --json');
 }
 
 /** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */

@@ -16,7 +16,7 @@ export const DTYPES = [
 ] as const;
 
 /** Devices that Transformers.js 4.3 knows in Node. */
-export const MODEL_DEVICES = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'gpu', 'auto'] as const;
+const MODEL_DEVICES = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'gpu', 'auto'] as const;
 
 /** How {@link addOutput} describes a command's output. */
 export interface OutputOption {
@@ -46,6 +46,13 @@ export function ratioOption(): Option {
   return new Option('-r, --ratio <R>', 'share of the image tokens to drop: 0.5 or 50%').argParser(
     share('--ratio'),
   );
+}
+
+/** `--budget`. */
+export function budgetOption(): Option {
+  return new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
+    .argParser(wholeNumber('--budget'))
+    .conflicts('ratio');
 }
 
 /** `--seed`. */

@@ -4,6 +4,7 @@
 import {
   DataType,
   elementType,
+  firstInput,
   inSet,
   int64Tensor,
   intAttribute,
@@ -20,9 +21,11 @@ import { toFloat } from './rows.js';
 const MATMULS = new Set(['MatMul', 'FusedMatMul']);
 const SOFTMAX = new Set(['Softmax']);
 /** Ops between the scores and their softmax. */
-const ON_SCORES = new Set('Add Mul Div Sub Where Cast Tanh Reshape Max Min Clip Identity Concat'.split(' '));
+const ON_SCORES = new Set(
+  'Add Mul Div Sub Where Cast CastLike Tanh Reshape Max Min Clip Identity Concat'.split(' '),
+);
 /** Ops between the softmax and the product with the values. */
-const ON_PROBABILITIES = new Set('Cast Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
+const ON_PROBABILITIES = new Set('Cast CastLike Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
 
 export const decomposed: AttentionKind = {
   name: 'decomposed',
@@ -42,9 +45,9 @@ export const decomposed: AttentionKind = {
     const changed = hideKeysInCache(context);
     const user = core.scoresUser;
     if (user === undefined) return changed;
-    const [scores = '', ...rest] = user.input;
+    const scores = firstInput(user);
     const hiding = emit.op('Add', [scores, likeScores(emit, biasRow(context), scores)]);
-    return new Map([...changed, [user, withInput(user, [hiding, ...rest])]]);
+    return new Map([...changed, [user, withInput(user, [hiding, ...user.input.slice(1)])]]);
   },
 
   biasedNode: ({ node, scoresUser = node }) => scoresUser,

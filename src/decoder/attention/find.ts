@@ -12,7 +12,7 @@ import { onnxAttention } from './onnx.js';
 import { isOtherName, refuse } from './operator.js';
 
 /** The kinds of attention that are known. */
-export const attentionKinds: readonly AttentionKind[] = [groupQuery, multiHead, onnxAttention, decomposed];
+const attentionKinds: readonly AttentionKind[] = [groupQuery, multiHead, onnxAttention, decomposed];
 
 /** Ops through which keys pass on without their tokens mixing. */
 const LAYOUT = new Set('Identity Cast Transpose Reshape Expand Unsqueeze Squeeze Flatten'.split(' '));

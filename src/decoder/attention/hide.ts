@@ -21,9 +21,8 @@ export function hideKeysInCache(context: HideContext): Map<NodeProto, NodeProto>
   const { core, graph } = context;
   const concat = core.cacheInside ? undefined : graph.producer(core.keys);
   if (concat === undefined) return new Map();
-  const last = concat.input.length - 1;
-  const keys = zeroLost(context, concat.input[last] ?? '', 'BNSH');
-  return new Map([[concat, withInput(concat, concat.input.with(last, keys))]]);
+  const keys = concat.input.slice(-1).map((tensor) => zeroLost(context, tensor, 'BNSH'));
+  return new Map([[concat, withInput(concat, [...concat.input.slice(0, -1), ...keys])]]);
 }
 
 /** What is added to the scores of past and present tokens: [batch, total]. */

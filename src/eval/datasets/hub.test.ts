@@ -140,6 +140,7 @@ describe('a folder that has another dataset', () => {
     ['as <name>', 'MME/data/test.jsonl', ''],
     ['of the same owner, itself', MME, 'lmms-lab/MME'],
     ['and its owner', MME, 'lmms-lab'],
+    ['of which only a part is given', MME, 'lmms-lab/MME/data'],
     ['that is known', 'MME/data/test.jsonl', 'MME'],
     ['under its new owner', 'lmms-lab-encoder/MME/test.jsonl', 'lmms-lab-encoder/MME'],
   ])('%s is not read in the place of the one that is wanted', async (_, path, folder) => {

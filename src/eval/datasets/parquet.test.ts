@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ColumnMetaData, FileMetaData, SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FastvError } from '../../errors.js';
 import { Random } from '../../scenes/random.js';
 import { localFile, type DataFile } from './data-file.js';
 import { parquetBytes } from '../../../test/eval/parquet-fixture.js';
-import { boundedCompressors, readParquet } from './parquet.js';
+import { boundedCompressors } from './parquet-child.js';
+import { readParquet } from './parquet.js';
 import type { Row } from './row.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'fastv-parquet-'));
@@ -166,6 +167,45 @@ describe('readParquet', () => {
     await expect(collect(readParquet(file))).rejects.toMatchObject({
       code: 'invalid-input',
       message: expect.stringMatching(/a page unpacks to more than its row group claims/) as string,
+    });
+  });
+
+  it('refuses a page whose run of values has no end, within seconds and without taking memory here', async () => {
+    const count = 2 ** 20;
+    const bytes = new ByteWriter();
+    const schema: SchemaElement[] = [
+      { name: 'root', num_children: 1 },
+      { name: 'a', type: 'BOOLEAN', repetition_type: 'OPTIONAL' },
+    ];
+    const writer = new ParquetWriter({ writer: bytes, schema, statistics: false, codec: 'UNCOMPRESSED' });
+    const data = Array.from({ length: count }, (_, i) => i % 7 < 3);
+    void writer.write({ columnData: [{ name: 'a', data }], rowGroupSize: count, pageSize: 2 ** 30 });
+    void writer.finish();
+    const file = Buffer.from(bytes.getBuffer());
+    // behind the page's header, the definition levels: one run of 2^20, twice that as a varint; it becomes one of 2^27
+    const header = file.indexOf(Buffer.from([0, 0, 0, 0x80, 0x80, 0x80, 0x01, 0x01]));
+    expect(header).toBeGreaterThan(0);
+    file.set([0xfe, 0xff, 0xff, 0x7f], header + 3);
+    const before = process.memoryUsage.rss();
+    const start = performance.now();
+    await expect(collect(readParquet(memory(Uint8Array.from(file))))).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: expect.stringMatching(/decoding it takes more (memory|time) than its size explains/) as string,
+    });
+    expect(performance.now() - start).toBeLessThan(20_000);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 2 ** 20);
+  });
+
+  it('leaves no process behind when its rows are not read to the end', async () => {
+    const children = (): number =>
+      process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;
+    const before = children();
+    for await (const first of readParquet(memory(parquetBytes(TYPES, [row(0), row(1)])))) {
+      expect(first.index).toBe(0);
+      break;
+    }
+    await vi.waitFor(() => {
+      expect(children()).toBe(before);
     });
   });
 

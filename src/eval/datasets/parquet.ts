@@ -2,10 +2,10 @@
  * Rows of a Parquet file, one row group at a time, or fewer rows at a time where the file has an offset
  * index. Strings come as strings, bytes as bytes, nested columns as objects and lists.
  */
-import { parquetMetadataAsync, parquetReadObjects, type Compressors, type FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import type { FileMetaData } from 'hyparquet';
 import { FastvError } from '../../errors.js';
 import type { DataFile } from './data-file.js';
+import { ParquetProcess } from './parquet-process.js';
 import { LIMITS, type Row } from './row.js';
 
 /** Rows read at once where the file lets us read fewer than a row group. */
@@ -23,8 +23,20 @@ export interface ParquetOptions {
 
 /** @throws FastvError `invalid-input` naming file and row where the bytes are no Parquet, or too large */
 export async function* readParquet(file: DataFile, options: ParquetOptions = {}): AsyncGenerator<Row> {
-  const buffer = { byteLength: file.size, slice: (start: number, end = file.size) => file.slice(start, end) };
-  const metadata = await orMalformed(file.name, parquetMetadataAsync(buffer));
+  const decoder = new ParquetProcess(file);
+  try {
+    yield* rowsOf(file, decoder, options);
+  } finally {
+    decoder.close();
+  }
+}
+
+async function* rowsOf(
+  file: DataFile,
+  decoder: ParquetProcess,
+  options: ParquetOptions,
+): AsyncGenerator<Row> {
+  const metadata = await decoder.metadata().catch(malformed(file.name));
   const columns = options.columns?.filter((c) => topLevelColumns(metadata).has(c));
   let rowStart = 0;
   for (const [g, group] of metadata.row_groups.entries()) {
@@ -66,47 +78,19 @@ export async function* readParquet(file: DataFile, options: ParquetOptions = {})
     const step = sliced ? SLICE : Math.max(1, rows);
     for (let start = rowStart; start < rowStart + rows; start += step) {
       const rowEnd = Math.min(start + step, rowStart + rows);
-      const read = parquetReadObjects({
-        file: buffer,
-        metadata,
-        rowStart: start,
-        rowEnd,
-        compressors: boundedCompressors(1.1 * unpacked + 2 ** 20),
-        utf8: false,
-        useOffsetIndex: sliced,
-        ...(columns === undefined ? {} : { columns }),
-      });
-      const records = await orMalformed(where, read);
-      if (records.length !== rowEnd - start) {
-        throw new FastvError(
-          'invalid-input',
-          `${rowEnd - start} rows were promised, ${records.length} are there`,
-          {
-            where,
-          },
-        );
+      const slice = { rowStart: start, rowEnd, useOffsetIndex: sliced, unpacked: 1.1 * unpacked + 2 ** 20 };
+      const read = { ...slice, ...(columns === undefined ? {} : { columns }) };
+      let index = start;
+      try {
+        for await (const records of decoder.read(read, bytes)) {
+          for (const fields of records) yield { file: file.name, index: index++, fields };
+        }
+      } catch (error) {
+        malformed(where)(error);
       }
-      for (const [i, fields] of records.entries()) yield { file: file.name, index: start + i, fields };
     }
     rowStart += rows;
   }
-}
-
-/**
- * Decompressors that together unpack no more than the row group says it takes: what a page says of itself is one claim
- * more. An empty page is empty in every codec; one of them chokes on it.
- */
-export function boundedCompressors(most: number): Compressors {
-  let left = most;
-  const bounded = Object.entries(compressors).map(([codec, decompress]) => [
-    codec,
-    (input: Uint8Array, length: number): Uint8Array => {
-      left -= length;
-      if (!(length >= 0 && left >= 0)) throw new Error('a page unpacks to more than its row group claims');
-      return length === 0 ? new Uint8Array() : decompress(input, length);
-    },
-  ]);
-  return Object.fromEntries(bounded) as Compressors;
 }
 
 function topLevelColumns(metadata: FileMetaData): Set<string> {
@@ -116,12 +100,10 @@ function topLevelColumns(metadata: FileMetaData): Set<string> {
   return new Set(paths);
 }
 
-async function orMalformed<T>(where: string, promise: Promise<T>): Promise<T> {
-  try {
-    return await promise;
-  } catch (error) {
+function malformed(where: string): (error: unknown) => never {
+  return (error) => {
     if (error instanceof FastvError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw new FastvError('invalid-input', `malformed Parquet: ${message}`, { where, cause: error });
-  }
+  };
 }

@@ -7,8 +7,9 @@ it.each([
   ['Hello ', ['hello'], 1],
   ['helo', ['hello'], 0.8],
   ['hel', ['hello'], 0.6],
-  // half the letters wrong: below the threshold
-  ['ab', ['ax', 'yb'], 0],
+  // half the letters wrong counts, more does not
+  ['ab', ['ax', 'yb'], 0.5],
+  ['abc', ['xyc'], 0],
   ['abc', ['abx'], 2 / 3],
   ['x', ['hello', 'x'], 1],
   ['', ['hello'], 0],

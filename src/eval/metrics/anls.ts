@@ -2,7 +2,9 @@
  * ANLS, average normalised Levenshtein similarity: 1 − distance / longer length, 0 where that is below
  * one half, the best over the answers.
  *
- * Source: Biten et al., "Scene text visual question answering" (2019), equation 1, τ = 0.5.
+ * Source: Biten et al., "Scene text visual question answering" (2019), equation 1, τ = 0.5. By the equation a similarity
+ * of exactly one half is 0; by the code that published numbers come from (VLMEvalKit's and lmms-eval's), one half. Here
+ * it is one half, so that numbers can be compared.
  */
 import { sampleMetric } from './metric.js';
 
@@ -18,8 +20,8 @@ export function anls(prediction: string, answers: readonly string[]): number {
     const longer = Math.max(lengthOf(prediction), lengthOf(answer));
     if (longer === 0) return 1;
     // beyond half the length nothing counts, so that is as far as is looked
-    const distance = levenshtein(said, clean(answer), Math.ceil(THRESHOLD * longer)) / longer;
-    return distance < THRESHOLD ? 1 - distance : 0;
+    const distance = levenshtein(said, clean(answer), Math.floor(THRESHOLD * longer)) / longer;
+    return distance <= THRESHOLD ? 1 - distance : 0;
   });
   return Math.max(0, ...scores);
 }

@@ -7,7 +7,7 @@
 import { FastvError } from '../../errors.js';
 import { groupBy } from '../group-by.js';
 import { meanScore, type Metric, type ScoredSample } from './metric.js';
-import { scoreChoice, unreadReplies } from './multiple-choice.js';
+import { choiceMeaning, scoreChoice, unreadReplies } from './multiple-choice.js';
 
 /** Questions with all their copies; samples of one `group` are copies of one question. */
 export const circularMetric: Metric<'circular'> = {
@@ -17,6 +17,7 @@ export const circularMetric: Metric<'circular'> = {
   unit: 'percent',
   higherIsBetter: true,
   scoreReply: scoreChoice,
+  meaning: choiceMeaning,
   units: (samples) =>
     copiesOf(samples).map((places) => ({
       samples: places,

@@ -8,6 +8,7 @@ import { captionMetric } from './cider.js';
 import { circularMetric } from './circular.js';
 import { directAnswerMetric } from './direct-answer.js';
 import { exactMatchMetric } from './exact-match.js';
+import { letterWithinMetric } from './letter-within.js';
 import type { Metric } from './metric.js';
 import { mmeMetric } from './mme.js';
 import { mmmuMetric } from './mmmu.js';
@@ -26,6 +27,7 @@ const LIST = [
   directAnswerMetric,
   rougeMetric,
   multipleChoiceMetric,
+  letterWithinMetric,
   circularMetric,
   mmmuMetric,
   captionMetric,

@@ -43,6 +43,8 @@ export interface ScoredSample {
   /** The choice that was taken, and how many there were; null (or absent) for an open question. */
   readonly choice?: number | null;
   readonly options?: number | null;
+  /** What it is about: samples about one image are drawn together. */
+  readonly image?: string;
 }
 
 /** What is drawn as a whole: places of its samples, and the numbers that the score is made of. */
@@ -51,6 +53,8 @@ export interface Unit {
   readonly values: readonly number[];
   /** Units are drawn within their stratum; default: all in one. */
   readonly stratum?: string;
+  /** Units of one cluster are drawn together; default: each by itself. */
+  readonly cluster?: string;
 }
 
 /** The means of the units' values, in each stratum; the strata in the order in which they first come. */
@@ -76,6 +80,8 @@ export interface Metric<Name extends string = string> {
   units(samples: readonly ScoredSample[]): readonly Unit[];
   /** The score. */
   score(means: StratumMeans): number;
+  /** What a reply means, where that is less than its words: the choice taken, yes or no. Null: its words. */
+  meaning?(sample: ScoredSample): string | null;
   /** The score as a share of the best possible, for means over tasks; default: the score itself. */
   share?(score: number, strata: number): number;
   /** Further numbers about all samples, by name. */
@@ -87,7 +93,7 @@ export interface Metric<Name extends string = string> {
 /** What a metric whose score is the mean of its samples' scores has to say. */
 export interface SampleMetric<Name extends string> extends Pick<
   Metric<Name>,
-  'name' | 'label' | 'about' | 'scoreReply' | 'details'
+  'name' | 'label' | 'about' | 'scoreReply' | 'details' | 'meaning'
 > {
   readonly unit?: Metric['unit'];
   readonly higherIsBetter?: boolean;
@@ -109,13 +115,34 @@ export function sampleMetric<const Name extends string>(metric: SampleMetric<Nam
   };
 }
 
+/** Clusters below which nothing can be said of other images; then samples are drawn as if they had nothing in common. */
+const FEWEST_CLUSTERS = 10;
+
+/**
+ * The units of samples, with what they have in common: those about one image are a cluster, where there are enough images.
+ * @throws FastvError as `Metric.units` does
+ */
+export function unitsOf(metric: Metric, samples: readonly ScoredSample[]): readonly Unit[] {
+  const units = metric.units(samples);
+  const images = units.map(({ samples: [first = -1] }) => samples[first]?.image);
+  if (images.includes(undefined)) return units;
+  const clusters = new Set(images).size;
+  if (clusters === units.length || clusters < FEWEST_CLUSTERS) return units;
+  return units.map((unit, i) => ({ ...unit, cluster: images[i] ?? '' }));
+}
+
+/** How many clusters units are drawn in; null where each is drawn by itself. */
+export function clustersOf(units: readonly Unit[]): number | null {
+  return units[0]?.cluster === undefined ? null : new Set(units.map(({ cluster }) => cluster)).size;
+}
+
 /** The score of units. NaN if there is none. */
 export function scoreOf(metric: Metric, units: readonly Unit[]): number {
   return metric.score(stratumMeans(units));
 }
 
 /** The means of units' values in each stratum. */
-export function stratumMeans(units: readonly Unit[]): number[][] {
+function stratumMeans(units: readonly Unit[]): number[][] {
   return strataOf(units).map((members) =>
     (members[0]?.values ?? []).map((_, column) => mean(members.map(({ values }) => values[column] ?? NaN))),
   );

@@ -12,7 +12,7 @@ import type { Metric, ScoredSample } from './metric.js';
 import { parseYesNo, type YesNo } from './yes-no.js';
 
 /** Subtasks of perception; every other category is cognition. */
-export const MME_PERCEPTION: readonly string[] = [
+const MME_PERCEPTION: readonly string[] = [
   ...[
     'existence',
     'count',
@@ -113,6 +113,7 @@ export const mmeMetric: Metric<'mme'> = {
     const said = mmeAnswer(text);
     return { score: said !== null && said === parseYesNo(answers[0] ?? '') ? 1 : 0, choice: null };
   },
+  meaning: ({ prediction }) => mmeAnswer(prediction),
   units: (samples) =>
     pairsOf(samples.map(judged)).map(({ category, places, right }) => ({
       samples: places,

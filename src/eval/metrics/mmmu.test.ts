@@ -30,3 +30,14 @@ it('takes choices by letter, and counts replies that name none', () => {
   ];
   expect(mmmuMetric.details?.(samples)).toEqual({ unread: 1 });
 });
+
+it('gives the score of each discipline', () => {
+  const sample = { prediction: 'B', answers: ['x'], group: null, choice: 1, options: 4 };
+  const details = mmmuMetric.details?.([
+    { ...sample, score: 1, category: 'Math' },
+    { ...sample, score: 0, category: 'Physics' },
+    { ...sample, score: 1, category: 'Art_Theory' },
+    { ...sample, score: 1, category: null },
+  ]);
+  expect(details).toEqual({ unread: 0, Science: 0.5, 'Art & Design': 1 });
+});

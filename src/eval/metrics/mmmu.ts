@@ -6,8 +6,10 @@
  * Source: Yue et al., "MMMU" (2024), and github.com/MMMU-Benchmark/MMMU, eval/eval_utils.py. Its random guess for a
  * reply that names no choice is left out: such replies are wrong, and are counted.
  */
-import { sampleMetric } from './metric.js';
-import { scoreChoice, unreadReplies } from './multiple-choice.js';
+import { mean } from '../../statistics.js';
+import { groupBy } from '../group-by.js';
+import { sampleMetric, type ScoredSample } from './metric.js';
+import { choiceMeaning, scoreChoice, unreadReplies } from './multiple-choice.js';
 
 const INDICATORS: readonly string[] = [
   ...['could be ', 'so ', 'is ', 'thus ', 'therefore ', 'final ', 'answer ', 'result '],
@@ -67,6 +69,31 @@ function normal(text: string): (string | number)[] {
   return lower.length === 1 ? [` ${lower}`, `${lower} `] : [lower];
 }
 
+/** The six disciplines of the benchmark's tables, by their subjects as ids name them. */
+const DISCIPLINES: Readonly<Record<string, string>> = {
+  'Art & Design': 'Art Art_Theory Design Music',
+  Business: 'Accounting Economics Finance Manage Marketing',
+  Science: 'Biology Chemistry Geography Math Physics',
+  'Health & Medicine':
+    'Basic_Medical_Science Clinical_Medicine Diagnostics_and_Laboratory_Medicine Pharmacy Public_Health',
+  'Humanities & Social Science': 'History Literature Psychology Sociology',
+  'Tech & Engineering':
+    'Agriculture Architecture_and_Engineering Computer_Science Electronics Energy_and_Power Materials Mechanical_Engineering',
+};
+const DISCIPLINE_OF: ReadonlyMap<string, string> = new Map(
+  Object.entries(DISCIPLINES).flatMap(([name, subjects]) =>
+    subjects.split(' ').map((subject) => [subject, name] as const),
+  ),
+);
+
+function byDiscipline(samples: readonly ScoredSample[]): Record<string, number> {
+  const groups = groupBy(samples, ({ category }) => DISCIPLINE_OF.get(category ?? ''));
+  const named = [...groups].flatMap(([name, own]) =>
+    name === undefined ? [] : [[name, mean(own.map(({ score }) => score ?? 0))] as const],
+  );
+  return Object.fromEntries(named.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 export const mmmuMetric = sampleMetric({
   name: 'mmmu',
   label: 'accuracy',
@@ -75,5 +102,6 @@ export const mmmuMetric = sampleMetric({
     target.choices === null
       ? { score: mmmuOpen(reply.text, target.answers), choice: null }
       : scoreChoice(target, reply),
-  details: (samples) => ({ unread: unreadReplies(samples) }),
+  meaning: choiceMeaning,
+  details: (samples) => ({ unread: unreadReplies(samples), ...byDiscipline(samples) }),
 });

@@ -85,6 +85,11 @@ export function scoreChoice({ choices, answerIndex }: Target, { text, logLikelih
   return { score: choice !== null && choice === answerIndex ? 1 : 0, choice };
 }
 
+/** The choice taken: "B" and "B. a dog" mean the same. Null for a reply that names none, and for an open question. */
+export function choiceMeaning({ choice = null }: ScoredSample): string | null {
+  return choice === null ? null : letter(choice);
+}
+
 /** How many replies name no choice: a model that has lost the form of an answer, not the ability. */
 export function unreadReplies(samples: readonly ScoredSample[]): number {
   return samples.filter(({ options = null, choice = null }) => options !== null && choice === null).length;
@@ -99,5 +104,6 @@ export const multipleChoiceMetric = sampleMetric({
     target.choices === null
       ? { score: exactMatch(reply.text, target.answers), choice: null }
       : scoreChoice(target, reply),
+  meaning: choiceMeaning,
   details: (samples) => ({ unread: unreadReplies(samples) }),
 });

@@ -51,6 +51,7 @@ export const popeMetric: Metric<'pope'> = {
     score: popeAnswer(text) === parseYesNo(answers[0] ?? '') ? 1 : 0,
     choice: null,
   }),
+  meaning: ({ prediction }) => popeAnswer(prediction),
   units: (samples) =>
     samples.map((sample, i) => {
       const { predicted, label } = judged(sample);

@@ -116,6 +116,7 @@ export const vqaMetric = sampleMetric({
     score: vqaAccuracy(text, answers, 'disagreement'),
     choice: null,
   }),
+  meaning: ({ prediction }) => normalizeVqaAnswer(prediction),
 });
 
 /** TextVQA, OK-VQA. */
@@ -124,4 +125,5 @@ export const vqaAlwaysMetric = sampleMetric({
   label: 'VQA accuracy',
   about: 'how many of ten annotators say the same, always normalised, as TextVQA does it',
   scoreReply: ({ answers }, { text }) => ({ score: vqaAccuracy(text, answers, 'always'), choice: null }),
+  meaning: ({ prediction }) => normalizeVqaAnswer(prediction),
 });

@@ -3,8 +3,10 @@
  * Seeded, so that the same results always give the same interval.
  *
  * Where samples have few different values, as right and wrong have, a resample is drawn as one number for each value
- * (a multinomial draw), else sample by sample; both are draws from the same distribution. A hundred thousand pairs
- * of answers take well under a second.
+ * (a multinomial draw), else sample by sample; both are draws from the same distribution. Beyond ten thousand samples of
+ * many values they are put into ten thousand groups at random, and groups are drawn: the width of an interval is then
+ * off by about 0.7%, less than by another seed (Wolter, "Introduction to variance estimation" (2007), chapter 2). So a hundred
+ * thousand pairs of answers take seconds at most.
  *
  * Source: Efron and Tibshirani, "An introduction to the bootstrap" (1993), chapters 13 and 16; for
  * paired differences, Koehn, "Statistical significance tests for machine translation evaluation" (2004).
@@ -57,10 +59,12 @@ export function resampledMeans(
   // a draw by kinds costs about the width of its binomial distributions, one by samples a step for each
   const byKinds = kinds.length * (16 + Math.sqrt(rows.length)) < rows.length;
   const shares = kinds.map((kind) => kind.length);
-  const kindOf = byKinds ? new Uint32Array(0) : kindsOf(rows);
+  if (!byKinds) {
+    drawOneByOne(grouped(rows, draws), columns, draws);
+    return columns;
+  }
   for (let resample = 0; resample < resamples; resample++) {
-    if (byKinds) draws.multinomial(rows.length, shares, counts);
-    else draws.choices(kindOf, counts);
+    draws.multinomial(rows.length, shares, counts);
     columns.forEach((means, column) => {
       let sum = 0;
       for (let kind = 0; kind < counts.length; kind++) {
@@ -73,15 +77,41 @@ export function resampledMeans(
   return columns;
 }
 
-/** The place of each row's kind, in the order of `groupBy`. */
-function kindsOf(rows: readonly (readonly number[])[]): Uint32Array {
-  const places = new Map<string, number>();
-  return Uint32Array.from(rows, (row) => {
-    const name = row.join();
-    const place = places.get(name) ?? places.size;
-    places.set(name, place);
-    return place;
+/** More than these are drawn in groups. */
+const MOST_DRAWN = 10_000;
+
+/** Sums of numbers of the rows of each group, and how many rows it has: one group after the other. */
+interface Groups {
+  readonly data: Float64Array;
+  /** Numbers a group. */
+  readonly width: number;
+}
+
+/** Rows one by one, or dealt out to groups at random. */
+function grouped(rows: readonly (readonly number[])[], draws: Draws): Groups {
+  const width = (rows[0]?.length ?? 0) + 1;
+  const count = Math.min(rows.length, MOST_DRAWN);
+  const order = Uint32Array.from(rows.keys());
+  if (count < rows.length) draws.shuffle(order);
+  const data = new Float64Array(count * width);
+  order.forEach((place, i) => {
+    const at = (i % count) * width;
+    (rows[place] ?? []).forEach((value, column) => {
+      data[at + column] = (data[at + column] ?? 0) + value;
+    });
+    data[at + width - 1] = (data[at + width - 1] ?? 0) + 1;
   });
+  return { data, width };
+}
+
+function drawOneByOne({ data, width }: Groups, columns: readonly Float64Array[], draws: Draws): void {
+  const sums = new Float64Array(width);
+  const resamples = columns[0]?.length ?? 0;
+  for (let resample = 0; resample < resamples; resample++) {
+    draws.sums(data, sums);
+    const drawn = sums[width - 1] ?? NaN;
+    for (const [column, means] of columns.entries()) means[resample] = (sums[column] ?? NaN) / drawn;
+  }
 }
 
 /** The share `confidence` in the midst of resampled values. */

@@ -61,6 +61,43 @@ export class Draws {
   }
 
   /**
+   * Draws as many rows as there are, with replacement, and adds them up.
+   * @param rows of as many numbers as `sums` has, one after the other
+   * @param sums overwritten
+   */
+  sums(rows: Float64Array, sums: Float64Array): void {
+    sums.fill(0);
+    const width = sums.length;
+    const n = rows.length / width;
+    let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
+    for (let i = 0; i < n; i++) {
+      const times5 = Math.imul(b, 5);
+      const result = Math.imul((times5 << 7) | (times5 >>> 25), 9) >>> 0;
+      const e = c ^ a;
+      const f = d ^ b;
+      const shifted = b << 9;
+      b ^= e;
+      a ^= f;
+      c = e ^ shifted;
+      d = (f << 11) | (f >>> 21);
+      const row = Math.floor((result * n) / 0x100000000) * width;
+      for (let column = 0; column < width; column++)
+        sums[column] = (sums[column] ?? 0) + (rows[row + column] ?? 0);
+    }
+    [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
+  }
+
+  /** Puts numbers into another order, in place; every order is as likely. */
+  shuffle(values: Uint32Array): void {
+    for (let i = values.length - 1; i > 0; i--) {
+      const j = Math.floor(this.uniform() * (i + 1));
+      const [one, other] = [values[i] ?? 0, values[j] ?? 0];
+      values[i] = other;
+      values[j] = one;
+    }
+  }
+
+  /**
    * How many of `n` draws fall on each kind.
    * @param shares of the kinds, in any unit
    * @param counts overwritten

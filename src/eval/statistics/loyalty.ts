@@ -4,10 +4,16 @@
  */
 import { FastvError } from '../../errors.js';
 import { normalizeText } from '../metrics/exact-match.js';
+import type { Metric, ScoredSample } from '../metrics/metric.js';
+
+/** What a reply says: by the metric's reading of it, else its words. */
+export function meaningOf(metric: Metric, sample: ScoredSample): string {
+  return metric.meaning?.(sample) ?? sample.prediction;
+}
 
 /**
  * The share of samples on which two models agree, in [0, 1], with each sample's agreement.
- * Replies are compared after `normalizeText`.
+ * Replies, or what they mean, are compared after `normalizeText`.
  * @throws FastvError `invalid-input` if the two did not answer the same samples
  */
 export function loyalty(

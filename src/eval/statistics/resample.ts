@@ -8,7 +8,9 @@ const RESAMPLES = 10_000;
 
 /**
  * The score of each system in each resample. Units are drawn within their stratum, for all systems together, so that
- * differences are paired.
+ * differences are paired. Where units have clusters, clusters are drawn, and a mean is the sum over those that were drawn over
+ * their number of units (Cameron, Gelbach and Miller, "Bootstrap-based improvements for inference with clustered errors",
+ * 2008, section 3, the pairs cluster bootstrap).
  * @param systems units of each, in the same order
  * @returns one array a system, of one score a resample
  */
@@ -20,12 +22,19 @@ export function resampledScores(
   const [first = []] = systems;
   const width = first[0]?.values.length ?? 0;
   const strata = [...groupBy(first.keys(), (place) => first[place]?.stratum ?? '').values()];
-  const means = strata.map((places, stream) =>
-    resampledMeans(
-      places.map((place) => systems.flatMap((units) => units[place]?.values ?? [])),
-      { resamples: RESAMPLES, ...options, stream: (options.stream ?? 0) + stream },
-    ),
-  );
+  const valuesAt = (place: number): number[] => systems.flatMap((units) => units[place]?.values ?? []);
+  const means = strata.map((places, stream) => {
+    const drawing = { resamples: RESAMPLES, ...options, stream: (options.stream ?? 0) + stream };
+    if (first[0]?.cluster === undefined) return resampledMeans(places.map(valuesAt), drawing);
+    const clusters = groupBy(places, (place) => first[place]?.cluster ?? '');
+    const sums = [...clusters.values()].map((members) => [
+      ...columnSums(members.map(valuesAt)),
+      members.length,
+    ]);
+    const drawn = resampledMeans(sums, drawing);
+    const counts = drawn.pop();
+    return drawn.map((column) => column.map((sum, resample) => sum / (counts?.[resample] ?? NaN)));
+  });
   const resamples = means[0]?.[0]?.length ?? 0;
   return systems.map((_, system) =>
     Float64Array.from({ length: resamples }, (__, resample) =>
@@ -36,4 +45,8 @@ export function resampledScores(
       ),
     ),
   );
+}
+
+function columnSums(rows: readonly (readonly number[])[]): number[] {
+  return (rows[0] ?? []).map((_, column) => rows.reduce((sum, row) => sum + (row[column] ?? NaN), 0));
 }

@@ -1,10 +1,10 @@
 /** The built-in tasks and groups of them, by name. */
 import { FastvError } from '../../errors.js';
-import { aOkvqa } from './a-okvqa.js';
+import { aOkvqa, aOkvqaFastv } from './a-okvqa.js';
 import { aOkvqaDirect } from './a-okvqa-direct.js';
 import { ai2d } from './ai2d.js';
 import { cocoCaptions } from './coco-captions.js';
-import { flickr30k } from './flickr30k.js';
+import { flickr30k, flickr30kKarpathy } from './flickr30k.js';
 import { gqa } from './gqa.js';
 import { mmbench, mmbenchCircular } from './mmbench.js';
 import { mme } from './mme.js';
@@ -18,7 +18,7 @@ import { pcaBench } from './pca-bench.js';
 import { pope } from './pope.js';
 import { scienceqaImg } from './scienceqa-img.js';
 import { seedBench } from './seed-bench.js';
-import { textvqa } from './textvqa.js';
+import { textvqa, textvqaOcr } from './textvqa.js';
 import { tgifQa } from './tgif-qa.js';
 import { vqav2 } from './vqav2.js';
 import { SCENE_GROUPS, SCENE_TASKS } from './scenes.js';
@@ -30,8 +30,10 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     ...SCENE_TASKS,
     nocaps,
     flickr30k,
+    flickr30kKarpathy,
     cocoCaptions,
     aOkvqa,
+    aOkvqaFastv,
     aOkvqaDirect,
     mmmu,
     ocrVqa,
@@ -40,6 +42,7 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     vqav2,
     gqa,
     textvqa,
+    textvqaOcr,
     scienceqaImg,
     ai2d,
     seedBench,
@@ -57,7 +60,7 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
 export const GROUPS: Readonly<Record<string, readonly string[]>> = {
   ...SCENE_GROUPS,
   /** What Table 1 of the FastV paper is about. */
-  'fastv-table-1': ['nocaps', 'flickr30k', 'a-okvqa', 'mmmu'],
+  'fastv-table-1': ['nocaps', 'flickr30k-karpathy', 'a-okvqa', 'mmmu'],
   captions: ['nocaps', 'flickr30k', 'coco-captions'],
   'video-qa': ['tgif-qa', 'msvd-qa', 'msrvtt-qa'],
 };

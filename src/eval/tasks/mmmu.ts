@@ -1,6 +1,9 @@
 import { LETTER_ANSWER, SHORT_ANSWER, type Task } from './task.js';
 
-/** College examinations in thirty subjects. Yue et al., "MMMU: a massive multi-discipline multimodal understanding and reasoning benchmark" (2024). */
+/**
+ * College examinations in thirty subjects, which the ids name (`validation_Accounting_1`). All images are shown before the
+ * question, whose text refers to them by number. Yue et al., "MMMU: a massive multi-discipline multimodal understanding and reasoning benchmark" (2024).
+ */
 export const mmmu: Task = {
   name: 'mmmu',
   about: 'college examinations in thirty subjects',
@@ -18,6 +21,6 @@ export const mmmu: Task = {
   choices: { list: 'options' },
   answer: { choice: 'answer', as: 'letter' },
   metric: 'mmmu',
-  category: 'subfield',
+  category: { field: 'id', within: '_' },
   maxTokens: 128,
 };

@@ -1,6 +1,9 @@
 import { CAPTION, type Task } from './task.js';
 
-/** Captions of images with objects that COCO does not have. Agrawal et al., "nocaps: novel object captioning at scale" (2019). */
+/**
+ * Captions of images with objects that COCO does not have. Agrawal et al., "nocaps: novel object captioning at scale" (2019).
+ * The published files have no column for the domain (in, near, out), so there are no scores by domain.
+ */
 export const nocaps: Task = {
   name: 'nocaps',
   about: 'captions of images with objects that COCO does not have',
@@ -10,6 +13,5 @@ export const nocaps: Task = {
   prompt: [CAPTION],
   answer: { field: 'annotations_captions', all: true },
   metric: 'caption',
-  category: 'image_domain',
   maxTokens: 64,
 };

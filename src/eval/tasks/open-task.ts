@@ -11,6 +11,7 @@ import { IMAGE_SIZE } from '../../scenes/scene.js';
 import { resolveRepository, resolveSplit, type Listed, type ResolveOptions } from '../datasets/hub.js';
 import { decode, imageBytes, picture } from '../datasets/picture.js';
 import { readRows } from '../datasets/read.js';
+import { datasetRevision, type DatasetRevision } from '../datasets/revision.js';
 import { field, rowError, textField, type Row } from '../datasets/row.js';
 import { TASKS } from './index.js';
 import { samplesOf, type ImageById, type Sample, type SampleContext } from './sample.js';
@@ -26,6 +27,8 @@ export interface OpenOptions extends ResolveOptions {
 /** A task whose samples can be read. Close it when no sample's images are needed any more. */
 export interface OpenTask {
   readonly task: Task;
+  /** What its dataset is found to be; undefined for scenes. @throws FastvError `io` if it is nowhere */
+  revision(): Promise<DatasetRevision | undefined>;
   samples(): AsyncGenerator<Sample>;
   close(): Promise<void>;
 }
@@ -43,6 +46,14 @@ export function openTask(task: Task, options: OpenOptions = {}): OpenTask {
     });
   return {
     task,
+    async revision() {
+      const { data } = task;
+      if (data.kind === 'scenes') return undefined;
+      const network = data.kind === 'annotations' ? { allowNetwork: false } : {};
+      const branch =
+        data.kind === 'repository' && data.revision !== undefined ? { revision: data.revision } : {};
+      return datasetRevision(data.repository, { ...withOthers(options), ...network, ...branch });
+    },
     samples: () =>
       task.data.kind === 'scenes' ? sceneSamples(task) : rowSamples(task, options, onBadRow, cleanups),
     async close() {
@@ -115,8 +126,12 @@ async function* rows(
   }
   if (data.kind !== 'repository') return;
   const configs = data.config === undefined ? [null] : [data.config].flat();
+  const branch = data.revision === undefined ? {} : { revision: data.revision };
   for (const config of configs) {
-    for (const listed of await resolveSplit(data.repository, config, data.split, withOthers(options))) {
+    for (const listed of await resolveSplit(data.repository, config, data.split, {
+      ...withOthers(options),
+      ...branch,
+    })) {
       yield* rowsOfFile(listed, onBadRow);
     }
   }

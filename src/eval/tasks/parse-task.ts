@@ -74,7 +74,7 @@ export function parseTask(text: string, file: string): Task {
     ...(task['choices'] === undefined
       ? {}
       : { choices: choicesOf(at, at.record(task['choices'], 'choices')) }),
-    ...(task['category'] === undefined ? {} : { category: at.text(task['category'], 'category') }),
+    ...(task['category'] === undefined ? {} : { category: categoryOf(at, task['category']) }),
     ...(task['group'] === undefined ? {} : { group: groupOf(at, task['group']) }),
   };
 }
@@ -82,6 +82,12 @@ export function parseTask(text: string, file: string): Task {
 function wantedOf(at: Checker, wanted: unknown, path: string): string | { readonly below: number } {
   if (typeof wanted !== 'object') return at.text(wanted, path);
   return { below: at.number(at.record(wanted, path)['below'], `${path}.below`) };
+}
+
+function categoryOf(at: Checker, category: unknown): NonNullable<Task['category']> {
+  if (typeof category !== 'object') return at.text(category, 'category');
+  const { field, within } = at.record(category, 'category');
+  return { field: at.text(field, 'category.field'), within: at.text(within, 'category.within') };
 }
 
 function groupOf(at: Checker, group: unknown): NonNullable<Task['group']> {
@@ -109,13 +115,14 @@ function dataOf(at: Checker, data: Json): DataSource {
         on: text('on'),
       };
     case 'repository': {
-      const { config, imagesFrom } = data;
+      const { config, imagesFrom, revision } = data;
       const from = imagesFrom === undefined ? undefined : at.record(imagesFrom, 'data.imagesFrom');
       const part = (name: string): string => at.text(from?.[name], `data.imagesFrom.${name}`);
       return {
         kind,
         repository: text('repository'),
         split: text('split'),
+        ...(revision === undefined ? {} : { revision: text('revision') }),
         ...(config === undefined
           ? {}
           : { config: typeof config === 'string' ? config : at.texts(config, 'data.config') }),

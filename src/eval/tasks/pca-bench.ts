@@ -1,6 +1,6 @@
-import { LETTER_ANSWER, type Task } from './task.js';
+import type { Task } from './task.js';
 
-/** Which action to take: driving, at home, in a game. Chen et al., "PCA-Bench: evaluating multimodal large language models in perception-cognition-action chain" (2024). */
+/** Which action to take: driving, at home, in a game. Asked by the dataset's own prompt, as its authors ask for. Chen et al., "PCA-Bench: evaluating multimodal large language models in perception-cognition-action chain" (2024). */
 export const pcaBench: Task = {
   name: 'pca-bench',
   about: 'which action to take: driving, at home, in a game',
@@ -13,7 +13,7 @@ export const pcaBench: Task = {
     split: 'test_open',
   },
   images: { fields: ['image'] },
-  prompt: ['{question}', '{choices}', LETTER_ANSWER],
+  prompt: ['{question_prompt}'],
   choices: { list: 'actions' },
   answer: { choice: 'answer_index', as: 'index' },
   metric: 'multiple-choice',

@@ -89,7 +89,9 @@ function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sam
   const choices = choicesOf(task, row);
   const lookup = (name: string): string | null => {
     const written = CHOICE_NAMES.get(name);
-    if (written === undefined) return optionalText(row, name);
+    if (written === undefined) {
+      return Array.isArray(field(row, name)) ? textListField(row, name).join(', ') : optionalText(row, name);
+    }
     return choices === null ? null : written(choices);
   };
   const prompt = renderPrompt(task.prompt, lookup, task.remove, (name) =>
@@ -106,12 +108,20 @@ function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sam
     choices,
     answers,
     answerIndex,
-    category: task.category === undefined ? null : optionalText(row, task.category),
+    category: categoryOf(task, row),
     group: groupOf(task, row),
     maxTokens: task.maxTokens,
     where: whereOf(row),
     images: () => imagesOf(task, row, context),
   };
+}
+
+function categoryOf({ category }: Task, row: Row): string | null {
+  if (category === undefined) return null;
+  if (typeof category === 'string') return optionalText(row, category);
+  const text = optionalText(row, category.field);
+  const part = text?.split(category.within).slice(1, -1).join(category.within);
+  return part === undefined || part === '' ? null : part;
 }
 
 function groupOf({ group }: Task, row: Row): string | null {

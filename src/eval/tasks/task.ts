@@ -19,6 +19,8 @@ export type DataSource =
       /** The subset; several are read one after the other. */
       readonly config?: string | readonly string[];
       readonly split: string;
+      /** The branch that the files are on, where it is not the main one: what the hub converts, say. */
+      readonly revision?: string;
       /** Images that lie in another subset, found by an id. */
       readonly imagesFrom?: {
         readonly config: string;
@@ -72,7 +74,7 @@ export interface Task {
   readonly explode?: readonly string[];
   readonly images: ImageSource;
   /**
-   * The prompt's lines. `{field}` stands for a field, `{choices}` for the lettered choices, one a line,
+   * The prompt's lines. `{field}` stands for a field (a list with commas between), `{choices}` for the lettered choices, one a line,
    * `{inline-choices}` for `(A) a cat (B) a dog`. A row without a field that a line names is refused; `{?x}` or `{!x}` at
    * its start keeps a line only if x is there, or is not.
    */
@@ -83,8 +85,8 @@ export interface Task {
   readonly answer: AnswerSource;
   /** How answers are scored: by the name of a metric (`src/eval/metrics/index.ts`), or one of your own. */
   readonly metric: MetricName | Metric;
-  /** A field by which scores are also given separately. */
-  readonly category?: string;
+  /** A field by which scores are also given separately, or a part of one: what lies between its first and last mark. */
+  readonly category?: string | { readonly field: string; readonly within: string };
   /** A field that rows of one unit share (MME's pairs), or whose remainder they do (MMBench's circular copies). */
   readonly group?: string | { readonly field: string; readonly modulo: number };
   /** Tokens of an answer at most. */

@@ -58,13 +58,11 @@ describe('captions', () => {
       {
         image: 'image',
         image_id: 'int64',
-        image_domain: 'string',
         annotations_ids: { list: 'int64' },
         annotations_captions: words,
       },
       {
         image_id: 0,
-        image_domain: 'near-domain',
         annotations_ids: [0, 1],
         annotations_captions: ['a dog', 'one dog'],
       },
@@ -108,6 +106,22 @@ describe('captions', () => {
       expect((await sample?.images())?.[0]).toMatchObject({ width: 4, height: 3 });
     },
   );
+});
+
+it("flickr30k-karpathy: the rows of Karpathy's test split, from the branch that the hub converts to", async () => {
+  const types = { image: 'image', caption: words, split: 'string', filename: 'string' } as const;
+  const rows = ['train', 'test', 'val'].map((split) => ({ image: img(0), caption: ['a dog'], split }));
+  shard('nlphuji/flickr30k/TEST/test/0000.parquet', types, rows);
+  const samples = await read('flickr30k-karpathy');
+  expect(samples.map(({ where }) => where)).toEqual([expect.stringMatching(/row 1$/)]);
+  const asked: string[] = [];
+  const fetch = (url: string | URL | Request): Promise<Response> => {
+    asked.push(url instanceof Request ? url.url : url.toString());
+    return Promise.resolve(new Response('[]'));
+  };
+  const network = { folders: [], allowNetwork: true, endpoint: 'http://localhost:1' };
+  await expect(read('flickr30k-karpathy', { ...network, fetch })).rejects.toThrow(/no files/);
+  expect(asked[0]).toContain('/tree/refs%2Fconvert%2Fparquet');
 });
 
 describe('multiple choice', () => {
@@ -161,7 +175,7 @@ describe('multiple choice', () => {
         key_concept: ['k'],
         question_prompt: 'p',
       },
-      `Which?\n${lettered}\n${LETTER_ANSWER}`,
+      'p',
     ],
     [
       'scienceqa-img',
@@ -175,7 +189,7 @@ describe('multiple choice', () => {
         subject: 'string',
       },
       { question: 'Which?', choices, answer: 1, hint: 'Look.', subject: 'natural science' },
-      `Context: Look.\nWhich?\n${lettered}\n${LETTER_ANSWER}`,
+      `Context: Look.\nQuestion: Which?\nOptions: (A) cat (B) dog (C) owl\n${LETTER_ANSWER}`,
     ],
     [
       'ai2d',
@@ -229,6 +243,33 @@ describe('multiple choice', () => {
     },
   );
 
+  it('scienceqa-img: a question without a context', async () => {
+    shard(
+      'lmms-lab/ScienceQA/ScienceQA-IMG/test-00000-of-00001.parquet',
+      { image: 'image', question: 'string', choices: words, answer: 'int8', hint: 'string' },
+      [{ image: img(0), question: 'Which?', choices, answer: 1, hint: '' }],
+    );
+    expect((await read('scienceqa-img'))[0]?.prompt).toMatch(/^Context: N\/A\nQuestion: Which\?\n/);
+  });
+
+  it('a-okvqa-fastv: one token after a line break, right if it holds the letter', async () => {
+    shard(
+      'HuggingFaceM4/A-OKVQA/data/validation-00000-of-00001-b2bd0de231b6326a.parquet',
+      { image: 'image', question: 'string', choices: words, correct_choice_idx: 'int8' },
+      [{ image: img(0), question: 'Which?', choices, correct_choice_idx: 1 }],
+    );
+    const [sample = expect.fail()] = await read('a-okvqa-fastv');
+    expect(sample).toMatchObject({ maxTokens: 1, prompt: expect.stringMatching(/^\nAnalyse/) as string });
+    for (const [text, score] of [
+      ['B', 1],
+      ['(B', 1],
+      ['b', 0],
+      ['A', 0],
+      ['ABC', 1],
+    ] as const)
+      expect(scoreReply('letter-within', sample, { text }).score).toBe(score);
+  });
+
   it('seed-bench: several images in a list', async () => {
     shard(
       'lmms-lab/SEED-Bench/data/test-00000-of-00001.parquet',
@@ -273,7 +314,13 @@ describe('multiple choice', () => {
       subfield: 'string',
     };
     for (let i = 1; i <= 7; i++) types[`image_${i}`] = 'image';
-    const row = { id: 'x', explanation: '', subfield: 'Music', image_1: img(0), image_2: img(1) };
+    const row = {
+      id: 'validation_Art_Theory_7',
+      explanation: '',
+      subfield: 'Music',
+      image_1: img(0),
+      image_2: img(1),
+    };
     shard('lmms-lab/MMMU/data/validation-00000-of-00001.parquet', types, [
       {
         ...row,
@@ -285,7 +332,7 @@ describe('multiple choice', () => {
       { ...row, question: 'How many?', options: '[]', answer: "['4', 'four']", question_type: 'open' },
     ]);
     const [closed, open] = await read('mmmu');
-    expect(closed).toMatchObject({ choices: ['$1', "it's 2"], answerIndex: 1 });
+    expect(closed).toMatchObject({ choices: ['$1', "it's 2"], answerIndex: 1, category: 'Art_Theory' });
     expect(closed?.prompt).toBe(`Which <image 1>?\nA. $1\nB. it's 2\n\n${LETTER_ANSWER}`);
     expect(await closed?.images()).toHaveLength(2);
     expect(open).toMatchObject({
@@ -334,7 +381,7 @@ describe('short answers', () => {
     expect(scoreReply('vqa', sample ?? expect.fail(), { text: 'Red' }).score).toBeCloseTo(0.9, 12);
   });
 
-  it('textvqa: answers as a list', async () => {
+  it('textvqa: answers as a list, with and without what an OCR system read', async () => {
     shard(
       'lmms-lab/textvqa/data/validation-00000-of-00003.parquet',
       {
@@ -352,10 +399,22 @@ describe('short answers', () => {
           question: 'what brand?',
           image: img(0),
           answers: new Array(10).fill('nokia'),
+          ocr_tokens: ['NOKIA', '5G'],
+        },
+        {
+          image_id: 'b',
+          question_id: 2,
+          question: 'what year?',
+          image: img(0),
+          answers: new Array(10).fill('1999'),
           ocr_tokens: [],
         },
       ],
     );
+    expect((await read('textvqa-ocr')).map(({ prompt }) => prompt)).toEqual([
+      `what brand?\nReference OCR token: NOKIA, 5G\n${SHORT_ANSWER}`,
+      `what year?\n${SHORT_ANSWER}`,
+    ]);
     expect((await read('textvqa'))[0]).toMatchObject({ answers: new Array(10).fill('nokia') as string[] });
   });
 

@@ -1,0 +1,169 @@
+// From a checkpoint to a folder that Transformers.js loads: read the configuration, find the family, make the graphs, look
+// every weight up, and only then write, one weight at a time.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FastvError } from '../errors.js';
+import { writeAtomically } from '../files/atomic.js';
+import { DataType } from '../onnx/tensor.js';
+import { encodeModel, byteLength } from '../onnx/write.js';
+import type { BuiltPart } from './built-part.js';
+import { Adapter } from './checkpoint/adapter.js';
+import { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
+import { folderFiles, type CheckpointFiles } from './checkpoint/files.js';
+import { DataFiles } from './data-files.js';
+import { familyOf } from './families/index.js';
+import type { FamilyParts } from './families/family.js';
+import { modelFiles } from './model-files.js';
+import { PartGraph } from './part.js';
+import { PARTS, type PartDtype, type PartName } from './part-names.js';
+import { decoder } from './parts/decoders/decoder.js';
+import { stagedFolder } from './stage.js';
+import { Weights } from './weights.js';
+
+/** One number format for all parts, or one for each; fp32 for those that are not named. */
+export type BuildDtype = PartDtype | Readonly<Partial<Record<PartName, PartDtype>>>;
+
+/** How {@link build} works. */
+export interface BuildOptions {
+  /** Default `fp32`. */
+  readonly dtype?: BuildDtype;
+  /** A LoRA adapter of PEFT that is merged into the weights: a folder, or its files. */
+  readonly adapter?: string | CheckpointFiles;
+  /** Told how many of all weights are written. */
+  readonly onProgress?: (done: number, total: number, part: PartName) => void;
+  /** Gives it up; nothing stays. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link build} did. */
+export interface BuildReport {
+  readonly family: string;
+  readonly folder: string;
+  readonly parts: readonly BuiltPart[];
+  /** Bytes of all parts. */
+  readonly bytes: number;
+}
+
+/**
+ * Builds a model in Transformers.js's layout from a Hugging Face checkpoint.
+ * @param checkpoint a folder, or files from elsewhere
+ * @param output the folder to make; it appears whole at the end, or not at all
+ * @throws {FastvError} `unsupported-decoder` for architectures that cannot be built; `malformed-model` for checkpoints that
+ *   are damaged or lack tensors; `invalid-option` if `output` is there already; `io`
+ * @example
+ * const { parts } = await build('checkpoints/llava-1.5-7b-hf', 'models/llava-1.5-7b', { dtype: 'q8' });
+ */
+export async function build(
+  checkpoint: string | CheckpointFiles,
+  output: string,
+  options: BuildOptions = {},
+): Promise<BuildReport> {
+  const files = typeof checkpoint === 'string' ? folderFiles(checkpoint) : checkpoint;
+  const config = Config.parse(await files.text('config.json'), `${files.where}/config.json`);
+  refuseQuantized(config);
+  const family = familyOf(config);
+  const opened = await Checkpoint.open(files);
+  let adapter: Adapter | undefined;
+  try {
+    adapter = await openAdapter(options.adapter);
+    const weights = new Weights(opened, adapter);
+    const parts = family.parts(config, weights);
+    const graphs = makeGraphs(parts, options.dtype ?? 'fp32');
+    weights.refuseUnexpected();
+    return await stagedFolder(output, async (folder) => {
+      const built = await writeParts(graphs, join(folder, 'onnx'), options);
+      for (const [name, content] of await modelFiles(files, family, config, parts, built)) {
+        await writeAtomically(join(folder, name), content);
+      }
+      const bytes = built.flatMap((part) => part.files).reduce((sum, file) => sum + file.bytes, 0);
+      return { family: family.name, folder: output, parts: built, bytes };
+    });
+  } finally {
+    opened.close();
+    adapter?.close();
+  }
+}
+
+async function openAdapter(given: string | CheckpointFiles | undefined): Promise<Adapter | undefined> {
+  if (given === undefined) return undefined;
+  return Adapter.open(typeof given === 'string' ? folderFiles(given, 'adapter_config.json') : given);
+}
+
+function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
+  const make: Readonly<Record<PartName, ((g: PartGraph) => void) | undefined>> = {
+    video_encoder: parts.video,
+    vision_encoder: parts.vision,
+    embed_tokens: (g) => {
+      embedTokens(g, parts);
+    },
+    decoder_model_merged: (g) => {
+      decoder(g, parts.decoder);
+    },
+  };
+  return PARTS.flatMap((name) => {
+    if (make[name] === undefined) return [];
+    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : (dtype[name] ?? 'fp32'));
+    make[name](graph);
+    return [graph];
+  });
+}
+
+/** input_ids [batch, sequence] to inputs_embeds [batch, sequence, hidden], with room for what DeepStack adds. */
+function embedTokens(
+  g: PartGraph,
+  { decoder: { hidden, deepstack = 0 }, embeddings, embeddingScale }: FamilyParts,
+): void {
+  const { emit } = g;
+  const axes = ['batch_size', 'sequence_length'];
+  const ids = g.input('input_ids', DataType.INT64, axes);
+  const rows = g.embedding(ids, embeddings);
+  const scaled = embeddingScale === undefined ? rows : emit.op('Mul', [rows, g.scalar(embeddingScale)]);
+  let wide = g.toFloat32(scaled);
+  if (deepstack > 0) {
+    const pads = emit.ints(0, 0, 0, 0, 0, deepstack * hidden);
+    wide = emit.op('Pad', [wide, pads]);
+  }
+  g.output('inputs_embeds', wide, DataType.FLOAT, [...axes, (1 + deepstack) * hidden]);
+}
+
+async function writeParts(
+  graphs: readonly PartGraph[],
+  folder: string,
+  { onProgress, signal }: BuildOptions,
+): Promise<BuiltPart[]> {
+  await mkdir(folder);
+  const total = graphs.reduce((sum, { weights }) => sum + weights, 0);
+  const built: BuiltPart[] = [];
+  let done = 0;
+  for (const graph of graphs) {
+    const data = new DataFiles(folder, graph.file);
+    try {
+      const model = await graph.write(data, () => {
+        signal?.throwIfAborted();
+        onProgress?.(done++, total, graph.name);
+      });
+      const chunks = encodeModel(model);
+      const written = data.keep();
+      await writeAtomically(join(folder, graph.file), chunks);
+      const { name: part, dtype, quantized } = graph;
+      const own = { name: graph.file, bytes: byteLength(chunks) };
+      built.push({ part, dtype, files: [own, ...written], quantized });
+    } finally {
+      data.discard();
+    }
+  }
+  onProgress?.(total, total, 'decoder_model_merged');
+  return built;
+}
+
+/** @throws {FastvError} `unsupported-decoder` for GPTQ, AWQ, bitsandbytes and others */
+function refuseQuantized(config: Config): void {
+  const quantization = config.section('quantization_config');
+  if (Object.keys(quantization.fields).length === 0) return;
+  const method = quantization.text('quant_method', 'an unknown method');
+  throw new FastvError('unsupported-decoder', `the checkpoint is quantised already (${method})`, {
+    where: config.where,
+    hint: 'Build from the original checkpoint: --dtype q8 or q4 quantises it.',
+  });
+}

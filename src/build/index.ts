@@ -1,0 +1,8 @@
+// Models from Hugging Face checkpoints, in Node.
+export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
+export { build, type BuildDtype, type BuildOptions, type BuildReport, type BuiltPart } from './build.js';
+export type { CheckpointFiles } from './checkpoint/files.js';
+export type { RandomAccess } from './checkpoint/stored-tensor.js';
+export type { WrittenFile } from './data-files.js';
+export { PARTS, type PartDtype, type PartName } from './part-names.js';
+export type { QuantizedLayer } from '../quantize/quantize.js';

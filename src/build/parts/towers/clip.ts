@@ -1,0 +1,61 @@
+// CLIP's vision tower (arXiv 2103.00020) as transformers has it: patches, a class token in front, learned positions, a
+// norm before the layers. Defaults are CLIPVisionConfig's.
+import { DataType } from '../../../onnx/tensor.js';
+import type { Config } from '../../checkpoint/config.js';
+import type { PartGraph } from '../../part.js';
+import type { Scope } from '../../weights.js';
+import { layerNorm, linearOf } from '../blocks.js';
+import { activationOf } from '../decoders/llama.js';
+import { layersRun, patches, preNormLayer, type TowerOutput } from './patches.js';
+
+/** The tower's hidden states that a connector takes. */
+export function clip(
+  g: PartGraph,
+  pixels: string,
+  vision: Config,
+  w: Scope,
+  wanted: readonly number[],
+): TowerOutput {
+  const { emit } = g;
+  const hidden = vision.int('hidden_size', 768);
+  const heads = vision.int('num_attention_heads', 12);
+  const layers = vision.int('num_hidden_layers', 12);
+  const intermediate = vision.int('intermediate_size', 3072);
+  const patch = vision.side('patch_size', 32);
+  const side = Math.floor(vision.side('image_size', 224) / patch);
+  const epsilon = vision.number('layer_norm_eps', 1e-5);
+  const activation = activationOf(vision, 'hidden_act', 'quick_gelu');
+  w.ignore('embeddings.position_ids');
+
+  const grid = patches(g, pixels, w, 'embeddings.patch_embedding', { hidden, patch, bias: false });
+  const batch = emit.dim1(pixels, 0);
+  const token = g.weight(w.get('embeddings.class_embedding', hidden).reshape(1, 1, hidden));
+  const tokens = emit.concat([batch, emit.ints(1, hidden)], 0);
+  const withClass = emit.concat([emit.op('Expand', [token, tokens]), grid], 1);
+  const positions = g.weight(w.get('embeddings.position_embedding.weight', side * side + 1, hidden));
+  let x = emit.op('Add', [withClass, positions]);
+  x = layerNorm(g, x, linearOf(w, 'pre_layrnorm', [hidden]), epsilon);
+
+  const states = new Map([[0, x]]);
+  const run = layersRun(wanted, layers, vision);
+  for (let i = 0; i < run; i++) {
+    x = preNormLayer(g, x, w.under(`encoder.layers.${i}.`), {
+      hidden,
+      heads,
+      intermediate,
+      epsilon,
+      activation,
+    });
+    states.set(i + 1, x);
+  }
+  for (let i = run; i < layers; i++) w.ignore(`encoder.layers.${i}.`);
+  w.ignore('post_layernorm.', 'head.');
+  return { hidden, side, classToken: true, states, layers };
+}
+
+/** The pixels of images of a fixed size: float32 [images, 3, height, width]. */
+export function pixelInput(g: PartGraph, vision: Config, size: number): string {
+  const side = vision.side('image_size', size);
+  const channels = vision.int('num_channels', 3);
+  return g.toFloat(g.input('pixel_values', DataType.FLOAT, ['num_images', channels, side, side]));
+}

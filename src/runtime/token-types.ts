@@ -1,0 +1,38 @@
+// Decoders that ask which of their tokens are image tokens (token_type_ids: Gemma 3 as `fastv build` makes it, in which the
+// tokens of an image see each other). Transformers.js feeds no such thing, so it is fed here, by what input_ids say.
+import { imageTokenIds, imageTokenMask } from './image-tokens.js';
+import { wrapRun, type Tensors } from './session.js';
+import type { HfTensor, OrtSession, OrtTensor } from './transformers.js';
+
+const TYPES = 'token_type_ids';
+
+/**
+ * A decoder's session that needs not be told; the session itself where it does not ask.
+ * @param idsOf the input_ids of a run that brings images; undefined for a decoding step
+ */
+export function withTokenTypes(
+  session: OrtSession,
+  config: Readonly<Record<string, unknown>>,
+  idsOf: (feeds: Tensors) => HfTensor | undefined,
+): OrtSession {
+  if (!session.inputNames.includes(TYPES)) return session;
+  const images = imageTokenIds(config);
+  return wrapRun(
+    session,
+    (run) =>
+      (feeds, ...rest) => {
+        const embeds = feeds['inputs_embeds'];
+        const [batch = 1, sequence = 0] = embeds?.dims ?? [];
+        const ids = idsOf(feeds);
+        const mask = ids === undefined ? new Uint8Array(batch * sequence) : imageTokenMask(ids, images);
+        const Tensor = embeds?.constructor as new (
+          type: string,
+          data: BigInt64Array,
+          dims: readonly number[],
+        ) => OrtTensor;
+        const types = new Tensor('int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);
+        return run({ ...feeds, [TYPES]: types }, ...rest);
+      },
+    [TYPES],
+  );
+}

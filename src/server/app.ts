@@ -1,0 +1,369 @@
+// The routes: what is asked, of whom, and what the client is told. A fetch handler; src/server/serve.ts listens.
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { prometheus } from '@hono/prometheus';
+import type { Context, Next } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
+import { routePath } from 'hono/route';
+import { version } from '../version.js';
+import { ApiError, apiError, badRequest } from './api-error.js';
+import { ChatCompletions } from './chat-completions.js';
+import { ChatRequest } from './chat-request.js';
+import type { ServerLimits } from './limits.js';
+import { loggedError, type Logger } from './log.js';
+import { Metrics } from './metrics.js';
+import { registerPaths } from './openapi.js';
+import { PublicFetch } from './public-fetch.js';
+import { ServedModel, type ModelToServe } from './served-model.js';
+
+/** What the routes need. */
+export interface AppOptions {
+  readonly models: readonly ModelToServe[];
+  readonly limits: ServerLimits;
+  /** Requests must bring it: `authorization: Bearer KEY`. */
+  readonly apiKey?: string;
+  /** Whether pictures may be fetched from public addresses. */
+  readonly allowNetwork: boolean;
+  /** The folder of `file:` URLs. */
+  readonly mediaRoot?: string;
+  /** Origins whose pages may ask; default none. */
+  readonly cors: readonly string[];
+  readonly logger: Logger;
+  /** Milliseconds between two comments in a stream. */
+  readonly pingMs: number;
+  /** In the place of public addresses only: for tests. */
+  readonly web?: PublicFetch;
+}
+
+/** What handlers of one request know of it. */
+interface Env {
+  Variables: { id: string; facts: Record<string, unknown> };
+}
+
+type Ctx = Context<Env>;
+
+/** The server without a socket. */
+export class App {
+  readonly models: readonly ServedModel[];
+  readonly #options: AppOptions;
+  readonly #hono = new OpenAPIHono<Env>();
+  readonly #chat: ChatCompletions;
+  readonly #metrics: Metrics;
+  readonly #web: PublicFetch | undefined;
+  readonly #ending = new AbortController();
+  readonly #active = new Set<object>();
+  #draining = false;
+  #idle: () => void = () => undefined;
+
+  constructor(options: AppOptions) {
+    this.#options = options;
+    const { limits, mediaRoot, pingMs } = options;
+    this.models = options.models.map((model) => new ServedModel(model, limits));
+    this.#web = options.web ?? (options.allowNetwork ? new PublicFetch() : undefined);
+    this.#chat = new ChatCompletions({ limits, sources: { limits, web: this.#web, mediaRoot }, pingMs });
+    this.#metrics = new Metrics(this.models);
+    this.#routes();
+  }
+
+  /** Answers a request: what `Bun.serve`, `Deno.serve`, Hono's `mount` and Next's route handlers take. */
+  readonly fetch = (request: Request, env?: object): Response | Promise<Response> =>
+    this.#hono.fetch(request, env);
+
+  /** Whether every model is loaded. */
+  get ready(): boolean {
+    return this.models.every(({ ready }) => ready);
+  }
+
+  /**
+   * Takes no new requests, and waits for those that run.
+   * @param graceMs after so many milliseconds what still runs is ended
+   */
+  async close(graceMs: number): Promise<void> {
+    this.#draining = true;
+    if (this.#active.size > 0) {
+      const idle = new Promise<void>((resolve) => (this.#idle = resolve));
+      const timer = setTimeout(() => {
+        this.#ending.abort(new ApiError(503, 'the server is ending', { code: 'shutting_down' }));
+      }, graceMs);
+      await idle;
+      clearTimeout(timer);
+    }
+    await this.#web?.close();
+    for (const model of this.models) await model.close();
+  }
+
+  #routes(): void {
+    const { limits, cors: origins } = this.#options;
+    const app = this.#hono;
+    const { printMetrics, registerMetrics } = prometheus({ registry: this.#metrics.registry });
+    app.use((c, next) => this.#around(c, next));
+    app.use(registerMetrics);
+    if (origins.length > 0) app.use(cors({ origin: [...origins], exposeHeaders: ['x-request-id'] }));
+    app.use((c, next) => this.#authorized(c, next));
+    app.use(
+      bodyLimit({
+        maxSize: limits.bodyBytes,
+        onError: () => {
+          throw new ApiError(413, `the body has more than ${limits.bodyBytes} bytes`, {
+            code: 'body_too_large',
+          });
+        },
+      }),
+    );
+    app.get('/health', (c) => this.#health(c));
+    app.get('/v1/models', (c) =>
+      c.json({ object: 'list', data: this.models.map((model) => this.#described(model)) }),
+    );
+    app.get('/v1/models/:id{.+}', (c) => c.json(this.#described(this.#model(c.req.param('id')))));
+    app.get('/metrics', printMetrics);
+    app.post('/v1/chat/completions', (c) => this.#chatCompletions(c));
+    registerPaths(app);
+    app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'fastv', version } });
+    app.notFound((c) => {
+      const known = app.routes.some(({ path, method }) => path === c.req.path && method !== 'ALL');
+      return (
+        known
+          ? new ApiError(405, `${c.req.method} is not for this path`, { code: 'method_not_allowed' })
+          : new ApiError(404, 'there is nothing at this path', { code: 'not_found' })
+      ).toResponse();
+    });
+    app.onError((error, c) => {
+      const told = apiError(error);
+      c.get('facts')['error'] =
+        told.status >= 500 ? loggedError(told) : { code: told.code, param: told.param };
+      return told.toResponse();
+    });
+  }
+
+  /** Gives a request its id and its line in the log. */
+  async #around(c: Ctx, next: Next): Promise<void> {
+    const start = performance.now();
+    const given = c.req.header('x-request-id') ?? '';
+    const id = /^[\w.-]{1,128}$/u.test(given) ? given : randomUUID();
+    c.set('id', id);
+    c.set('facts', {});
+    await next();
+    c.res.headers.set('x-request-id', id);
+    if (c.res.status >= 400 && c.req.raw.body !== null && !c.req.raw.bodyUsed) {
+      // a client that is still sending would see its connection break rather than the answer
+      await discard(c.req.raw.body, 4 * this.#options.limits.bodyBytes);
+      c.res.headers.set('connection', 'close');
+    }
+    if (c.get('facts')['streams'] !== true) this.#logged(c, start);
+  }
+
+  #logged(c: Ctx, start: number): void {
+    const { method } = c.req;
+    const facts = { ...c.get('facts') };
+    delete facts['streams'];
+    const ms = Math.round(performance.now() - start);
+    const line = { id: c.get('id'), method, route: routePath(c, -1), status: c.res.status, ms, ...facts };
+    if (c.res.status >= 500 && c.res.status !== 503) this.#options.logger.error(line, 'request');
+    else this.#options.logger.info(line, 'request');
+  }
+
+  async #authorized(c: Ctx, next: Next): Promise<void> {
+    const { apiKey } = this.#options;
+    if (apiKey !== undefined && c.req.path !== '/health') {
+      const [, given = ''] = /^Bearer (.+)$/iu.exec(c.req.header('authorization') ?? '') ?? [];
+      // hashes have one length, so that the time says nothing of the key's
+      if (!timingSafeEqual(digest(given), digest(apiKey))) {
+        throw new ApiError(401, 'the API key is missing or wrong', {
+          code: 'invalid_api_key',
+          headers: { 'www-authenticate': 'Bearer' },
+        });
+      }
+    }
+    await next();
+  }
+
+  #health(c: Ctx): Response {
+    const failed = this.models.some(({ failure }) => failure !== undefined);
+    const status = this.#draining ? 'ending' : failed ? 'failed' : this.ready ? 'ok' : 'loading';
+    return c.json({ status, version }, status === 'ok' ? 200 : 503);
+  }
+
+  #described({ id, created, engineIfReady: engine }: ServedModel): object {
+    return {
+      id,
+      object: 'model',
+      created,
+      owned_by: 'fastv',
+      input_modalities: ['text', 'image', 'video'],
+      output_modalities: ['text'],
+      ...(engine === undefined
+        ? {}
+        : {
+            context_length: Number.isFinite(engine.positions) ? engine.positions : null,
+            fastv: {
+              layer: engine.model.fastv?.layer ?? null,
+              strategy: engine.model.fastv?.strategy ?? null,
+            },
+          }),
+    };
+  }
+
+  /** @throws {ApiError} 404 */
+  #model(id: string): ServedModel {
+    const found = this.models.find((model) => model.id === id);
+    if (found !== undefined) return found;
+    throw new ApiError(
+      404,
+      `there is no model ${JSON.stringify(id.slice(0, 200))} here; GET /v1/models lists them`,
+      {
+        param: 'model',
+        code: 'model_not_found',
+      },
+    );
+  }
+
+  async #chatCompletions(c: Ctx): Promise<Response> {
+    return this.#answered(c, async (body, controls) => {
+      const request = ChatRequest.parse(body);
+      const model = this.#model(request.model);
+      if (request.user != null) c.get('facts')['user'] = request.user;
+      const { signal, used, enter } = controls;
+      enter(model);
+      const onUsage = used(model);
+      const chat = await this.#chat.prepare({ request, model, signal, onUsage });
+      if (request.stream !== true) return c.json(await chat.document());
+      return chat.stream(controls.gone, controls.streamed());
+    });
+  }
+
+  /** Answers a request for an answer of a model: with a place in its queue, a time limit, and a line in the log. */
+  async #answered(
+    c: Ctx,
+    answer: (body: unknown, controls: Controls) => Promise<Response>,
+  ): Promise<Response> {
+    if (this.#draining) {
+      throw new ApiError(503, 'the server is ending', {
+        code: 'shutting_down',
+        headers: { 'retry-after': '5', connection: 'close' },
+      });
+    }
+    const start = performance.now();
+    const facts = c.get('facts');
+    const { seconds } = this.#options.limits;
+    const gone = new AbortController();
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      late.abort(new ApiError(504, `the answer took more than ${seconds} seconds`, { code: 'timeout' }));
+    }, seconds * 1000);
+    const signal = AbortSignal.any([c.req.raw.signal, gone.signal, late.signal, this.#ending.signal]);
+    this.#active.add(signal);
+    let leave: () => void = () => undefined;
+    let asked: ServedModel | undefined;
+    const streams = { begun: false };
+    const done = (error?: unknown): void => {
+      clearTimeout(timer);
+      leave();
+      this.#active.delete(signal);
+      if (this.#active.size === 0) this.#idle();
+      if (asked !== undefined)
+        this.#metrics.ended(asked.id, outcome(error, c.req.raw.signal.aborted || gone.signal.aborted));
+    };
+    const controls: Controls = {
+      signal,
+      gone: () => {
+        gone.abort(new Error('the client went away'));
+      },
+      enter: (model) => {
+        asked = model;
+        facts['model'] = model.id;
+        leave = model.enter();
+      },
+      used: (model) => (usage, firstTokenMs) => {
+        const { prompt_tokens: prompt, completion_tokens: completion } = usage;
+        Object.assign(facts, { prompt, completion, firstTokenMs: Math.round(firstTokenMs) });
+        this.#metrics.used(model.id, usage, firstTokenMs);
+      },
+      streamed: () => {
+        streams.begun = true;
+        facts['streams'] = true;
+        return (error) => {
+          if (error !== undefined) facts['error'] = signal.aborted ? { code: 'aborted' } : loggedError(error);
+          this.#logged(c, start);
+          done(error);
+        };
+      },
+    };
+    try {
+      const response = await answer(await jsonBody(c, signal), controls);
+      if (!streams.begun) done();
+      return response;
+    } catch (error) {
+      done(error);
+      throw error;
+    }
+  }
+}
+
+/** What an answer is made with. */
+interface Controls {
+  readonly signal: AbortSignal;
+  /** Ends the request, because nobody reads its answer. */
+  readonly gone: () => void;
+  /** Takes a place. @throws {ApiError} 429 */
+  readonly enter: (model: ServedModel) => void;
+  readonly used: (
+    model: ServedModel,
+  ) => (usage: Parameters<Metrics['used']>[1], firstTokenMs: number) => void;
+  /** The answer is a stream. @returns what is called at its end */
+  readonly streamed: () => (error?: unknown) => void;
+}
+
+/** @throws {ApiError} 400 for what is no JSON, 415 for what does not say that it is */
+async function jsonBody(c: Ctx, signal: AbortSignal): Promise<unknown> {
+  // a page of another origin may send anything but this without being asked
+  if (!/^application\/json\b/iu.test(c.req.header('content-type') ?? '')) {
+    throw new ApiError(415, 'the body must be JSON: content-type: application/json', {
+      code: 'unsupported_media_type',
+    });
+  }
+  const text = await Promise.race([c.req.text(), aborted(signal)]);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw badRequest('the body is no JSON', undefined, 'invalid_json');
+  }
+}
+
+/** Reads a body that nobody wants, so many bytes and two seconds at most. */
+async function discard(body: ReadableStream<Uint8Array>, most: number): Promise<void> {
+  const reader = body.getReader();
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), 2000);
+  let size = 0;
+  try {
+    while (size <= most) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.length;
+    }
+  } catch {
+    // the client went away
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = (): void => {
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function outcome(error: unknown, gone: boolean): 'ok' | 'refused' | 'aborted' | 'failed' {
+  if (error === undefined) return 'ok';
+  if (gone) return 'aborted';
+  return apiError(error).status < 500 ? 'refused' : 'failed';
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,119 @@
+// Answers that are JSON by construction: of each next token, only those that the grammar allows. The grammar is made and
+// followed by XGrammar (Dong et al., arXiv 2411.15100), compiled to WebAssembly.
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type * as XGrammar from '@mlc-ai/web-xgrammar';
+import type { PreTrainedTokenizer } from '@huggingface/transformers';
+import { badRequest } from './api-error.js';
+import type { Constraint } from './engine/engine.js';
+
+type Module = Pick<typeof XGrammar, 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'>;
+
+/** Grammars that are kept. */
+const KEPT = 16;
+
+/** JSON objects of any kind. */
+const ANY_OBJECT = { type: 'object', additionalProperties: true };
+
+let instances = 0;
+
+/**
+ * Loads the library and starts it. Its file is made for bundlers: in Node it wants CommonJS's names although it is a
+ * module, and leaves what it exports in the global object.
+ */
+async function withXGrammar<T>(start: (library: Module) => Promise<T>): Promise<T> {
+  const require = createRequire(import.meta.url);
+  const file = require.resolve('@mlc-ai/web-xgrammar');
+  const wanted = { require, __filename: file, __dirname: dirname(file) };
+  Object.assign(globalThis, wanted);
+  try {
+    // another query is another instance: one that has failed is not to be used again
+    await import(`${pathToFileURL(file).href}?${instances++}`);
+    const { xgrammar } = globalThis as unknown as { readonly xgrammar: Module };
+    return await start(xgrammar);
+  } finally {
+    for (const name of [...Object.keys(wanted), 'xgrammar']) Reflect.deleteProperty(globalThis, name);
+  }
+}
+
+interface Loaded {
+  readonly library: Module;
+  readonly compiler: XGrammar.GrammarCompiler;
+  readonly kept: Map<string, XGrammar.CompiledGrammar>;
+}
+
+/** Grammars for the vocabulary of one model. */
+export class Grammars {
+  readonly #tokenizer: PreTrainedTokenizer;
+  readonly #vocabulary: number;
+  readonly #endTokens: ReadonlySet<number>;
+  #loaded: Promise<Loaded> | undefined;
+
+  constructor(tokenizer: PreTrainedTokenizer, vocabulary: number, endTokens: ReadonlySet<number>) {
+    this.#tokenizer = tokenizer;
+    this.#vocabulary = vocabulary;
+    this.#endTokens = endTokens;
+  }
+
+  /**
+   * Makes a grammar. @returns what makes one answer's constraint
+   * @param schema checked by `checkSchema`; undefined: any object
+   * @throws {ApiError} 400 for a schema that it cannot be made of
+   */
+  async of(schema: object | undefined, param: string): Promise<() => Promise<Constraint>> {
+    const { library, compiler, kept } = await (this.#loaded ??= this.#load());
+    const text = JSON.stringify(schema ?? ANY_OBJECT);
+    let grammar = kept.get(text);
+    if (grammar === undefined) {
+      try {
+        // without spaces that nobody asked for, of which a small model may not find the end
+        grammar = await compiler.compileJSONSchema(text, false, -1, [',', ':'], schema !== undefined);
+      } catch {
+        // after it has aborted, the instance is in no known state
+        this.#loaded = undefined;
+        throw badRequest('no grammar can be made of this schema', param);
+      }
+      kept.set(text, grammar);
+      const [oldest] = kept.keys();
+      // collected with its matchers, some of which may be in use
+      if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
+    }
+    const compiled = grammar;
+    return async () => {
+      const matcher = await library.GrammarMatcher.createGrammarMatcher(compiled);
+      return {
+        allowed: () => matcher.getNextTokenBitmask(),
+        accept: (id) => void matcher.acceptToken(id),
+        close: () => {
+          matcher.dispose();
+        },
+      };
+    };
+  }
+
+  async #load(): Promise<Loaded> {
+    const vocabulary = Array<string>(this.#vocabulary).fill('');
+    const known: unknown = this.#tokenizer.get_vocab();
+    const pairs =
+      known instanceof Map
+        ? [...(known as Map<string, number>)]
+        : Object.entries(known as Record<string, number>);
+    // special tokens stand for no text: none of them is part of an answer
+    const special = new Set(this.#tokenizer.all_special_ids);
+    for (const [token, id] of pairs) if (id < vocabulary.length && !special.has(id)) vocabulary[id] = token;
+    return withXGrammar(async (library) => {
+      const { TokenizerInfo, GrammarCompiler } = library;
+      const kind = kindOf(vocabulary);
+      const ends = [...this.#endTokens];
+      const info = await TokenizerInfo.createTokenizerInfo(vocabulary, kind, false, this.#vocabulary, ends);
+      return { library, compiler: await GrammarCompiler.createGrammarCompiler(info), kept: new Map() };
+    });
+  }
+}
+
+/** How a vocabulary writes bytes: as GPT-2 does, as SentencePiece does, or not at all. */
+function kindOf(vocabulary: readonly string[]): string {
+  if (vocabulary.includes('<0x0A>')) return 'byte_fallback';
+  return vocabulary.some((token) => token.startsWith('Ġ')) ? 'byte_level' : 'raw';
+}

@@ -1,0 +1,218 @@
+// From the body of a request to what the engine is asked: pictures loaded, `detail` and `fastv` turned into pruning, and
+// limits checked before anything is computed.
+import { isSeeded, strategies } from '../strategies/index.js';
+import type { Message, RgbImage } from '../runtime/conversation.js';
+import { ApiError, apiError, badRequest } from './api-error.js';
+import type { ChatMessage, ChatRequest, Detail, FastvField } from './chat-request.js';
+import type { Engine } from './engine/engine.js';
+import type { Prompt, Pruning, Turn } from './engine/prompt.js';
+import type { Sampling } from './engine/sampler.js';
+import type { ServerLimits } from './limits.js';
+import type { KnownPicture, RequestPictures } from './pictures.js';
+
+/** What `detail` stands for, beside `auto`, which is the server's default. */
+const PRESETS: Readonly<Record<Exclude<Detail, 'auto'>, { readonly ratio: number; readonly side?: number }>> =
+  {
+    /** R = 75 %, of pictures of 512 pixels at most, as OpenAI's low detail has it. */
+    low: { ratio: 0.75, side: 512 },
+    /** The original. */
+    high: { ratio: 0 },
+  };
+
+/** How a request's pictures are pruned of which it says nothing, and all of them if it says so in `fastv`. */
+interface RequestPruning {
+  readonly auto: Pruning;
+  readonly forced: Pruning | undefined;
+}
+
+/**
+ * What `fastv` asks.
+ * @param auto the server's default
+ * @throws {ApiError} 400 for what is fixed when the server starts
+ */
+export function requestPruning(
+  field: FastvField | null | undefined,
+  engine: Engine,
+  auto: Pruning,
+): RequestPruning {
+  const { layer, strategy, ratio, budget, seed } = field ?? {};
+  const handle = engine.model.fastv;
+  if (handle?.active !== true) {
+    if (field !== null && field !== undefined)
+      throw badRequest('this model is served as it is: nothing is pruned', 'fastv');
+    return { auto: {}, forced: {} };
+  }
+  const layers = layer === undefined ? handle.layer : [layer].flat();
+  if (layers.join() !== handle.layer.join()) {
+    throw badRequest(
+      `this server prunes at layer ${handle.layer.join(', ')}; it is fixed when it starts (--layer)`,
+      'fastv.layer',
+    );
+  }
+  if (strategy !== undefined && strategy !== handle.strategy) {
+    throw badRequest(
+      `this server ranks by ${handle.strategy}; it is fixed when it starts (--strategy)`,
+      'fastv.strategy',
+    );
+  }
+  const listed = strategies.find(({ name }) => name === handle.strategy);
+  if (seed !== undefined && listed !== undefined && !isSeeded(listed)) {
+    throw badRequest(`the strategy ${handle.strategy} draws nothing`, 'fastv.seed');
+  }
+  if (ratio !== undefined && budget !== undefined)
+    throw badRequest('ratio and budget exclude each other', 'fastv.budget');
+  if (Array.isArray(ratio) && ratio.length !== handle.layer.length)
+    throw badRequest(`${ratio.length} ratios for ${handle.layer.length} layers`, 'fastv.ratio');
+  const drawn = seed === undefined ? {} : { seed };
+  const given = ratio !== undefined ? { ratio } : budget !== undefined ? { budget } : undefined;
+  return { auto: { ...auto, ...drawn }, forced: given && { ...given, ...drawn } };
+}
+
+/** Loads the pictures of the messages. @throws {ApiError} 400 */
+export async function turnsOf(
+  messages: readonly ChatMessage[],
+  pictures: RequestPictures,
+  pruning: RequestPruning,
+): Promise<Turn[]> {
+  const turns: Turn[] = [];
+  for (const [at, message] of messages.entries()) {
+    turns.push(await turnOf(message, `messages.${at}.content`, pictures, pruning));
+  }
+  return turns;
+}
+
+async function turnOf(
+  { role, content }: ChatMessage,
+  param: string,
+  pictures: RequestPictures,
+  { auto, forced }: RequestPruning,
+): Promise<Turn> {
+  const parts: (string | null)[] = [];
+  const known: KnownPicture[] = [];
+  const prunings: Pruning[] = [];
+  const add = (more: readonly KnownPicture[], pruning: Pruning): void => {
+    for (const one of more) {
+      parts.push(null);
+      known.push(one);
+      prunings.push(pruning);
+    }
+  };
+  for (const [at, part] of (typeof content === 'string' ? [content] : content).entries()) {
+    if (typeof part === 'string') parts.push(part);
+    else if (part.type === 'text') parts.push(part.text);
+    else {
+      const given = part.type === 'image_url' ? part.image_url : part.video_url;
+      const { url, detail = 'auto' } = typeof given === 'string' ? { url: given } : given;
+      const preset = detail === 'low' || detail === 'high' ? PRESETS[detail] : undefined;
+      const own = preset === undefined ? auto : { ...seedOf(auto), ratio: preset.ratio };
+      const where = `${param}.${at}.${part.type}.url`;
+      const more =
+        part.type === 'image_url'
+          ? [await pictures.image(url, where, preset?.side)]
+          : await pictures.video(url, where, preset?.side);
+      add(more, forced ?? own);
+    }
+  }
+  const message: Message = {
+    role: role === 'developer' ? 'system' : role,
+    text: parts.filter((part) => part !== null).join('\n'),
+    ...(known.length === 0 ? {} : { images: known.map(({ picture }): RgbImage => picture) }),
+    parts: joinTexts(parts),
+  };
+  return { message, images: known.map(({ hash }) => hash), pruning: mean(prunings, param) };
+}
+
+/** Texts that follow each other as one: templates put nothing between parts. */
+function joinTexts(parts: readonly (string | null)[]): (string | null)[] {
+  const joined: (string | null)[] = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    if (typeof part === 'string' && typeof last === 'string') joined[joined.length - 1] = `${last}\n${part}`;
+    else joined.push(part);
+  }
+  return joined;
+}
+
+function seedOf({ seed }: Pruning): Pruning {
+  return seed === undefined ? {} : { seed };
+}
+
+/** The pictures of a message are pruned together: by the mean of what each asks. */
+function mean(prunings: readonly Pruning[], param: string): Pruning {
+  const [first = {}] = prunings;
+  if (prunings.every((one) => JSON.stringify(one) === JSON.stringify(first))) return first;
+  const ratios = prunings.map(({ ratio }) => ratio);
+  if (!ratios.every((ratio) => typeof ratio === 'number')) {
+    throw badRequest(
+      'pictures of different detail cannot be mixed where the default is no single share; give fastv.ratio or fastv.budget',
+      param,
+    );
+  }
+  return { ...first, ratio: ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length };
+}
+
+/**
+ * The prompt of a conversation, and how long an answer may be.
+ * @param param the field that asks for the length
+ * @throws {ApiError} 400, with the numbers, if it is too long
+ */
+export async function checkedPrompt(
+  engine: Engine,
+  turns: readonly Turn[],
+  limits: ServerLimits,
+): Promise<Prompt> {
+  const prompt = await engine.prompt(turns).catch((error: unknown) => {
+    throw apiError(error, 'messages');
+  });
+  const tokens = prompt.ids.length;
+  const most = Math.min(engine.positions - 1, limits.promptTokens);
+  if (tokens > most) {
+    throw new ApiError(400, `the prompt has ${tokens} tokens; at most ${most} are read`, {
+      param: 'messages',
+      code: 'context_length_exceeded',
+    });
+  }
+  return prompt;
+}
+
+/** The most tokens of each answer. @throws {ApiError} 400 for more than the server gives */
+export function maxTokensOf(
+  request: ChatRequest,
+  prompt: Prompt,
+  engine: Engine,
+  limits: ServerLimits,
+): number {
+  const { max_tokens: older, max_completion_tokens: newer } = request;
+  const answers = request.n ?? 1;
+  const most = Math.floor(limits.outputTokens / answers);
+  const param = newer == null ? 'max_tokens' : 'max_completion_tokens';
+  const asked = newer ?? older;
+  if (asked != null && asked > most) {
+    throw badRequest(`${param} is ${asked}; this server gives ${most} an answer at most`, param);
+  }
+  return Math.min(asked ?? most, engine.positions - prompt.ids.length);
+}
+
+/** How the tokens of each answer are chosen. @throws {ApiError} 400 for fields that contradict each other */
+export function samplingsOf(request: ChatRequest, engine: Engine): Sampling[] {
+  const { temperature, top_p: topP, logprobs, top_logprobs: top } = request;
+  if (top != null && logprobs !== true) throw badRequest('top_logprobs needs logprobs: true', 'top_logprobs');
+  if (request.max_tokens != null && request.max_completion_tokens != null) {
+    throw badRequest('max_tokens is the older name of max_completion_tokens: give one of them', 'max_tokens');
+  }
+  const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const bias = new Map(Object.entries(request.logit_bias ?? {}).map(([id, value]) => [Number(id), value]));
+  const strange = [...bias.keys()].find((id) => id >= engine.vocabulary);
+  if (strange !== undefined) {
+    throw badRequest(`the vocabulary has ${engine.vocabulary} tokens, and no token ${strange}`, 'logit_bias');
+  }
+  return Array.from({ length: request.n ?? 1 }, (_, answer) => ({
+    ...(temperature == null ? {} : { temperature }),
+    ...(topP == null ? {} : { topP }),
+    seed: seed + answer,
+    frequencyPenalty: request.frequency_penalty ?? 0,
+    presencePenalty: request.presence_penalty ?? 0,
+    logitBias: bias,
+    ...(logprobs === true ? { topLogprobs: top ?? 0 } : {}),
+  }));
+}

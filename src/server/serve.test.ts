@@ -1,0 +1,670 @@
+// The server over HTTP: every field is honoured, or refused by its name; nothing is left behind.
+import { mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scene, sceneUrl } from '../../test/server/scene-turn.js';
+import { EMBEDDED_MODEL } from '../runtime/embedded.js';
+import { openModel, type OpenedModel } from '../runtime/model.js';
+import type { ApiErrorBody } from './api-error.js';
+import { createHandler, serve, type RunningServer, type ServeOptions } from './serve.js';
+import type { Usage } from './usage.js';
+
+const MODEL = 'scenes-llava';
+const KEY = 'a key that no log may show';
+
+interface Completion {
+  readonly id: string;
+  readonly model: string;
+  readonly choices: readonly {
+    readonly message: { readonly content: string };
+    readonly finish_reason: string;
+    readonly logprobs: {
+      readonly content: readonly { token: string; logprob: number; top_logprobs: readonly unknown[] }[];
+    } | null;
+  }[];
+  readonly usage: Usage;
+}
+
+let library: OpenedModel;
+let server: RunningServer;
+let folder = '';
+const lines: string[] = [];
+const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'fastv-serve-')));
+  library = await openModel(EMBEDDED_MODEL, {
+    loading: { dtype: 'fp32' },
+    fastv: { layer: 2, ratio: 0.5, cache: false, onWarning: () => undefined },
+  });
+  server = await start({ mediaRoot: folder, limits: { images: 4, bodyBytes: 2 ** 20, imagePixels: 1e6 } });
+});
+afterAll(async () => {
+  await server.close();
+  await library.close();
+  await rm(folder, { recursive: true });
+});
+
+async function start(options: ServeOptions = {}): Promise<RunningServer> {
+  const running = await serve({ port: 0, apiKey: KEY, logger, pingMs: 20, ...options });
+  await running.loaded;
+  return running;
+}
+
+function post(
+  body: unknown,
+  {
+    headers = {},
+    signal,
+    to = server,
+  }: {
+    headers?: Record<string, string>;
+    signal?: AbortSignal;
+    to?: RunningServer;
+  } = {},
+): Promise<Response> {
+  return fetch(`${to.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}`, ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** A question about a scene. */
+async function about(
+  family: Parameters<typeof scene>[0],
+  index: number,
+  more: object = {},
+  detail?: string,
+): Promise<object> {
+  const url = await sceneUrl(family, index);
+  return {
+    model: MODEL,
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url, ...(detail === undefined ? {} : { detail }) } },
+          { type: 'text', text: scene(family, index).question },
+        ],
+      },
+    ],
+    max_tokens: 48,
+    ...more,
+  };
+}
+
+async function completion(body: object): Promise<Completion> {
+  const response = await post(body);
+  const document = (await response.json()) as Completion;
+  expect(response.status, JSON.stringify(document)).toBe(200);
+  return document;
+}
+
+async function refused(
+  body: unknown,
+  options: Parameters<typeof post>[1] = {},
+): Promise<{ status: number } & ApiErrorBody['error']> {
+  const response = await post(body, options);
+  const { error } = (await response.json()) as ApiErrorBody;
+  expect(error.message).not.toContain(tmpdir());
+  return { status: response.status, ...error };
+}
+
+async function expected(
+  family: Parameters<typeof scene>[0],
+  index: number,
+  options: object = {},
+): Promise<string> {
+  const { question: text, images } = scene(family, index);
+  return (await library.ask([{ role: 'user', text, images }], { maxNewTokens: 48, ratio: 0.5, ...options }))
+    .text;
+}
+
+async function events(
+  response: Response,
+): Promise<{ chunks: Record<string, unknown>[]; pings: number; done: boolean }> {
+  const text = await response.text();
+  const data = text
+    .split('\n')
+    .filter((line) => line.startsWith('data: '))
+    .map((line) => line.slice(6));
+  return {
+    chunks: data
+      .filter((line) => line !== '[DONE]')
+      .map((line) => JSON.parse(line) as Record<string, unknown>),
+    pings: text.split('\n').filter((line) => line.startsWith(':')).length,
+    done: data.at(-1) === '[DONE]',
+  };
+}
+
+describe('an answer', () => {
+  it('is that of the library, with what it took', async () => {
+    const { choices, usage, model, id } = await completion(await about('caption', 1));
+    expect(choices[0]?.message.content).toBe(await expected('caption', 1));
+    expect(choices[0]?.finish_reason).toBe('stop');
+    expect(model).toBe(MODEL);
+    expect(id).toMatch(/^chatcmpl-/u);
+    expect(usage.total_tokens).toBe(usage.prompt_tokens + usage.completion_tokens);
+    expect(usage.fastv).toMatchObject({ image_tokens: 144, kept_image_tokens: 72 });
+    expect(usage.fastv.image_tokens_by_layer).toEqual([144, 144, ...Array<number>(8).fill(72)]);
+    expect(usage.fastv.flops_ratio).toBeLessThan(1);
+    expect(usage.fastv.kv_ratio).toBeLessThan(1);
+    expect(usage.fastv.ms.prefill).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['low', 36],
+    ['high', 144],
+    ['auto', 72],
+  ])('with detail %s keeps %i of 144 image tokens', async (detail, kept) => {
+    const { usage } = await completion(await about('color', 2, {}, detail));
+    expect(usage.fastv.kept_image_tokens).toBe(kept);
+  });
+
+  it('prunes as fastv says, whatever the detail', async () => {
+    const by = async (fastv: object): Promise<number> =>
+      (await completion(await about('color', 3, { fastv }, 'low'))).usage.fastv.kept_image_tokens;
+    expect(await by({ ratio: 0.25 })).toBe(108);
+    expect(await by({ budget: 10 })).toBe(10);
+    expect(await by({ layer: 2, strategy: 'attention', ratio: 0 })).toBe(144);
+  });
+
+  it('prunes pictures of different detail by the mean of theirs', async () => {
+    const url = await sceneUrl('color', 1);
+    const image = (detail: string): object => ({ type: 'image_url', image_url: { url, detail } });
+    const content = [image('low'), image('high'), { type: 'text', text: 'What color is the background?' }];
+    const { usage } = await completion({
+      model: MODEL,
+      messages: [{ role: 'user', content }],
+      max_tokens: 4,
+    });
+    expect(usage.fastv).toMatchObject({ image_tokens: 288, kept_image_tokens: 180 });
+  });
+
+  it('takes a system message, and messages of one text or of several', async () => {
+    const question = 'How many objects are there?';
+    const ask = async (messages: object[]): Promise<Completion> =>
+      completion({ model: MODEL, messages, max_tokens: 4 });
+    const plain = await ask([{ role: 'user', content: question }]);
+    const parts = await ask([{ role: 'user', content: [{ type: 'text', text: question }] }]);
+    const system = await ask([
+      { role: 'system', content: 'Answer in one word.' },
+      { role: 'user', content: question },
+    ]);
+    const developer = await ask([
+      { role: 'developer', content: 'Answer in one word.' },
+      { role: 'user', content: question },
+    ]);
+    expect(parts.usage.prompt_tokens).toBe(plain.usage.prompt_tokens);
+    expect(system.usage.prompt_tokens).not.toBe(plain.usage.prompt_tokens);
+    expect(developer.choices[0]?.message).toEqual(system.choices[0]?.message);
+  });
+
+  it('comes as a stream that says the same', async () => {
+    const body = await about('caption', 4, { stream: true, stream_options: { include_usage: true } });
+    const response = await post(body);
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/u);
+    const { chunks, pings, done } = await events(response);
+    const deltas = chunks.flatMap(
+      ({ choices }) => choices as { delta: { content?: string }; finish_reason: string | null }[],
+    );
+    expect(deltas.map(({ delta }) => delta.content ?? '').join('')).toBe(await expected('caption', 4));
+    expect(deltas.at(-1)?.finish_reason).toBe('stop');
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { fastv: { kept_image_tokens: 72 } } });
+    expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+    expect(pings).toBeGreaterThan(0);
+    expect(done).toBe(true);
+  });
+
+  it('is as long, as likely and as many as asked for', async () => {
+    const short = await completion(
+      await about('caption', 1, { max_tokens: undefined, max_completion_tokens: 3 }),
+    );
+    expect(short.choices[0]?.finish_reason).toBe('length');
+    expect(short.usage.completion_tokens).toBe(3);
+    const drawn = await about('caption', 1, {
+      temperature: 2,
+      seed: 5,
+      n: 2,
+      logprobs: true,
+      top_logprobs: 2,
+    });
+    const several = await completion(drawn);
+    expect(several.choices).toHaveLength(2);
+    expect(several.choices[0]?.message).not.toEqual(several.choices[1]?.message);
+    expect((await completion(drawn)).choices).toEqual(several.choices);
+    const [first] = several.choices[0]?.logprobs?.content ?? [];
+    expect(first?.top_logprobs).toHaveLength(2);
+    expect(first?.logprob).toBeLessThanOrEqual(0);
+    const nucleus = await completion(await about('caption', 1, { temperature: 2, seed: 5, top_p: 1e-9 }));
+    expect(nucleus.choices[0]?.message.content).toBe(await expected('caption', 1));
+  });
+
+  it('obeys stop, penalties and biases', async () => {
+    const whole = await expected('caption', 1);
+    const [first = '', second = ''] = whole.split(' ');
+    const stopped = await completion(await about('caption', 1, { stop: [second] }));
+    expect(stopped.choices[0]?.message.content).toBe(first);
+    // the model repeats itself where it may not end
+    const endless = { logit_bias: { 2: -100 } };
+    const babble = await completion(await about('caption', 1, endless));
+    for (const field of ['frequency_penalty', 'presence_penalty']) {
+      const penalised = await completion(await about('caption', 1, { ...endless, [field]: 2 }));
+      expect(penalised.choices[0]?.message.content).not.toBe(babble.choices[0]?.message.content);
+    }
+    const { choices } = await completion(await about('caption', 1, { logprobs: true }));
+    const id = Number(
+      library.conversation.tokenizer.encode(choices[0]?.logprobs?.content[0]?.token ?? '', {
+        add_special_tokens: false,
+      })[0],
+    );
+    const biased = await completion(await about('caption', 1, { logit_bias: { [id]: -100 } }));
+    expect(biased.choices[0]?.message.content).not.toBe(whole);
+  });
+
+  it('is JSON where that is asked for, of the schema that is given', async () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        color: { enum: ['red', 'green'] },
+        count: { type: 'integer', minimum: 0, maximum: 9 },
+        sure: { type: 'boolean' },
+      },
+      required: ['color', 'count', 'sure'],
+      additionalProperties: false,
+    };
+    const format = { type: 'json_schema', json_schema: { name: 'scene', schema, strict: true } };
+    for (const more of [{}, { temperature: 2, seed: 3 }]) {
+      const { choices } = await completion(await about('color', 1, { ...more, response_format: format }));
+      const said = JSON.parse(choices[0]?.message.content ?? '') as Record<string, unknown>;
+      expect(Object.keys(said)).toEqual(['color', 'count', 'sure']);
+      expect(said['color']).toMatch(/^(?:red|green)$/u);
+      expect(said['count']).toSatisfy(
+        (count: unknown) => Number.isInteger(count) && Number(count) >= 0 && Number(count) <= 9,
+      );
+      expect(typeof said['sure']).toBe('boolean');
+    }
+    const any = await completion(
+      await about('color', 1, { response_format: { type: 'json_object' }, max_tokens: 200 }),
+    );
+    expect(any.choices[0]?.message.content).toMatch(/^\{/u);
+    const text = await completion(await about('color', 1, { response_format: { type: 'text' } }));
+    expect(text.choices[0]?.message.content).toBe(await expected('color', 1));
+  });
+
+  it('looks at files below the media root only, and at frames of an animated GIF', async () => {
+    const { images } = scene('color', 6);
+    const [{ data, width, height } = { data: new Uint8ClampedArray(), width: 0, height: 0 }] = images;
+    const png = await sharp(data, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    await writeFile(join(folder, 'scene.png'), png);
+    const outside = await mkdtemp(join(tmpdir(), 'fastv-outside-'));
+    await writeFile(join(outside, 'scene.png'), png);
+    await symlink(join(outside, 'scene.png'), join(folder, 'link.png'));
+    const of = (url: string, type = 'image_url'): object => ({
+      model: MODEL,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type, [type]: { url } },
+            { type: 'text', text: scene('color', 6).question },
+          ],
+        },
+      ],
+    });
+    const inside = await completion(of(pathToFileURL(join(folder, 'scene.png')).href));
+    expect(inside.choices[0]?.message.content).toBe(await expected('color', 6));
+    for (const path of [
+      join(outside, 'scene.png'),
+      join(folder, 'link.png'),
+      join(folder, '..', 'x.png'),
+      join(folder, 'absent.png'),
+    ]) {
+      expect(await refused(of(pathToFileURL(path).href))).toMatchObject({
+        status: 400,
+        param: 'messages.0.content.0.image_url.url',
+      });
+    }
+    await rm(outside, { recursive: true });
+    const frames = [png, await sharp(png).negate().toBuffer(), png];
+    const gif = await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toBuffer();
+    const { usage } = await completion(of(`data:image/gif;base64,${gif.toString('base64')}`, 'video_url'));
+    expect(usage.fastv.image_tokens).toBe(3 * 144);
+  });
+});
+
+describe('a refusal', () => {
+  const message = [{ role: 'user', content: 'What is this?' }];
+  const image = (url: string): object => ({
+    model: MODEL,
+    messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }],
+  });
+
+  it.each([
+    [{ messages: message }, 'model'],
+    [{ model: MODEL }, 'messages'],
+    [{ model: MODEL, messages: [] }, 'messages'],
+    [{ model: MODEL, messages: [{ role: 'robot', content: '' }] }, 'messages.0.role'],
+    [
+      { model: MODEL, messages: [{ role: 'user', content: [{ type: 'audio' }] }] },
+      'messages.0.content.0.type',
+    ],
+    [{ model: MODEL, messages: [{ role: 'user', content: 'x', name: 'y' }] }, 'messages.0.name'],
+    [{ model: MODEL, messages: message, tools: [] }, 'tools'],
+    [{ model: MODEL, messages: message, functions: [] }, 'functions'],
+    [{ model: MODEL, messages: message, temperature: 'hot' }, 'temperature'],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'nope' } } },
+      },
+      'response_format.json_schema.schema.type',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'string', pattern: 'a+' } },
+        },
+      },
+      'response_format.json_schema.schema.pattern',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'object', properties: { a: { $ref: '#/$defs/b' } } } },
+        },
+      },
+      'response_format.json_schema.schema.properties.a.$ref',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'array', items: {}, maxItems: 1e6 } },
+        },
+      },
+      'response_format.json_schema.schema.maxItems',
+    ],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'x', schema: { type: 'number', minimum: 3 } },
+        },
+      },
+      'response_format.json_schema.schema.minimum',
+    ],
+    [{ model: MODEL, messages: message, response_format: { type: 'xml' } }, 'response_format.type'],
+    [
+      '{"model": "scenes-llava", "messages": [{"role": "user", "content": "x"}], "temperature": 1e400}',
+      'temperature',
+    ],
+    [{ model: MODEL, messages: message, top_logprobs: 2 }, 'top_logprobs'],
+    [{ model: MODEL, messages: message, max_tokens: 1e8 }, 'max_tokens'],
+    [{ model: MODEL, messages: message, max_tokens: 2, max_completion_tokens: 2 }, 'max_tokens'],
+    [{ model: MODEL, messages: message, n: 0 }, 'n'],
+    [{ model: MODEL, messages: message, logit_bias: { 99999: 1 } }, 'logit_bias'],
+    [{ model: MODEL, messages: message, fastv: { ratio: 2 } }, 'fastv.ratio'],
+    [{ model: MODEL, messages: message, fastv: { ratio: 0.5, budget: 3 } }, 'fastv.budget'],
+    [{ model: MODEL, messages: message, fastv: { layer: 3 } }, 'fastv.layer'],
+    [{ model: MODEL, messages: message, fastv: { strategy: 'random' } }, 'fastv.strategy'],
+    [{ model: MODEL, messages: message, fastv: { seed: 3 } }, 'fastv.seed'],
+    [{ model: MODEL, messages: message, fastv: { rate: 3 } }, 'fastv.rate'],
+    [{ model: MODEL, messages: [{ role: 'user', content: 'word '.repeat(3000) }] }, 'messages'],
+    [{ model: MODEL, messages: [{ role: 'user', content: 'an <image>' }] }, 'messages'],
+    [image('https://example.com/a.png'), 'messages.0.content.0.image_url.url'],
+    [image('data:image/png;base64,!!!!'), 'messages.0.content.0.image_url.url'],
+    [image('data:image/png;base64,AAAA'), 'messages.0.content.0.image_url.url'],
+    [image('ftp:x'), 'messages.0.content.0.image_url.url'],
+  ])('names the field: %j', async (body, param) => {
+    const { status, param: named, type } = await refused(body);
+    expect(status).toBe(400);
+    expect(type).toBe('invalid_request_error');
+    expect(named).toBe(param);
+  });
+
+  it('says how long a prompt is, and how long it may be', async () => {
+    const { message: text, code } = await refused({
+      model: MODEL,
+      messages: [{ role: 'user', content: 'word '.repeat(3000) }],
+    });
+    expect(text).toMatch(/the prompt has \d{4,} tokens; at most 2047 are read/u);
+    expect(code).toBe('context_length_exceeded');
+  });
+
+  it('meets pictures that are too many, too large, or bombs', async () => {
+    const url = await sceneUrl('color', 1);
+    const part = { type: 'image_url', image_url: { url } };
+    const many = { model: MODEL, messages: [{ role: 'user', content: Array<object>(5).fill(part) }] };
+    expect(await refused(many)).toMatchObject({ status: 400, code: 'too_many_images' });
+    const bomb = await sharp({ create: { width: 10000, height: 10000, channels: 3, background: 'black' } })
+      .png()
+      .toBuffer();
+    expect((await refused(image(`data:image/png;base64,${bomb.toString('base64')}`))).message).toMatch(
+      /10000 x 10000 pixels/u,
+    );
+  });
+
+  it('has a status of its own for the model, the key, the path, the method, the body and its type', async () => {
+    expect(await refused({ model: 'gpt-4o', messages: message })).toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+      param: 'model',
+    });
+    expect(await refused({}, { headers: { authorization: 'Bearer wrong' } })).toMatchObject({
+      status: 401,
+      type: 'authentication_error',
+    });
+    expect(await refused('{"model": ')).toMatchObject({ status: 400, code: 'invalid_json' });
+    expect(await refused('['.repeat(200_000))).toMatchObject({ status: 400 });
+    expect(await refused({}, { headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 });
+    expect(await refused('x'.repeat(2 ** 21))).toMatchObject({ status: 413 });
+    const headers = { authorization: `Bearer ${KEY}` };
+    expect((await fetch(`${server.url}/v1/nothing`, { headers })).status).toBe(404);
+    expect((await fetch(`${server.url}/v1/chat/completions`, { headers })).status).toBe(405);
+  });
+});
+
+describe('the server', () => {
+  it('says how it is, what it serves, and what it measured', async () => {
+    const headers = { authorization: `Bearer ${KEY}` };
+    expect(await (await fetch(`${server.url}/health`)).json()).toMatchObject({ status: 'ok' });
+    expect((await fetch(`${server.url}/v1/models`)).status).toBe(401);
+    const models = (await (await fetch(`${server.url}/v1/models`, { headers })).json()) as { data: object[] };
+    expect(models.data).toMatchObject([
+      { id: MODEL, input_modalities: ['text', 'image', 'video'], context_length: 2048 },
+    ]);
+    expect(await (await fetch(`${server.url}/v1/models/${MODEL}`, { headers })).json()).toMatchObject({
+      id: MODEL,
+    });
+    const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
+    for (const name of [
+      'http_requests_total',
+      'fastv_time_to_first_token_seconds_count',
+      'fastv_queue_length',
+      'process_resident_memory_bytes',
+    ])
+      expect(metrics).toContain(name);
+    expect(metrics).toMatch(/fastv_image_tokens_total\{model="scenes-llava",kind="kept"\} [1-9]/u);
+    const document = (await (await fetch(`${server.url}/openapi.json`, { headers })).json()) as {
+      paths: object;
+    };
+    expect(Object.keys(document.paths)).toEqual(
+      expect.arrayContaining(['/v1/chat/completions', '/v1/models', '/health']),
+    );
+  });
+
+  it('gives requests their ids, and logs them without keys, texts or paths', async () => {
+    const id = 'request-1';
+    const response = await post(await about('color', 1, { user: 'somebody' }), {
+      headers: { 'x-request-id': id },
+    });
+    expect(response.headers.get('x-request-id')).toBe(id);
+    const line = lines
+      .map((text) => JSON.parse(text) as Record<string, unknown>)
+      .find((one) => one['id'] === id);
+    expect(line).toMatchObject({
+      method: 'POST',
+      route: '/v1/chat/completions',
+      status: 200,
+      model: MODEL,
+      user: 'somebody',
+    });
+    await post(image500());
+    expect(lines.join('')).not.toContain(KEY);
+    expect(lines.join('')).not.toContain(folder);
+    expect(lines.join('')).not.toContain('background');
+  });
+
+  it('frees the place of a client that goes away, in a stream or not', async () => {
+    for (const stream of [true, false]) {
+      const stop = new AbortController();
+      const body = await about('caption', 9, {
+        stream,
+        temperature: 2,
+        max_tokens: 1000,
+        logit_bias: { 2: -100 },
+      });
+      const response = post(body, { signal: stop.signal });
+      await until(async () => (await gauge('fastv_requests_inside')) === 1);
+      stop.abort();
+      await response.catch(() => undefined);
+      await until(async () => (await gauge('fastv_requests_inside')) === 0);
+    }
+    expect((await completion(await about('color', 1))).choices).toHaveLength(1);
+  });
+
+  it('refuses what is too much with 429, and what takes too long with 504', async () => {
+    const small = await start({ limits: { sequences: 1, queue: 0, seconds: 2 } });
+    try {
+      const endless = await about('caption', 9, { max_tokens: 1500, logit_bias: { 2: -100 } });
+      const slow = post(endless, { to: small });
+      const streamed = async (): Promise<Response> => post({ ...endless, stream: true }, { to: small });
+      await until(async () => (await gauge('fastv_requests_inside', small)) === 1);
+      const full = await streamed();
+      expect(full.status).toBe(429);
+      expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect((await slow).status).toBe(504);
+      const { chunks, done } = await events(await streamed());
+      expect(chunks.at(-1)).toMatchObject({ error: { type: 'timeout_error', code: 'timeout' } });
+      expect(done).toBe(true);
+    } finally {
+      await small.close();
+    }
+  });
+
+  it('does not wait for a body that never comes', async () => {
+    const small = await start({ limits: { seconds: 1 } });
+    try {
+      const head = [
+        'POST /v1/chat/completions HTTP/1.1',
+        'host: x',
+        `authorization: Bearer ${KEY}`,
+        'content-type: application/json',
+        'content-length: 100',
+      ];
+      const socket = connect(small.port, '127.0.0.1');
+      socket.write(`${head.join('\r\n')}\r\n\r\n{"model"`);
+      const answer = await new Promise<string>((resolve) => {
+        let text = '';
+        socket.on('data', (data) => {
+          text += data.toString();
+          if (text.includes('}}')) resolve(text);
+        });
+        socket.on('close', () => {
+          resolve(text);
+        });
+      });
+      socket.destroy();
+      expect(answer).toMatch(/^HTTP\/1\.1 (?:504|408)/u);
+    } finally {
+      await small.close();
+    }
+  });
+
+  it('ends in good order: what runs is answered, what is new is refused', async () => {
+    const ending = await start();
+    const running = post(await about('caption', 9), { to: ending });
+    await until(async () => (await gauge('fastv_requests_inside', ending)) === 1);
+    const closed = ending.close();
+    const late = await post(await about('color', 1), { to: ending });
+    expect(late.status).toBe(503);
+    expect((await running).status).toBe(200);
+    await closed;
+    await expect(fetch(`${ending.url}/health`)).rejects.toThrow();
+  });
+
+  it('is a fetch handler as well, which is 503 while it loads', async () => {
+    const handler = createHandler({});
+    const health = async (): Promise<number> => (await handler.fetch(new Request('http://x/health'))).status;
+    expect(await health()).toBe(503);
+    await handler.loaded;
+    expect(await health()).toBe(200);
+    const body = JSON.stringify(await about('color', 2));
+    const headers = { 'content-type': 'application/json' };
+    const response = await handler.fetch(
+      new Request('http://x/v1/chat/completions', { method: 'POST', headers, body }),
+    );
+    expect(((await response.json()) as Completion).choices[0]?.message.content).toBe(
+      await expected('color', 2),
+    );
+    await handler.close();
+  });
+
+  it('refuses a port that is taken, and options that make no sense', async () => {
+    await expect(serve({ port: server.port, logger })).rejects.toMatchObject({
+      code: 'io',
+      message: `port ${server.port} is taken`,
+    });
+    expect(() => createHandler({ apiKey: '' })).toThrow(/API key is empty/u);
+    expect(() => createHandler({ models: [EMBEDDED_MODEL, EMBEDDED_MODEL] })).toThrow(/two models/u);
+  });
+});
+
+function image500(): object {
+  return {
+    model: MODEL,
+    messages: [
+      {
+        role: 'user',
+        content: [{ type: 'image_url', image_url: { url: pathToFileURL(join(folder, 'absent.png')).href } }],
+      },
+    ],
+  };
+}
+
+async function gauge(name: string, of = server): Promise<number> {
+  const text = await (
+    await fetch(`${of.url}/metrics`, { headers: { authorization: `Bearer ${KEY}` } })
+  ).text();
+  return Number(new RegExp(`^${name}\\{[^}]*\\} (\\d+)`, 'mu').exec(text)?.[1]);
+}
+
+async function until(true_: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (await true_()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('it never came to be');
+}

@@ -1,0 +1,206 @@
+// Real clients, unchanged and from npm, against the server.
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { HumanMessage } from '@langchain/core/messages';
+import { ChatOpenAI } from '@langchain/openai';
+import { generateText, Output, streamText } from 'ai';
+import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
+import { openModel } from '../../src/runtime/model.js';
+import { serve, type RunningServer } from '../../src/server/serve.js';
+import { scene, sceneUrl } from './scene-turn.js';
+
+const MODEL = 'scenes-llava';
+const KEY = 'secret';
+const { question } = scene('caption', 3);
+const Scene = z.object({ color: z.enum(['red', 'green', 'blue']), objects: z.int().min(0).max(9) });
+let server: RunningServer;
+let client: OpenAI;
+let url = '';
+let answer = '';
+beforeAll(async () => {
+  server = await serve({
+    port: 0,
+    apiKey: KEY,
+    logger: pino({ level: 'silent' }),
+    limits: { sequences: 1, queue: 1 },
+  });
+  await server.loaded;
+  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
+  url = await sceneUrl('caption', 3);
+  const library = await openModel(EMBEDDED_MODEL, {
+    loading: { dtype: 'fp32' },
+    fastv: { layer: 2, ratio: 0.5, cache: false, onWarning: () => undefined },
+  });
+  const { images } = scene('caption', 3);
+  ({ text: answer } = await library.ask([{ role: 'user', text: question, images }], { maxNewTokens: 64 }));
+  await library.close();
+});
+afterAll(async () => {
+  await server.close();
+});
+
+const asked = (detail: 'auto' | 'low' | 'high' = 'auto'): OpenAI.ChatCompletionMessageParam[] => [
+  {
+    role: 'user',
+    content: [
+      { type: 'image_url', image_url: { url, detail } },
+      { type: 'text', text: question },
+    ],
+  },
+];
+
+describe('openai', () => {
+  it('chats about a picture', async () => {
+    const { choices, usage } = await client.chat.completions.create({ model: MODEL, messages: asked() });
+    expect(choices[0]?.message.content).toBe(answer);
+    expect(choices[0]?.finish_reason).toBe('stop');
+    expect(usage?.prompt_tokens).toBeGreaterThan(144);
+    expect(usage).toMatchObject({ fastv: { image_tokens: 144, kept_image_tokens: 72 } });
+    const low = await client.chat.completions.create({
+      model: MODEL,
+      messages: asked('low'),
+      max_completion_tokens: 2,
+    });
+    expect(low.usage).toMatchObject({ completion_tokens: 2, fastv: { kept_image_tokens: 36 } });
+  });
+
+  it('streams', async () => {
+    const stream = await client.chat.completions.create({
+      model: MODEL,
+      messages: asked(),
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let text = '';
+    let tokens = 0;
+    for await (const { choices, usage } of stream) {
+      text += choices[0]?.delta.content ?? '';
+      tokens = usage?.completion_tokens ?? tokens;
+    }
+    expect(text).toBe(answer);
+    expect(tokens).toBeGreaterThan(5);
+    const helper = client.chat.completions.stream({ model: MODEL, messages: asked() });
+    expect((await helper.finalChatCompletion()).choices[0]?.message.content).toBe(answer);
+  });
+
+  it('parses', async () => {
+    const { choices } = await client.chat.completions.parse({
+      model: MODEL,
+      messages: asked(),
+      response_format: zodResponseFormat(Scene, 'scene'),
+    });
+    expect(Scene.parse(choices[0]?.message.parsed)).toEqual(choices[0]?.message.parsed);
+  });
+
+  it('lists models', async () => {
+    const { data } = await client.models.list();
+    expect(data.map(({ id }) => id)).toEqual([MODEL]);
+    expect((await client.models.retrieve(MODEL)).id).toBe(MODEL);
+  });
+
+  it('throws its own errors', async () => {
+    const create = (more: object, from = client): Promise<unknown> =>
+      from.chat.completions.create({ model: MODEL, messages: asked(), ...more });
+    await expect(create({ temperature: 9 })).rejects.toMatchObject({
+      constructor: OpenAI.BadRequestError,
+      param: 'temperature',
+    });
+    await expect(create({ tools: [] })).rejects.toMatchObject({
+      constructor: OpenAI.BadRequestError,
+      param: 'tools',
+    });
+    await expect(create({ model: 'gpt-4o' })).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    const stranger = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'wrong', maxRetries: 0 });
+    await expect(create({}, stranger)).rejects.toBeInstanceOf(OpenAI.AuthenticationError);
+  });
+
+  it('aborts, and tries again when the queue is full', async () => {
+    const endless = { model: MODEL, messages: asked(), max_tokens: 1500, logit_bias: { 2: -100 } };
+    const stop = new AbortController();
+    const running = await client.chat.completions.create(
+      { ...endless, stream: true },
+      { signal: stop.signal },
+    );
+    const waiting = client.chat.completions.create(endless, { signal: stop.signal });
+    waiting.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect(client.chat.completions.create({ model: MODEL, messages: asked() })).rejects.toBeInstanceOf(
+      OpenAI.RateLimitError,
+    );
+    const retrying = client.chat.completions.create({ model: MODEL, messages: asked() }, { maxRetries: 5 });
+    for await (const { id } of running) if (id !== '') stop.abort();
+    await expect(waiting).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
+    expect((await retrying).choices[0]?.message.content).toBe(answer);
+  });
+});
+
+describe('the AI SDK', () => {
+  it('generates and streams text about a picture', async () => {
+    const provider = createOpenAICompatible({ name: 'fastv', baseURL: `${server.url}/v1`, apiKey: KEY });
+    const messages = [
+      {
+        role: 'user' as const,
+        content: [
+          { type: 'image' as const, image: url },
+          { type: 'text' as const, text: question },
+        ],
+      },
+    ];
+    const { text, usage, finishReason } = await generateText({ model: provider(MODEL), messages });
+    expect(text).toBe(answer);
+    expect(finishReason).toBe('stop');
+    expect(usage.inputTokens).toBeGreaterThan(144);
+    const { textStream } = streamText({ model: provider(MODEL), messages });
+    let streamed = '';
+    for await (const piece of textStream) streamed += piece;
+    expect(streamed).toBe(answer);
+  });
+
+  it('generates an object from a picture', async () => {
+    const provider = createOpenAICompatible({
+      name: 'fastv',
+      baseURL: `${server.url}/v1`,
+      apiKey: KEY,
+      supportsStructuredOutputs: true,
+    });
+    const content = [
+      { type: 'image' as const, image: url },
+      { type: 'text' as const, text: question },
+    ];
+    const { output } = await generateText({
+      model: provider(MODEL),
+      output: Output.object({ schema: Scene }),
+      messages: [{ role: 'user', content }],
+    });
+    expect(Scene.parse(output)).toEqual(output);
+  });
+});
+
+describe('LangChain', () => {
+  it('invokes and streams a chat model', async () => {
+    const model = new ChatOpenAI({
+      model: MODEL,
+      apiKey: KEY,
+      configuration: { baseURL: `${server.url}/v1` },
+      maxRetries: 0,
+    });
+    const message = new HumanMessage({
+      content: [
+        { type: 'image_url', image_url: { url } },
+        { type: 'text', text: question },
+      ],
+    });
+    const said: unknown = await model.invoke([message]);
+    expect(said).toMatchObject({
+      content: answer,
+      usage_metadata: { output_tokens: expect.any(Number) as number },
+    });
+    let streamed = '';
+    for await (const piece of await model.stream([message])) streamed += piece.text;
+    expect(streamed).toBe(answer);
+  });
+});
