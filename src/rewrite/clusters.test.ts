@@ -128,7 +128,7 @@ describe.each([
       const [sizes = [], means = []] = await run(session, row);
       const right = expected(row);
       expect(sizes, `seed ${seed}`).toEqual(right.sizes);
-      means.forEach((mean, i) => expect(mean).toBeCloseTo(right.means.flat()[i] ?? NaN, 4));
+      for (const [i, mean] of means.entries()) expect(mean).toBeCloseTo(right.means.flat()[i] ?? NaN, 4);
       const keepsBoth = [0, 1].every((image) =>
         row.kept.some((k) => row.images[k] === true && imageOf(row, k) === image),
       );

@@ -123,7 +123,7 @@ export class Sequence {
     const emit = this.#emit;
     const { layers, graph } = this.#partition.decoder;
     const core = layers.find(
-      ({ attention }) => attention !== undefined && attention.kind.biasedNode(attention) === original,
+      ({ attention }) => attention?.kind.biasedNode(attention) === original,
     )?.attention;
     if (core === undefined) return node;
     const past = emit.dim1(this.#pastKey(), 2);

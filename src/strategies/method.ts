@@ -64,8 +64,8 @@ export function parseMethod(name: string, where = '--strategies'): Method {
   if (preset !== undefined) return PRESETS[preset];
   const [first = '', ...parts] = name.split('+');
   const strategy = strategies.find((one) => one.name === first)?.name;
-  const rest = parts.join('+');
-  if (strategy === undefined || !['', 'sizes', 'mean', 'sizes+mean'].includes(rest)) {
+  const known = parts.length === 0 || ['sizes', 'mean', 'sizes+mean'].includes(parts.join('+'));
+  if (strategy === undefined || !known) {
     throw new FastvError('invalid-option', `there is no strategy ${JSON.stringify(name)}`, {
       where,
       hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}.`,

@@ -67,7 +67,7 @@ describe('fastv rewrite', () => {
     const metadata = new Map((await written()).metadataProps.map(({ key, value }) => [key, value]));
     expect([metadata.get('fastv.weights'), metadata.get('fastv.merge')]).toEqual(['sizes', 'mean']);
     const masked = await rewrite('--layer', '2', '--weights', 'sizes', '--mode', 'mask');
-    expect(masked).toMatchObject({ code: 1, err: expect.stringContaining('mode') as string });
+    expect(masked).toMatchObject({ code: 2, err: expect.stringContaining('mode') as string });
   });
 
   it('takes several stages with their R', async () => {

@@ -53,9 +53,9 @@ export const decomposed: AttentionKind = {
   biasedNode: ({ node, scoresUser = node }) => scoresUser,
 
   biasKeys: ({ emit, core, node, bias }) => {
-    const [scores = '', ...rest] = node.input;
+    const scores = firstInput(node);
     const row = likeScores(emit, emit.cast(bias, core.elementType), scores);
-    return withInput(node, [emit.op('Add', [scores, row]), ...rest]);
+    return withInput(node, [emit.op('Add', [scores, row]), ...node.input.slice(1)]);
   },
 
   allQueries: () => undefined,
