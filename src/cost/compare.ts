@@ -37,6 +37,10 @@ export interface CostComparison {
  * Compares a decoder with itself after pruning.
  * @param generated tokens already generated, for decoding cost and KV bytes
  * @throws {FastvError} `invalid-option` if a stage makes no sense for this decoder
+ * @example
+ * const { shape } = knownModel('llava-1.5-7b');
+ * const { prefill, kvBytes } = compareCost(shape, { text: 36, image: 576 }, [{ layer: 2, ratio: 0.5 }]);
+ * console.log(prefill.after.total / prefill.before.total, kvBytes.after.total);
  */
 export function compareCost(
   shape: DecoderShape,

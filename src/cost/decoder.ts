@@ -20,6 +20,8 @@ import type { DecoderShape } from './shape.js';
  * The shape of a decoder.
  * @param model a decoder with inputs `past_key_values.i.{key,value}` and an output `logits`
  * @throws {FastvError} `unsupported-decoder` if it has no such caches, or layers that can't be told apart
+ * @example
+ * const shape = shapeOfDecoder(decodeModel(await readFile('decoder_model_merged.onnx')));
  */
 export function shapeOfDecoder(model: OnnxModel): DecoderShape {
   const view = new GraphView(model.graph);

@@ -49,7 +49,11 @@ export interface Macs {
   readonly total: number;
 }
 
-/** Floating-point operations of so many multiply-accumulates. */
+/**
+ * Floating-point operations of so many multiply-accumulates.
+ * @example
+ * flops(prefillMacs(shape, { text: 36, image: 576 }).total);
+ */
 export function flops(macs: number): number {
   return 2 * macs;
 }
@@ -58,6 +62,9 @@ export function flops(macs: number): number {
  * MACs of a prefill of one row.
  * @param tokens text (everything that is no image token) and image tokens of the call
  * @param stages pruning stages, ascending; none: the unpruned decoder
+ * @example
+ * const { shape } = knownModel('llava-1.5-7b');
+ * const { total } = prefillMacs(shape, { text: 36, image: 576 }, [{ layer: 2, ratio: 0.5 }]);
  */
 export function prefillMacs(
   shape: DecoderShape,
@@ -74,6 +81,8 @@ export function prefillMacs(
  * MACs of a prefill of one row whose layers saw so many tokens, whatever decided that.
  * @param tokens the tokens that each layer started with
  * @param cuts K of each pruning stage
+ * @example
+ * macsOfLayers(shape, [612, 612, ...Array(30).fill(324)], [2]);
  */
 export function macsOfLayers(
   shape: DecoderShape,
@@ -111,6 +120,8 @@ export function macsOfLayers(
 /**
  * MACs of decoding one token.
  * @param cacheLengths past tokens a layer, see {@link kvCacheLengths}
+ * @example
+ * decodeMacs(shape, kvCacheLengths(shape, { text: 36, image: 576 }, [{ layer: 2, ratio: 0.5 }]));
  */
 export function decodeMacs(shape: DecoderShape, cacheLengths: readonly number[]): Macs {
   const weights = layerWeights(shape);
@@ -126,7 +137,11 @@ export function decodeMacs(shape: DecoderShape, cacheLengths: readonly number[])
   });
 }
 
-/** KV-cache entries (tokens) of each layer after a prefill and `generated` decoding steps. */
+/**
+ * KV-cache entries (tokens) of each layer after a prefill and `generated` decoding steps.
+ * @example
+ * kvCacheLengths(shape, { text: 36, image: 576 }, [{ layer: 2, ratio: 0.5 }]); // [612, 612, 324, …]
+ */
 export function kvCacheLengths(
   shape: DecoderShape,
   tokens: Tokens,
@@ -136,7 +151,11 @@ export function kvCacheLengths(
   return tokensOfLayers(shape.layers, tokens, stages).map((layer) => layer.total + generated);
 }
 
-/** Bytes of the KV cache, a layer and in all. `lengths` as from {@link kvCacheLengths}. */
+/**
+ * Bytes of the KV cache, a layer and in all. `lengths` as from {@link kvCacheLengths}.
+ * @example
+ * kvCacheBytes(shape, kvCacheLengths(shape, { text: 36, image: 576 })).total;
+ */
 export function kvCacheBytes(
   shape: DecoderShape,
   lengths: readonly number[],

@@ -99,6 +99,8 @@ export const KNOWN_MODELS: readonly KnownModel[] = rows.map(
 /**
  * The model of that name, whatever its case.
  * @throws {FastvError} `invalid-option`, listing the names
+ * @example
+ * const { shape, imageTokens } = knownModel('llava-1.5-7b');
  */
 export function knownModel(name: string): KnownModel {
   const found = KNOWN_MODELS.find((model) => model.name === name.toLowerCase());

@@ -32,6 +32,8 @@ export interface Tokens {
 /**
  * C(n) = 4nd² + 2n²d + 2ndm: one decoder layer on `n` tokens.
  * @returns multiply-accumulates (the paper calls them FLOPs)
+ * @example
+ * paperLayerCost(612, { layers: 32, hidden: 4096, mlp: 11008 });
  */
 export function paperLayerCost(n: number, { hidden: d, mlp: m }: PaperShape): number {
   return 4 * n * d ** 2 + 2 * n ** 2 * d + 2 * n * d * m;
@@ -40,6 +42,8 @@ export function paperLayerCost(n: number, { hidden: d, mlp: m }: PaperShape): nu
 /**
  * The mean cost of a layer under FastV, [K·C(n) + (T−K)·C(n̂)] / T with n̂ = n_text + (1−R)·n_image.
  * This is the number that the paper's Table 1 prints in units of 10⁹. n̂ is not rounded, as in the paper.
+ * @example
+ * paperMeanLayerCost(shape, { text: 36, image: 576 }, { layer: 2, ratio: 0.5 });
  */
 export function paperMeanLayerCost(shape: PaperShape, tokens: Tokens, pruning: PaperPruning): number {
   const { layers: T } = shape;
@@ -53,6 +57,8 @@ export function paperMeanLayerCost(shape: PaperShape, tokens: Tokens, pruning: P
  * The same mean for several stages, each of which drops its share of what the earlier ones left. The paper has one
  * stage; with one, this is {@link paperMeanLayerCost}.
  * @param stages ascending in K
+ * @example
+ * paperMeanLayerCostOfStages(shape, tokens, [{ layer: 2, ratio: 0.5 }, { layer: 8, ratio: 0.5 }]);
  */
 export function paperMeanLayerCostOfStages(
   shape: PaperShape,
@@ -73,12 +79,18 @@ export function paperMeanLayerCostOfStages(
 /**
  * The mean cost of a layer where each saw so many tokens, whatever decided that: Σ C(n_l) / T.
  * @param tokens the tokens of each layer
+ * @example
+ * paperMeanCostOfLayers(shape, [612, 612, ...Array(30).fill(324)]);
  */
 export function paperMeanCostOfLayers(shape: PaperShape, tokens: readonly number[]): number {
   return tokens.reduce((sum, n) => sum + paperLayerCost(n, shape), 0) / Math.max(1, tokens.length);
 }
 
-/** The theoretical reduction, 1 − [K·C(n) + (T−K)·C(n̂)] / (T·C(n)) (the paper's equation of section 4.2). */
+/**
+ * The theoretical reduction, 1 − [K·C(n) + (T−K)·C(n̂)] / (T·C(n)) (the paper's equation of section 4.2).
+ * @example
+ * paperReduction(shape, { text: 36, image: 576 }, { layer: 2, ratio: 0.5 }); // 0.448 of LLaVA-1.5-7B
+ */
 export function paperReduction(shape: PaperShape, tokens: Tokens, pruning: PaperPruning): number {
   return 1 - paperMeanLayerCost(shape, tokens, pruning) / paperLayerCost(tokens.text + tokens.image, shape);
 }

@@ -21,6 +21,8 @@ export interface LayerTokens {
  * float32 there, where 0.3 is 0.30000001192…; R is taken to six decimals, which brings the 0.3 back.
  * @param image image tokens before the stage
  * @param ratio R in [0, 1]
+ * @example
+ * keptTokens(576, 0.5); // 288
  */
 export function keptTokens(image: number, ratio: number): number {
   const exact = image * (1 - Math.round(ratio * 1e6) / 1e6);
@@ -32,6 +34,8 @@ export function keptTokens(image: number, ratio: number): number {
 /**
  * Checks stages against a decoder's depth: K in [0, layers), strictly ascending, R in [0, 1].
  * @throws {FastvError} `invalid-option`
+ * @example
+ * checkStages([{ layer: 2, ratio: 0.5 }], 32);
  */
 export function checkStages(stages: readonly Stage[], layers: number): void {
   let previous = -1;
@@ -65,6 +69,8 @@ export function checkStages(stages: readonly Stage[], layers: number): void {
 /**
  * The tokens at the entry of each layer's key/value projections; these are also its KV-cache entries.
  * @returns one entry a layer
+ * @example
+ * tokensOfLayers(4, { text: 36, image: 576 }, [{ layer: 2, ratio: 0.5 }]); // two layers of 612 tokens, two of 324
  */
 export function tokensOfLayers(layers: number, tokens: Tokens, stages: readonly Stage[]): LayerTokens[] {
   let image = tokens.image;

@@ -65,10 +65,10 @@ function place(at: NodeAt): Placed {
   try {
     if (question.passes?.(node) === true) return at.placed(firstInput(node)) ?? at.first();
     if (question.graph.capturesOf(node).length > 0) throw new Unclear('has a subgraph');
-    const placed = node.input.flatMap((tensor) => at.placed(tensor) ?? []);
+    const placed = node.input.map((tensor) => at.placed(tensor)).filter((p) => p !== undefined);
+    const unclear = placed.find((p) => p instanceof Unclear);
     // A residual connection: what is added to the stream does not change its axes.
     const residual = !question.oneByOne && RESIDUAL.has(node.opType) && at.tokens().length > 0;
-    const unclear = placed.find((p) => p instanceof Unclear);
     if (unclear !== undefined && !residual) return unclear;
     const known = ['', 'ai.onnx', MICROSOFT].includes(node.domain) && Object.hasOwn(RULES, node.opType);
     const rule = known ? RULES[node.opType] : undefined;
@@ -357,6 +357,11 @@ function moved(tokens: TokenAxis, added: number, to: (axis: number) => number): 
   return { ...tokens, rank, batch: to(tokens.batch), axis: to(tokens.axis) };
 }
 
+/** How far an axis is from the end. */
+function fromEnd({ rank = 0 }: TokenAxis, axis: number): number {
+  return rank - axis;
+}
+
 function without(tokens: TokenAxis, gone: readonly number[]): TokenAxis {
   return moved(tokens, -gone.length, (axis) => axis - gone.filter((other) => other < axis).length);
 }
@@ -437,13 +442,10 @@ class NodeAt {
       const constant = this.placed(tensor) === undefined ? rankOf(this.question.graph, tensor) : undefined;
       rank = Math.max(rank, own?.rank ?? constant ?? 0);
     }
-    const fromEnd = (axis: TokenAxis): TokenAxis => {
-      const added = rank - (axis.rank ?? rank);
-      return moved(axis, added, (place) => place + added);
-    };
-    const result = fromEnd(first);
-    if (!axes.every((axis) => same(fromEnd(axis), result))) throw new Unclear(DIFFERENT);
-    return { ...result, exact, metKeys };
+    const [batch, tokens] = [fromEnd(first, first.batch), fromEnd(first, first.axis)];
+    if (axes.some((axis) => fromEnd(axis, axis.batch) !== batch || fromEnd(axis, axis.axis) !== tokens))
+      throw new Unclear(DIFFERENT);
+    return { rank, batch: rank - batch, axis: rank - tokens, exact, metKeys };
   }
 
   /** An axis counted from the front, which must be neither the batch's nor the tokens'. */

@@ -51,6 +51,8 @@ const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
 /**
  * Recognises a decoder.
  * @throws {FastvError} `unsupported-decoder` with what was expected and where
+ * @example
+ * const { layers } = recogniseDecoder(decodeModel(bytes));
  */
 export function recogniseDecoder(model: OnnxModel): Decoder {
   const graph = new GraphView(model.graph);

@@ -30,7 +30,11 @@ const PRODUCTS = [
   ...(['DynamicQuantizeMatMul', 'MatMulNBits', 'MatMulBnb4'] as const),
 ];
 
-/** The linear layers of a graph, in topological order. */
+/**
+ * The linear layers of a graph, in topological order.
+ * @example
+ * const weights = linearLayers(new GraphView(model.graph)).map(({ weight }) => weight.name);
+ */
 export function linearLayers(view: GraphView): LinearLayer[] {
   return view.nodes.flatMap((node) => linearLayer(view, node) ?? []);
 }

@@ -96,10 +96,10 @@ export class Emitter {
     );
     if (this.#outer !== undefined && !takesOwn) return this.#outer.ops(opType, inputs, options);
     // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
-    const key = JSON.stringify(
-      [opType, domain, inputs, outputs, Object.entries(attributes)],
-      (_, value: unknown) => (typeof value === 'bigint' ? { int: String(value) } : value),
-    );
+    const given = Object.entries(attributes);
+    const key =
+      JSON.stringify([opType, domain, inputs, outputs]) +
+      (given.length === 0 ? '' : JSON.stringify(given, withBigints));
     const made = this.#made.get(key);
     if (made !== undefined && named === undefined) return made;
     const output = Array.from({ length: outputs }, (_, i) =>
@@ -112,7 +112,7 @@ export class Emitter {
         name: this.fresh(`${opType}/node`),
         input: [...inputs],
         output,
-        attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+        attribute: given.map(([name, value]) => attribute(name, value)),
       }),
     );
     this.#made.set(key, output);
@@ -304,6 +304,11 @@ export class Emitter {
 /** The names of tensors that a subgraph among a node's attributes uses. */
 function namesIn(value: AttributeValue): string[] {
   return typeof value === 'object' && 'node' in value ? [...allNames(value)] : [];
+}
+
+/** JSON.stringify takes no bigint. */
+function withBigints(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? { int: String(value) } : value;
 }
 
 function attribute(name: string, value: AttributeValue): AttributeProto {

@@ -30,7 +30,11 @@ export function externalTensors(model: ModelProto): ExternalTensor[] {
     .map(externalTensor);
 }
 
-/** The names of the files that a model's weights lie in, each once, in order of appearance. */
+/**
+ * The names of the files that a model's weights lie in, each once, in order of appearance.
+ * @example
+ * externalFiles(decodeModel(bytes)); // ['decoder_model_merged.onnx_data']
+ */
 export function externalFiles(model: ModelProto): string[] {
   return [...new Set(externalTensors(model).map(({ location }) => location))];
 }

@@ -25,6 +25,8 @@ export class GraphView {
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, NodeProto[]>();
   readonly #captures = new Map<NodeProto, readonly string[]>();
+  /** What each node depends on. */
+  readonly #needs = new Map<NodeProto, readonly string[]>();
   readonly #places: ReadonlyMap<NodeProto, number>;
 
   /** @throws {FastvError} `malformed-model` for a cycle, a tensor that two nodes produce, or one that none does */
@@ -52,6 +54,7 @@ export class GraphView {
         this.#producers.set(output, node);
       }
       this.#captures.set(node, [...capturesOf(node)]);
+      this.#needs.set(node, this.inputsOf(node));
     }
     for (const node of graph.node) {
       for (const input of new Set(this.inputsOf(node))) {
@@ -91,8 +94,9 @@ export class GraphView {
 
   /** What a node depends on: its inputs without the empty ones, and what its subgraphs take from outside. */
   inputsOf(node: NodeProto): readonly string[] {
-    const captures = this.#captures.get(node) ?? [...capturesOf(node)];
-    return [...node.input.filter((name) => name !== ''), ...captures];
+    const known = this.#needs.get(node);
+    if (known !== undefined) return known;
+    return [...node.input.filter((name) => name !== ''), ...(this.#captures.get(node) ?? capturesOf(node))];
   }
 
   /** What the subgraphs of one of this graph's nodes take from outside. */

@@ -151,16 +151,17 @@ function schemaOf(node: NodeProto): Schema | undefined {
   const schemas: Readonly<Record<string, Schema | undefined>> = OPERATORS;
   const own = (name: string): Schema | undefined =>
     Object.hasOwn(schemas, name) ? schemas[name] : undefined;
-  const domain = node.domain.replace('ai.onnx', '');
+  const { domain } = node;
   if (domain === MICROSOFT) {
     return own(`${MICROSOFT}.${node.opType}`) ?? (node.opType === 'Attention' ? undefined : own(node.opType));
   }
-  return domain === '' ? own(node.opType) : undefined;
+  return domain === '' || domain === 'ai.onnx' ? own(node.opType) : undefined;
 }
 
 /** Whether a node is of an operator. */
 export function isOperator<Op extends OperatorName>(node: NodeProto, name: Op): node is OperatorNode<Op> {
-  return schemaOf(node) === OPERATORS[name] && node.opType === name.replace(/^.*\./u, '');
+  const opType = name.startsWith(MICROSOFT) ? name.slice(MICROSOFT.length + 1) : name;
+  return node.opType === opType && schemaOf(node) === OPERATORS[name];
 }
 
 const NAMES = new WeakMap<Schema, readonly string[]>();

@@ -12,6 +12,8 @@ export type OnnxModel = ModelProto & { graph: GraphProto };
  * @param bytes the whole file; they must not change afterwards, because tensors keep pointing into them
  * @param where the file's name, for the error
  * @throws {FastvError} `malformed-model` if the bytes are no ONNX model
+ * @example
+ * const { graph } = decodeModel(await readFile('decoder_model_merged.onnx'), 'decoder_model_merged.onnx');
  */
 export function decodeModel(bytes: Uint8Array, where?: string): OnnxModel {
   const details = { ...(where === undefined ? {} : { where }), hint: 'Check that the file is complete.' };

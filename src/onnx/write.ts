@@ -31,6 +31,8 @@ const TENSOR_RAW_DATA = TensorProtoSchema.field.rawData.number;
  * Serialises a model.
  * @returns the file's bytes, in order, as chunks; large weights are views of the model's own bytes
  * @throws {FastvError} `malformed-model` if the file would be larger than protobuf allows (2 GB)
+ * @example
+ * await writeFile('copy.onnx', encodeModel(model));
  */
 export function encodeModel(model: ModelProto): Bytes[] {
   const { graph, ...rest } = model;
@@ -54,7 +56,11 @@ export function byteLength(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** The chunks as one array, for callers that need one (a copy of everything). */
+/**
+ * The chunks as one array, for callers that need one (a copy of everything).
+ * @example
+ * const session = await InferenceSession.create(concatChunks(encodeModel(model)));
+ */
 export function concatChunks(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(byteLength(chunks));
   let offset = 0;

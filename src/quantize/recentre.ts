@@ -42,6 +42,8 @@ export interface Recentred {
  * Makes uint8 weights int8.
  * @param options `external`: whether the caller rewrites external files too; without, only weights in the model change
  * @returns a new model that shares everything unchanged with the given one, which stays as it was
+ * @example
+ * const { model, weights } = recentre(decodeModel(bytes));
  */
 export function recentre(model: OnnxModel, options: { readonly external?: boolean } = {}): Recentred {
   const view = new GraphView(model.graph);
@@ -91,7 +93,11 @@ export function recentre(model: OnnxModel, options: { readonly external?: boolea
   return { model: editModel(model, { replace, initializers, constants }), changed: true, weights, external };
 }
 
-/** Subtracts 128 from each byte, in place: uint8 becomes int8. */
+/**
+ * Subtracts 128 from each byte, in place: uint8 becomes int8.
+ * @example
+ * flipSigns(Uint8Array.of(0, 128, 255)); // 128, 0, 127: as int8 −128, 0, 127
+ */
 export function flipSigns<T extends Uint8Array>(bytes: T): T {
   for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] ?? 0) ^ 0x80;
   return bytes;

@@ -31,6 +31,8 @@ export type Int8Products = 'exact' | 'saturating';
  * The formats of a decoder's linear weights, the largest share first.
  * @param int8 what the processor does to int8 products: where they are exact (VNNI, AMX, Arm) int8 is several times as
  *   fast as anything else, where they saturate it is as fast as uint8 (docs/performance.md)
+ * @example
+ * for (const { format, share } of weightAdvice(decodeModel(bytes))) console.log(format, share);
  */
 export function weightAdvice(model: OnnxModel, int8: Int8Products = 'exact'): FormatShare[] {
   const texts = { ...ADVICE, ...(int8 === 'saturating' ? WITHOUT_VNNI : {}) };

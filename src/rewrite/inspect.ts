@@ -12,6 +12,7 @@ import { recogniseDecoder, type Layer } from '../decoder/decoder.js';
 import { linearLayers } from '../decoder/linear.js';
 import { rewriteDecoder } from './rewrite.js';
 
+/** One layer, as the rewrite sees it. */
 export interface LayerInspection {
   readonly index: number;
   /** `none` for layers without attention (convolution, recurrence). */
@@ -25,6 +26,7 @@ export interface LayerInspection {
   readonly softcap: number | undefined;
 }
 
+/** Where a cut would fall, or why it cannot. */
 export interface CutInspection {
   readonly layer: number;
   /** The tensor after which K = layer cuts, or undefined if it cannot. */
@@ -33,6 +35,7 @@ export interface CutInspection {
   readonly refused: string | undefined;
 }
 
+/** What a decoder is made of. */
 export interface Inspection {
   readonly opset: number;
   readonly producer: string;
@@ -48,6 +51,8 @@ export interface Inspection {
 /**
  * Describes a decoder: its layers, its weights, and where K = 1, 2, … would cut or why not.
  * @throws {FastvError} `unsupported-decoder` if it is no decoder that the rewrite understands
+ * @example
+ * for (const { index, attention, heads } of inspectDecoder(decodeModel(bytes)).layers) console.log(index, attention, heads);
  */
 export function inspectDecoder(model: OnnxModel): Inspection {
   const decoder = recogniseDecoder(model);

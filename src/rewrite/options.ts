@@ -8,6 +8,7 @@ export interface Stage {
   readonly layer: number;
 }
 
+/** What is to be done to a decoder. */
 export interface RewriteOptions extends Standing {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];

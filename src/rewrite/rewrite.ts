@@ -18,6 +18,9 @@ import { checkStanding, DEFAULT_STRATEGY, findStrategy, graphStrategy } from '..
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
+ * @example
+ * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
+ * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64' } = options;

@@ -38,6 +38,9 @@ export interface Tail {
  * Cuts the tail of a decoder down to its last token.
  * @returns the model and whether it changed; the given one stays as it was
  * @throws {FastvError} `unsupported-decoder` if it is no decoder
+ * @example
+ * const { model, report } = lastTokenTail(decodeModel(bytes));
+ * if (report.exact) console.log('the same logits for the last token');
  */
 export function lastTokenTail(model: OnnxModel): Pass<Tail> {
   const unchanged = { model, changed: false, report: { exact: true } };

@@ -15,16 +15,16 @@ export interface ModelFolder {
 }
 
 /** The ends of file names, by dtype, as in Transformers.js 4.3. */
-const SUFFIXES: Readonly<Record<string, string>> = {
-  '': 'fp32',
-  _fp16: 'fp16',
-  _int8: 'int8',
-  _uint8: 'uint8',
-  _quantized: 'q8',
-  _q4: 'q4',
-  _q4f16: 'q4f16',
-  _bnb4: 'bnb4',
-};
+const SUFFIXES: ReadonlyMap<string, string> = new Map([
+  ['', 'fp32'],
+  ['_fp16', 'fp16'],
+  ['_int8', 'int8'],
+  ['_uint8', 'uint8'],
+  ['_quantized', 'q8'],
+  ['_q4', 'q4'],
+  ['_q4f16', 'q4f16'],
+  ['_bnb4', 'bnb4'],
+]);
 
 /** The model whose config.json lies beside the decoder or one folder up; undefined if there is none. */
 export function modelFolderOf(decoder: string): ModelFolder | undefined {
@@ -36,7 +36,7 @@ export function modelFolderOf(decoder: string): ModelFolder | undefined {
     folder,
     // the decoder may be a stray one: the model's own files are where they always are
     subfolder: existsSync(join(folder, 'onnx')) ? 'onnx' : relative(folder, own),
-    dtype: suffix === undefined ? undefined : SUFFIXES[suffix],
+    dtype: suffix === undefined ? undefined : SUFFIXES.get(suffix),
   };
 }
 

@@ -1,5 +1,5 @@
 import { Template } from '@huggingface/jinja';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { withTimeLimit } from './time-limit.js';
 
 describe('withTimeLimit', () => {
@@ -27,5 +27,19 @@ describe('withTimeLimit', () => {
     };
     const refused = { code: 'invalid-input', message: 'the chat template fails: no system role' };
     expect(() => withTimeLimit(1000, 'the chat template', refuse)).toThrow(expect.objectContaining(refused));
+  });
+
+  it('ends it on the first versions of Node 20 too, which have no getBuiltinModule', async () => {
+    vi.stubGlobal('process', { versions: process.versions });
+    vi.resetModules();
+    const early = await import('./time-limit.js');
+    vi.unstubAllGlobals();
+    vi.stubGlobal('process', { versions: process.versions });
+    await new Promise((done) => setTimeout(done, 50));
+    const loop = (): never => {
+      for (;;);
+    };
+    expect(() => early.withTimeLimit(100, 'it', loop)).toThrow('it takes more than 0.1 seconds');
+    vi.unstubAllGlobals();
   });
 });

@@ -29,8 +29,19 @@ export function withTimeLimit(milliseconds: number, what: string, run: () => unk
   }
 }
 
-/** Without an import, which bundlers for browsers would have to resolve. */
+/** Without an import that bundlers for browsers would have to resolve. */
 function nodeVm(): Vm | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  return process?.getBuiltinModule?.('node:vm') as Vm | undefined;
+  return (node?.getBuiltinModule?.('node:vm') as Vm | undefined) ?? importedVm;
+}
+
+const { process: node } = globalThis as {
+  process?: { getBuiltinModule?(name: string): unknown; versions?: { node?: string } };
+};
+/** Node before 20.16 has no `getBuiltinModule`. What is imported here is there long before a model is. */
+let importedVm: Vm | undefined;
+if (node?.versions?.node !== undefined && node.getBuiltinModule === undefined) {
+  const name = ['node', 'vm'].join(':');
+  void import(/* @vite-ignore */ /* webpackIgnore: true */ name).then((vm: Vm) => {
+    importedVm = vm;
+  });
 }

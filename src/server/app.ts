@@ -8,13 +8,14 @@ import { cors } from 'hono/cors';
 import { routePath } from 'hono/route';
 import { version } from '../version.js';
 import { ApiError, apiError, badRequest } from './api-error.js';
-import { ChatCompletions } from './chat-completions.js';
+import { ChatCompletions, type PreparedChat } from './chat-completions.js';
 import { ChatRequest } from './chat-request.js';
 import type { ServerLimits } from './limits.js';
 import { loggedError, type Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import { registerPaths } from './openapi.js';
 import { PublicFetch } from './public-fetch.js';
+import { chatRequestOf, ResponseMaker, responsesError, ResponsesRequest } from './responses.js';
 import { ServedModel, type ModelToServe } from './served-model.js';
 
 /** What the routes need. */
@@ -32,6 +33,8 @@ export interface AppOptions {
   readonly logger: Logger;
   /** Milliseconds between two comments in a stream. */
   readonly pingMs: number;
+  /** What the paths of requests begin with. */
+  readonly basePath: string;
   /** In the place of public addresses only: for tests. */
   readonly web?: PublicFetch;
 }
@@ -67,8 +70,13 @@ export class App {
   }
 
   /** Answers a request: what `Bun.serve`, `Deno.serve`, Hono's `mount` and Next's route handlers take. */
-  readonly fetch = (request: Request, env?: object): Response | Promise<Response> =>
-    this.#hono.fetch(request, env);
+  readonly fetch = (request: Request, env?: object): Response | Promise<Response> => {
+    const { basePath } = this.#options;
+    if (basePath === '') return this.#hono.fetch(request, env);
+    const url = new URL(request.url);
+    url.pathname = url.pathname.startsWith(`${basePath}/`) ? url.pathname.slice(basePath.length) : '/';
+    return this.#hono.fetch(new Request(url, request), env);
+  };
 
   /** Whether every model is loaded. */
   get ready(): boolean {
@@ -118,6 +126,7 @@ export class App {
     app.get('/v1/models/:id{.+}', (c) => c.json(this.#described(this.#model(c.req.param('id')))));
     app.get('/metrics', printMetrics);
     app.post('/v1/chat/completions', (c) => this.#chatCompletions(c));
+    app.post('/v1/responses', (c) => this.#responses(c));
     registerPaths(app);
     app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'fastv', version } });
     app.notFound((c) => {
@@ -221,15 +230,32 @@ export class App {
   async #chatCompletions(c: Ctx): Promise<Response> {
     return this.#answered(c, async (body, controls) => {
       const request = ChatRequest.parse(body);
-      const model = this.#model(request.model);
-      if (request.user != null) c.get('facts')['user'] = request.user;
-      const { signal, used, enter } = controls;
-      enter(model);
-      const onUsage = used(model);
-      const chat = await this.#chat.prepare({ request, model, signal, onUsage });
+      const chat = await this.#prepared(c, request, controls);
       if (request.stream !== true) return c.json(await chat.document());
       return chat.stream(controls.gone, controls.streamed());
     });
+  }
+
+  async #responses(c: Ctx): Promise<Response> {
+    return this.#answered(c, async (body, controls) => {
+      const request = ResponsesRequest.parse(body);
+      try {
+        const chat = await this.#prepared(c, chatRequestOf(request), controls);
+        const maker = new ResponseMaker(chat, request);
+        if (request.stream !== true) return c.json(await maker.document());
+        return maker.stream(this.#options.pingMs, controls.gone, controls.streamed());
+      } catch (error) {
+        throw responsesError(error, request);
+      }
+    });
+  }
+
+  /** A place in the queue, and the request made ready. */
+  async #prepared(c: Ctx, request: ChatRequest, { signal, enter, used }: Controls): Promise<PreparedChat> {
+    const model = this.#model(request.model);
+    if (request.user != null) c.get('facts')['user'] = request.user;
+    enter(model);
+    return this.#chat.prepare({ request, model, signal, onUsage: used(model) });
   }
 
   /** Answers a request for an answer of a model: with a place in its queue, a time limit, and a line in the log. */

@@ -108,7 +108,7 @@ export class PreparedChat {
   /** The whole answer. @throws what ended it */
   async document(): Promise<object> {
     const choices = this.#choices();
-    const usage = await this.#generate({
+    const usage = await this.answer({
       onToken: (answer, token, text) => {
         const choice = choices[answer];
         if (choice === undefined) return;
@@ -161,7 +161,7 @@ export class PreparedChat {
       ]);
     };
     try {
-      const usage = await this.#generate({
+      const usage = await this.answer({
         onPrefill: () => {
           send(
             choices.map((_, index) => ({
@@ -190,7 +190,8 @@ export class PreparedChat {
     }
   }
 
-  async #generate(listener: GenerationListener): Promise<Usage> {
+  /** Generates the answers. @returns what it took @throws what ended it */
+  async answer(listener: GenerationListener): Promise<Usage> {
     const { model, onUsage } = this.#asked;
     const result = await model.engine.generate({
       ...this.#generation,

@@ -2,6 +2,7 @@
 import { z, type OpenAPIHono } from '@hono/zod-openapi';
 import type { Env } from 'hono';
 import { ChatRequest } from './chat-request.js';
+import { ResponsesRequest } from './responses.js';
 import { Usage } from './usage.js';
 
 const ErrorBody = z
@@ -64,6 +65,20 @@ export function registerPaths<E extends Env>({ openAPIRegistry: registry }: Open
         503: 'The model is loading, or the server is ending',
         504: 'The answer took too long',
       }),
+    },
+  });
+  registry.registerPath({
+    method: 'post',
+    path: '/v1/responses',
+    summary: 'The same by the Responses API; nothing is stored',
+    security: [{ key: [] }],
+    request: { body: { required: true, content: { 'application/json': { schema: ResponsesRequest } } } },
+    responses: {
+      200: json(
+        'The response; with `stream`, server-sent events',
+        z.object({ id: z.string(), output: z.array(z.unknown()) }),
+      ),
+      ...refused({ 400: 'A field is wrong or not supported: `param` names it' }),
     },
   });
   registry.registerPath({

@@ -616,15 +616,16 @@ describe('the server', () => {
   });
 
   it('is a fetch handler as well, which is 503 while it loads', async () => {
-    const handler = createHandler({});
-    const health = async (): Promise<number> => (await handler.fetch(new Request('http://x/health'))).status;
+    const handler = createHandler({ basePath: '/vision' });
+    const health = async (): Promise<number> =>
+      (await handler.fetch(new Request('http://x/vision/health'))).status;
     expect(await health()).toBe(503);
     await handler.loaded;
     expect(await health()).toBe(200);
     const body = JSON.stringify(await about('color', 2));
     const headers = { 'content-type': 'application/json' };
     const response = await handler.fetch(
-      new Request('http://x/v1/chat/completions', { method: 'POST', headers, body }),
+      new Request('http://x/vision/v1/chat/completions', { method: 'POST', headers, body }),
     );
     expect(((await response.json()) as Completion).choices[0]?.message.content).toBe(
       await expected('color', 2),

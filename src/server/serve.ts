@@ -35,6 +35,8 @@ export interface HandlerOptions {
   readonly logger?: Logger;
   /** Milliseconds between two comments in a stream; default 5000. */
   readonly pingMs?: number;
+  /** What the paths of requests begin with, where a framework leaves it in them: `/vision`. */
+  readonly basePath?: string;
 }
 
 /** A server without a socket. */
@@ -72,7 +74,8 @@ const GRACE_MS = 30_000;
  * @throws {FastvError} `invalid-option`
  * @example
  * const handler = createHandler();
- * app.mount('/vision', handler.fetch); // Hono; Bun.serve(handler), Deno.serve(handler.fetch), Next: export const POST = handler.fetch
+ * app.mount('/vision', handler.fetch); // Hono; Bun.serve(handler), Deno.serve(handler.fetch)
+ * // Next, in app/vision/[...path]/route.ts, with { basePath: '/vision' }: export const { fetch: GET, fetch: POST } = handler
  */
 export function createHandler(options: HandlerOptions = {}): Handler {
   const app = appOf(options);
@@ -145,7 +148,7 @@ function handlerOf(app: App): Handler {
 }
 
 function appOf(options: HandlerOptions): App {
-  const { apiKey, allowNetwork = false, mediaRoot, cors = [], pingMs = 5000 } = options;
+  const { apiKey, allowNetwork = false, mediaRoot, cors = [], pingMs = 5000, basePath = '' } = options;
   if (apiKey === '') throw new FastvError('invalid-option', 'the API key is empty', { where: 'apiKey' });
   const models = (options.models ?? [embeddedModel()]).map((model) =>
     typeof model === 'string' ? modelByName(model, options) : model,
@@ -161,6 +164,7 @@ function appOf(options: HandlerOptions): App {
     cors,
     logger: options.logger ?? stderrLogger('error'),
     pingMs,
+    basePath,
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(mediaRoot === undefined ? {} : { mediaRoot }),
   });

@@ -38,6 +38,8 @@ export const EXTERNAL = external.name;
  * The strategy of a name, or the one that is given.
  * @param where what the error calls the option
  * @throws {FastvError} `invalid-option` listing the names, or saying what is wrong with an object
+ * @example
+ * findStrategy('key-norm').name;
  */
 export function findStrategy(strategy: string | Strategy, where = '--strategy'): Strategy {
   if (typeof strategy !== 'string') return checked(strategy, where);

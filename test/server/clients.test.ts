@@ -96,6 +96,44 @@ describe('openai', () => {
     expect(Scene.parse(choices[0]?.message.parsed)).toEqual(choices[0]?.message.parsed);
   });
 
+  it('creates and streams responses', async () => {
+    const input: OpenAI.Responses.ResponseInput = [
+      {
+        role: 'user',
+        content: [
+          { type: 'input_image', image_url: url, detail: 'auto' },
+          { type: 'input_text', text: question },
+        ],
+      },
+    ];
+    const first = await client.responses.create({ model: MODEL, input, store: false });
+    expect(first.output_text).toBe(answer);
+    expect(first.status).toBe('completed');
+    expect(first.usage).toMatchObject({ fastv: { kept_image_tokens: 72 } });
+    const next = await client.responses.create({
+      model: MODEL,
+      input: [...input, ...first.output, { role: 'user', content: 'How many objects are there?' }],
+      max_output_tokens: 2,
+    });
+    expect(next.usage?.input_tokens_details.cached_tokens).toBeGreaterThan(144);
+    expect(next.incomplete_details).toEqual({ reason: 'max_output_tokens' });
+    const stream = client.responses.stream({ model: MODEL, input });
+    expect((await stream.finalResponse()).output_text).toBe(answer);
+    const create = (more: object): Promise<unknown> =>
+      client.responses.create({ model: MODEL, input, ...more });
+    for (const [more, param] of [
+      [{ store: true }, 'store'],
+      [{ previous_response_id: 'x' }, 'previous_response_id'],
+      [{ max_output_tokens: 1e6 }, 'max_output_tokens'],
+      [{ instructions: 'x', input: 'an <image>' }, 'input'],
+      [
+        { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] },
+        'input.0.content.0.image_url',
+      ],
+    ] as const)
+      await expect(create(more), param).rejects.toMatchObject({ constructor: OpenAI.BadRequestError, param });
+  });
+
   it('lists models', async () => {
     const { data } = await client.models.list();
     expect(data.map(({ id }) => id)).toEqual([MODEL]);

@@ -71,7 +71,7 @@ describe('fastv build', () => {
       'run',
       '--model',
       output(),
-      '--max-tokens',
+      '--max-new-tokens',
       '2',
       '--json',
       join(LLAVA, 'exact0.png'),

@@ -107,8 +107,10 @@ async function fetchRange(
  * @returns undefined if it is not there
  */
 export function cachedFiles({ model, revision }: Repository, env = process.env): CheckpointFiles | undefined {
-  const home = env['HF_HOME'] ?? join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'huggingface');
-  const cache = env['HF_HUB_CACHE'] ?? join(home, 'hub');
+  // an empty variable is none
+  const set = (name: string, otherwise: string): string => (env[name] ?? '') || otherwise;
+  const home = set('HF_HOME', join(set('XDG_CACHE_HOME', join(homedir(), '.cache')), 'huggingface'));
+  const cache = set('HF_HUB_CACHE', join(home, 'hub'));
   const folder = join(cache, `models--${model.replaceAll('/', '--')}`);
   try {
     const commit = /^[\da-f]{40}$/u.test(revision)

@@ -199,6 +199,9 @@ async function annotationFiles(repository: string, options: OpenOptions): Promis
   }
 }
 
+/** Bytes of images of another subset that the temporary folder may take. */
+const MAX_IMAGES = 32 * 2 ** 30;
+
 /** Images of another subset: they are put into a temporary folder when the first one is needed. */
 function joined(
   task: Task,
@@ -212,15 +215,25 @@ function joined(
     const folder = await mkdtemp(join(tmpdir(), 'fastv-images-'));
     cleanups.push(() => rm(folder, { recursive: true, force: true }));
     const ids = new Set<string>();
+    let size = 0;
     const { config, split } = imagesFrom;
     for (const listed of await resolveSplit(repository, config, split, withOthers(options))) {
       for await (const row of readRows(await listed.open())) {
         if (row instanceof FastvError) continue; // its absence is noticed where it is needed
         const id = textField(row, imagesFrom.id);
-        await writeFile(
-          join(folder, nameOf(id)),
-          await imageBytes(row, imagesFrom.image, field(row, imagesFrom.image)),
-        );
+        const bytes = await imageBytes(row, imagesFrom.image, field(row, imagesFrom.image));
+        size += bytes.length;
+        if (size > MAX_IMAGES) {
+          throw new FastvError(
+            'invalid-input',
+            `the images of ${config} have more than ${MAX_IMAGES} bytes`,
+            {
+              where: repository,
+              hint: 'Take a smaller part of the dataset.',
+            },
+          );
+        }
+        await writeFile(join(folder, nameOf(id)), bytes);
         ids.add(id);
       }
     }

@@ -1,0 +1,46 @@
+// What an editor shows of the library: everything public says what it is, and what is called shows a call.
+import ts from 'typescript';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+const ENTRIES = [
+  'src/index.ts',
+  'src/browser.ts',
+  'src/runtime/conversation.ts',
+  'src/rewrite/index.ts',
+  'src/cost/index.ts',
+];
+
+let checker: ts.TypeChecker;
+let program: ts.Program;
+beforeAll(() => {
+  const { config } = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)) as {
+    config: unknown;
+  };
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
+  program = ts.createProgram(ENTRIES, options);
+  checker = program.getTypeChecker();
+}, 60_000);
+
+describe.each(ENTRIES)('%s', (entry) => {
+  it('is documented, with examples of what is called', () => {
+    const file = program.getSourceFile(entry);
+    const module = file === undefined ? undefined : checker.getSymbolAtLocation(file);
+    const symbols = (module === undefined ? [] : checker.getExportsOfModule(module)).map((symbol) =>
+      (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol),
+    );
+    expect(symbols.length).toBeGreaterThan(3);
+    const names = (list: readonly ts.Symbol[]): string[] => list.map(({ name }) => name);
+    expect(names(symbols.filter((one) => one.getDocumentationComment(checker).length === 0))).toEqual([]);
+    // a function that is exported as a type only cannot be called
+    const called = symbols.filter(
+      ({ flags, name }) =>
+        (flags & (ts.SymbolFlags.Function | ts.SymbolFlags.Class)) !== 0 && !TYPES_ONLY.has(name),
+    );
+    expect(
+      names(called.filter((one) => one.getJsDocTags(checker).every(({ name }) => name !== 'example'))),
+    ).toEqual([]);
+  });
+});
+
+/** Functions of src/strategies, of which fastv/rewrite has the types. */
+const TYPES_ONLY = new Set(['graphStrategy', 'needsLayer', 'isSeeded', 'isListed', 'unitRows']);
