@@ -133,6 +133,20 @@ describe.each(families)('$name', ({ config }) => {
     await checkParity(decoder, { cuts: [middle], strategy: 'external' }, calls);
   });
 
+  describe.runIf(onCpu && isExact(config))('tokens that stand for others', () => {
+    const standings = [{ weights: 'sizes' }, { weights: 'sizes', merge: 'mean' }] as const;
+    it.each(standings)('%j, two images, two turns', async (standing) => {
+      const turn = prefillAndDecode(config, [[3, 12, 2, 6, 4]], [0.75], 2);
+      const second = nextTurn(config, turn, [[3, 9, 4]], [0.5]);
+      await checkParity(decoder, { cuts: [middle], ...standing }, [...turn, ...second]);
+    });
+
+    it.runIf(first !== last)('two stages of a batch', async () => {
+      const calls = prefillAndDecode(config, twoRows(config), [0.5, 0.5], 2);
+      await checkParity(decoder, { cuts: [first, last], weights: 'sizes', merge: 'mean' }, calls);
+    });
+  });
+
   it.runIf(onCpu && isExact(config) && allAttention(config))('mask mode', async () => {
     const turn = prefillAndDecode(config, [[4, 15, 5]], [0.5], 2);
     const second = nextTurn(config, turn, [[3, 9, 4]], [0.75]);

@@ -26,6 +26,8 @@ export async function checkParity(
 ): Promise<void> {
   const stages = cuts.map((layer) => ({ layer }));
   const toy = await ToySession.create(decoder.config, rewriteToy(decoder, { ...rest, stages }), provider);
-  await compareWithReference(decoder, toy, calls, { cuts, mode: rest.mode ?? 'drop', provider });
+  const { mode = 'drop', weights, merge } = rest;
+  const standing = { ...(weights && { weights }), ...(merge && { merge }) };
+  await compareWithReference(decoder, toy, calls, { cuts, mode, ...standing, provider });
   await toy.release();
 }

@@ -57,8 +57,16 @@ const MORE: ReadonlyMap<string, CurveStyle> = new Map(
     ]),
 );
 
-/** The style of a strategy; one that is not in the list is grey and dotted. */
+/** The style of a strategy; one that is not in the list is grey and dotted. What stands for others is darker. */
 export function curveStyle(kind: string): CurveStyle {
+  const [strategy = '', ...standing] = kind.split('+');
+  if (standing.length > 0) {
+    const { color, dash } = curveStyle(strategy);
+    return {
+      color: darker(color, 0.25 * standing.length),
+      dash: `${dash === '' ? '20' : dash},1,${standing.length + 1}`,
+    };
+  }
   return (Object.hasOwn(CURVES, kind) ? CURVES[kind] : MORE.get(kind)) ?? OTHER;
 }
 

@@ -10,14 +10,15 @@ import { openModel, type OpenedModel } from '../runtime/model.js';
 import { defaultDtype } from '../runtime/model-folder.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import type { ModelFlags } from './options/model.js';
+import { methodOf } from './options/strategy.js';
 import { prepareTransformers } from './transformers-env.js';
 
 /** The plug's options as the flags say. */
 export function plugOptions(flags: ModelFlags): PlugOptions {
-  const { layer, strategy, seed, budget } = flags;
+  const { layer, seed, budget } = flags;
   return {
     layer,
-    strategy,
+    ...methodOf(flags),
     ...(seed === undefined ? {} : { seed }),
     ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }),
     // the embedded model's folder belongs to the installation; its rewrite takes no time

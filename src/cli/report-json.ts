@@ -18,11 +18,13 @@ export function answerJson(
 }
 
 function reportJson(report: PrefillReport, { keptIndices = false }: AnswerJsonOptions): object {
-  const { layer, ratio, strategy, flopsRatio, kvBytes, ms, decodeSteps } = report;
+  const { layer, ratio, strategy, weights, merge, flopsRatio, kvBytes, ms, decodeSteps } = report;
   return {
     layer,
     ratio,
     strategy,
+    weights,
+    merge,
     rows: report.rows.map((row) => ({
       sequence: row.sequence,
       imageTokens: row.imageTokens,

@@ -3,16 +3,21 @@
  * implements it; tests use a fake. Nothing here knows of ONNX or Transformers.js.
  */
 import { FastvError } from '../errors.js';
-import { DEFAULT_STRATEGY, isSeeded, type StrategyName } from '../strategies/index.js';
+import {
+  DEFAULT_STRATEGY,
+  isSeeded,
+  methodName,
+  type Method,
+  type StrategyName,
+} from '../strategies/index.js';
 import type { Picture } from './datasets/picture.js';
 
 /** Pruning inside the decoder. */
-export interface Pruning {
+export interface Pruning extends Method {
   /** K. */
   readonly layer: number;
   /** R in [0, 1]. */
   readonly ratio: number;
-  readonly strategy: StrategyName;
   /** Of a strategy that draws; 0 for the others. */
   readonly seed: number;
   /** Image tokens in the place of `ratio`, which then does not count: R follows from each prompt. */
@@ -103,19 +108,20 @@ export interface Answerer {
 
 export const UNPRUNED: Condition = { name: 'unpruned', pruning: null, imageScale: 1 };
 
-/** The condition of one K, R and strategy, by its usual name. */
+/** The condition of one K, R and method, by its usual name; a strategy alone is a method too. */
 export function prunedCondition(
   layer: number,
   ratio: number,
-  strategy: StrategyName = DEFAULT_STRATEGY,
+  given: StrategyName | Method = DEFAULT_STRATEGY,
   seed = 0,
 ): Condition {
+  const method = typeof given === 'string' ? { strategy: given } : given;
   const percent = Number((100 * ratio).toFixed(4));
-  const seeded = isSeeded(strategy);
+  const seeded = isSeeded(method.strategy);
   const suffix = seeded ? `-s${seed}` : '';
   return {
-    name: `K${layer}-R${percent}-${strategy}${suffix}`,
-    pruning: { layer, ratio, strategy, seed: seeded ? seed : 0 },
+    name: `K${layer}-R${percent}-${methodName(method)}${suffix}`,
+    pruning: { layer, ratio, ...method, seed: seeded ? seed : 0 },
     imageScale: 1,
   };
 }
@@ -124,10 +130,10 @@ export function prunedCondition(
 export function tokensCondition(
   layer: number,
   tokens: TokenTarget,
-  strategy: StrategyName = DEFAULT_STRATEGY,
+  method: StrategyName | Method = DEFAULT_STRATEGY,
   seed = 0,
 ): Condition {
-  const { name, pruning } = prunedCondition(layer, 0, strategy, seed);
+  const { name, pruning } = prunedCondition(layer, 0, method, seed);
   const count = 'keep' in tokens ? `B${tokens.keep}` : `M${tokens.mean}`;
   return {
     name: name.replace('-R0-', `-${count}-`),

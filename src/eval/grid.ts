@@ -1,6 +1,12 @@
 /** The cells of a sweep: every K, R and strategy, and beside them always the baselines. */
 import { FastvError } from '../errors.js';
-import { isSeeded, needsLayer, strategies as listed, type StrategyName } from '../strategies/index.js';
+import {
+  isSeeded,
+  needsLayer,
+  strategies as listed,
+  type Method,
+  type StrategyName,
+} from '../strategies/index.js';
 import {
   downsampledCondition,
   prunedCondition,
@@ -18,7 +24,8 @@ export interface Grid {
   readonly ratios: readonly number[];
   /** Numbers of image tokens, kept behind K or seen by a layer on average: in place of R, or besides. */
   readonly tokens?: readonly TokenTarget[];
-  readonly strategies: readonly StrategyName[];
+  /** Strategies by their names, or with what kept tokens stand for. */
+  readonly strategies: readonly (StrategyName | Method)[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
   /** At which K the baselines are run besides; all of them, if it is not said. */
@@ -62,12 +69,13 @@ export function gridConditions(grid: Grid): readonly Condition[] {
   for (const layer of layers) {
     const beside = layer === 0 || baselineLayers.has(layer) ? baselines : [];
     for (const much of [...ratios, ...tokens]) {
-      for (const strategy of new Set([...strategies, ...beside])) {
+      for (const method of new Set([...strategies, ...beside])) {
+        const strategy = typeof method === 'string' ? method : method.strategy;
         if (layer === 0 && needsLayer(strategy)) continue;
         const condition = (seed?: number): Condition =>
           typeof much === 'number'
-            ? prunedCondition(layer, much, strategy, seed)
-            : tokensCondition(layer, much, strategy, seed);
+            ? prunedCondition(layer, much, method, seed)
+            : tokensCondition(layer, much, method, seed);
         if (isSeeded(strategy)) for (const seed of seeds) add(condition(seed));
         else add(condition());
       }

@@ -7,7 +7,7 @@
  */
 import { FastvError } from '../errors.js';
 import { mean } from '../statistics.js';
-import type { StrategyName } from '../strategies/index.js';
+import { methodName, type StrategyName } from '../strategies/index.js';
 import { downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
@@ -28,8 +28,8 @@ import { meaningOf } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
 import type { Task } from './tasks/task.js';
 
-/** What a point stands for. */
-export type PointKind = StrategyName | 'unpruned' | 'downsample';
+/** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
+export type PointKind = StrategyName | 'unpruned' | 'downsample' | (string & {});
 
 /** The samples on one side of a split. */
 export interface Side {
@@ -345,5 +345,6 @@ function agreement(
 }
 
 function kindOf({ pruning, imageScale }: Condition): PointKind {
-  return pruning?.strategy ?? (imageScale === 1 ? 'unpruned' : 'downsample');
+  if (pruning !== null) return methodName(pruning);
+  return imageScale === 1 ? 'unpruned' : 'downsample';
 }

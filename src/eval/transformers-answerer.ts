@@ -21,7 +21,7 @@ import { isDecoderFile } from '../runtime/node-session.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
 import type { HfModel } from '../runtime/transformers.js';
-import { DEFAULT_STRATEGY, type StrategyName } from '../strategies/index.js';
+import { methodName, type Method } from '../strategies/index.js';
 import {
   ratioOf,
   type Answer,
@@ -63,7 +63,13 @@ export interface TransformersOptions {
   readonly onWarning?: WarningListener;
 }
 
-type Variant = 'original' | StrategyName;
+/** The name of a method, or `original`. */
+type Variant = string;
+const ORIGINAL = 'original';
+
+function variantOf({ pruning }: Condition): Variant {
+  return pruning === null ? ORIGINAL : methodName(pruning);
+}
 
 /** Opens a model. Its decoders are loaded when the first condition needs them. */
 export async function openTransformersAnswerer(
@@ -78,7 +84,8 @@ class TransformersAnswerer implements Answerer {
   readonly vision: VisionCache;
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
-  readonly #layers = new Map<StrategyName, readonly number[]>();
+  readonly #layers = new Map<Variant, readonly number[]>();
+  readonly #methods = new Map<Variant, Method>();
   readonly #models = new Map<Variant, Promise<OpenedModel>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
@@ -112,7 +119,7 @@ class TransformersAnswerer implements Answerer {
   }
 
   async prepare(conditions: readonly Condition[]): Promise<void> {
-    const layers = new Map<StrategyName, Set<number>>();
+    const layers = new Map<Variant, Set<number>>();
     for (const { name, pruning } of conditions) {
       if (pruning === null) continue;
       if (this.#options.decoder !== undefined) {
@@ -120,19 +127,21 @@ class TransformersAnswerer implements Answerer {
           where: name,
         });
       }
-      const known = layers.get(pruning.strategy) ?? new Set<number>();
-      layers.set(pruning.strategy, known.add(pruning.layer));
+      const variant = methodName(pruning);
+      this.#methods.set(variant, pruning);
+      const known = layers.get(variant) ?? new Set<number>();
+      layers.set(variant, known.add(pruning.layer));
     }
-    for (const [strategy, set] of layers) {
+    for (const [variant, set] of layers) {
       const sorted = [...set].sort((a, b) => a - b);
-      if (this.#layers.get(strategy)?.join() === sorted.join()) continue;
-      this.#layers.set(strategy, sorted);
-      const stale = this.#models.get(strategy);
-      this.#models.delete(strategy);
+      if (this.#layers.get(variant)?.join() === sorted.join()) continue;
+      this.#layers.set(variant, sorted);
+      const stale = this.#models.get(variant);
+      this.#models.delete(variant);
       await (await stale)?.close();
     }
     // a decoder that cannot be pruned is to be refused before the first question, not after hours
-    const variants = new Set(conditions.map((c) => c.pruning?.strategy ?? 'original'));
+    const variants = new Set(conditions.map(variantOf));
     for (const variant of variants) await this.#model(variant);
     if ('files' in this.#identity.options || env.cacheDir === null) return;
     const files = await modelFingerprint(join(env.cacheDir, this.#options.model));
@@ -198,14 +207,15 @@ class TransformersAnswerer implements Answerer {
   /** The model of a condition, with a stage at its K. */
   async #modelFor(condition: Condition): Promise<OpenedModel> {
     const { pruning } = condition;
-    if (pruning !== null && this.#layers.get(pruning.strategy)?.includes(pruning.layer) !== true) {
-      const known = [...(this.#layers.get(pruning.strategy) ?? [])];
+    const variant = variantOf(condition);
+    if (pruning !== null && this.#layers.get(variant)?.includes(pruning.layer) !== true) {
+      const known = [...(this.#layers.get(variant) ?? [])];
       await this.prepare([
         ...known.map((layer) => ({ ...condition, pruning: { ...pruning, layer } })),
         condition,
       ]);
     }
-    return this.#model(pruning?.strategy ?? 'original');
+    return this.#model(variant);
   }
 
   /** Answers questions that can share a batch. */
@@ -218,7 +228,7 @@ class TransformersAnswerer implements Answerer {
     const [{ candidates, maxTokens } = { maxTokens: 0 }] = asks;
     if (first === undefined) return [];
     const inputs = joinInputs(prepared.map((p) => p.inputs));
-    const stages = this.#layers.get(pruning?.strategy ?? DEFAULT_STRATEGY) ?? [];
+    const stages = this.#layers.get(variantOf(condition)) ?? [];
     const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
     const imageTokens = mask.reduce((sum, is) => sum + is, 0);
     const layers = this.#shapes.get(model)?.shape.layers;
@@ -337,13 +347,16 @@ class TransformersAnswerer implements Answerer {
           }),
         }),
     };
-    const layers = variant === 'original' ? [] : (this.#layers.get(variant) ?? [2]);
+    const layers = variant === ORIGINAL ? [] : (this.#layers.get(variant) ?? [2]);
+    const { strategy, weights, merge }: Partial<Method> = this.#methods.get(variant) ?? {};
     const fastv =
-      variant === 'original'
+      variant === ORIGINAL
         ? undefined
         : {
             cache,
-            strategy: variant,
+            ...(strategy && { strategy }),
+            ...(weights && { weights }),
+            ...(merge && { merge }),
             layer: layers,
             ratio: layers.map(() => 0),
             ...(onWarning === undefined ? {} : { onWarning }),

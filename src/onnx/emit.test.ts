@@ -112,7 +112,7 @@ describe('Emitter', () => {
 
     it('carries tensors from turn to turn, none where there is no turn', async () => {
       const emit = new Emitter(opset, ['x', 'n', 'y0', 'y1']);
-      const type = DataType.FLOAT;
+      const type = 'float32' as const;
       const [sum = '', last = ''] = emit.loop(
         'n',
         [
@@ -136,7 +136,7 @@ describe('Emitter', () => {
 
     it('may hand on one tensor twice, or what it was given', async () => {
       const emit = new Emitter(opset, ['x', 'n', 'y0', 'y1', 'y2']);
-      const type = DataType.FLOAT;
+      const type = 'float32' as const;
       const carried = ['x', 'x', 'x'].map((tensor) => ({ tensor, type }));
       const states = emit.loop('n', carried, (body, _, [a = '', , c = '']) => {
         const doubled = body.op('Add', [a, a]);
@@ -147,7 +147,7 @@ describe('Emitter', () => {
 
     it('loops inside loops, and makes what no turn changes before them', async () => {
       const emit = new Emitter(opset, ['x', 'n', 'y0']);
-      const type = DataType.FLOAT;
+      const type = 'float32' as const;
       const [sum = ''] = emit.loop('n', [{ tensor: 'x', type }], (outer, _, [a = '']) =>
         outer.loop('n', [{ tensor: a, type }], (inner, turn, [b = '']) => [
           inner.op('Sub', [

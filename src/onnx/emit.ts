@@ -34,8 +34,10 @@ export interface OpOptions {
 export interface Carried {
   /** What the first turn takes. */
   readonly tensor: string;
-  readonly type: DataType;
+  readonly type: keyof typeof CARRIED;
 }
+
+const CARRIED = { float32: DataType.FLOAT, int64: DataType.INT64, bool: DataType.BOOL } as const;
 
 /** Collects new nodes and constants for a graph. */
 export class Emitter {
@@ -139,7 +141,7 @@ export class Emitter {
     };
     const turn = input('turn', DataType.INT64, []);
     const goOn = input('go_on', DataType.BOOL, []);
-    const taken = carried.map(({ type }) => input('carried', type));
+    const taken = carried.map(({ type }) => input('carried', CARRIED[type]));
     const given = body(
       inner,
       turn.name,
@@ -165,7 +167,7 @@ export class Emitter {
       input: [turn, goOn, ...taken],
       output: [
         output(goOn.name, DataType.BOOL, []),
-        ...carried.map(({ type }, i) => output(given[i] ?? '', type)),
+        ...carried.map(({ type }, i) => output(given[i] ?? '', CARRIED[type])),
       ],
       node: inner.nodes,
     });
@@ -226,6 +228,14 @@ export class Emitter {
   /** A tensor in float32, in which scores are computed whatever the model's type is. */
   castToFloat(x: string): string {
     return this.cast(x, DataType.FLOAT);
+  }
+
+  castToInt64(x: string): string {
+    return this.cast(x, DataType.INT64);
+  }
+
+  castToBool(x: string): string {
+    return this.cast(x, DataType.BOOL);
   }
 
   /** One entry of a tensor's shape, as an int64 scalar. */

@@ -4,16 +4,32 @@ import type { AttentionCore } from '../decoder/attention/core.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
 import type { Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
-import { Sequence } from './sequence.js';
+import { Sequence, type ClusterUse } from './sequence.js';
+import { clustersOf, runsOfImages, type Clusters } from './clusters.js';
 import type { Finished, Tokens } from './tokens.js';
 
-/** The tokens of a call before the first stage. */
-export function allTokens(plan: Plan, emit: Emitter, needsScores = false): Tokens {
-  return new LeftTokens(plan, emit, needsScores, [Sequence.whole(plan.partition, emit)], {
+/**
+ * The tokens of a call before the first stage.
+ * @param needsScores whether the caller's scores are needed
+ * @param clusters what is made of the clusters that kept tokens stand for; default: there are none
+ */
+export function allTokens(
+  plan: Plan,
+  emit: Emitter,
+  needsScores = false,
+  clusters: ClusterUse = { weigh: false, merge: false },
+): Tokens {
+  const needs = { scores: needsScores, ...clusters };
+  return new LeftTokens(plan, emit, needs, [Sequence.whole(plan.partition, emit)], {
     imageTokenMask: IMAGE_TOKEN_MASK,
     scores: IMAGE_TOKEN_SCORES,
     keptIndices: '',
+    clusters: undefined,
   });
+}
+
+interface Needs extends ClusterUse {
+  readonly scores: boolean;
 }
 
 /** What is known of each token. */
@@ -22,6 +38,8 @@ interface Known {
   readonly scores: string;
   /** Their places in the call's sequence; '' where they are all. */
   readonly keptIndices: string;
+  /** Sizes and images, once tokens have joined others. */
+  readonly clusters: { readonly sizes: string; readonly segments: string } | undefined;
 }
 
 class LeftTokens implements Tokens {
@@ -29,29 +47,35 @@ class LeftTokens implements Tokens {
   readonly scores: string;
   readonly #plan: Plan;
   readonly #emit: Emitter;
-  readonly #needsScores: boolean;
+  readonly #needs: Needs;
   /** The sequence of every stage so far; the last one is that of these tokens. */
   readonly #sequences: readonly [Sequence, ...Sequence[]];
   readonly #keptIndices: string;
+  readonly #clusters: Known['clusters'];
 
   constructor(
     plan: Plan,
     emit: Emitter,
-    needsScores: boolean,
+    needs: Needs,
     sequences: readonly [Sequence, ...Sequence[]],
-    { imageTokenMask, scores, keptIndices }: Known,
+    { imageTokenMask, scores, keptIndices, clusters }: Known,
   ) {
     this.#plan = plan;
     this.#emit = emit;
-    this.#needsScores = needsScores;
+    this.#needs = needs;
     this.#sequences = sequences;
     this.imageTokenMask = imageTokenMask;
     this.scores = scores;
     this.#keptIndices = keptIndices;
+    this.#clusters = clusters;
   }
 
   get #sequence(): Sequence {
     return this.#sequences.at(-1) ?? this.#sequences[0];
+  }
+
+  get weighed(): boolean {
+    return this.#clusters !== undefined && this.#needs.weigh;
   }
 
   length(): string {
@@ -79,13 +103,26 @@ class LeftTokens implements Tokens {
     return this.#sequence.ahead(tensor);
   }
 
-  keep(indices: string): Tokens {
-    const kept = this.#sequence.after(indices);
-    return new LeftTokens(this.#plan, this.#emit, this.#needsScores, [...this.#sequences, kept], {
+  keep(indices: string, residual?: () => string): Tokens {
+    const { scores, weigh, merge } = this.#needs;
+    const joins = residual !== undefined && (weigh || merge);
+    const joined = joins ? this.#join(indices, residual()) : undefined;
+    const kept = this.#sequence.after(indices, undefined, joined && { ...joined.clusters, weigh, merge });
+    return new LeftTokens(this.#plan, this.#emit, this.#needs, [...this.#sequences, kept], {
       imageTokenMask: kept.gather(this.imageTokenMask),
-      scores: this.#needsScores ? kept.gather(this.scores) : this.scores,
+      scores: scores ? kept.gather(this.scores) : this.scores,
       keptIndices: this.#keptIndices === '' ? indices : kept.gather(this.#keptIndices),
+      clusters: joined && { sizes: joined.clusters.sizes, segments: kept.gather(joined.segments) },
     });
+  }
+
+  /** Makes the dropped tokens join the kept ones. */
+  #join(kept: string, residual: string): { clusters: Clusters; segments: string } {
+    const emit = this.#emit;
+    const images = this.imageTokenMask;
+    const one = (): string => emit.op('Expand', [emit.float(1), emit.op('Shape', [images])]);
+    const { sizes, segments } = this.#clusters ?? { sizes: one(), segments: runsOfImages(emit, images) };
+    return { clusters: clustersOf(emit, { residual, images, segments, sizes, kept }), segments };
   }
 
   finish(): Finished {

@@ -1,5 +1,5 @@
 // What a rewrite is asked for, and what it says of itself.
-import type { Strategy, StrategyName } from '../strategies/index.js';
+import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
 import type { QuotaArithmetic } from './quota.js';
 
 /** One place where tokens are pruned. */
@@ -9,7 +9,7 @@ export interface Stage {
 }
 
 /** What is to be done to a decoder. */
-export interface RewriteOptions {
+export interface RewriteOptions extends Standing {
   /** Pruning stages with ascending K; plain FastV has one. */
   readonly stages: readonly Stage[];
   /**
@@ -46,6 +46,9 @@ export interface RewriteReport {
   readonly stages: readonly StageReport[];
   /** The strategy that was asked for, also where the caller ranks and the graph takes scores. */
   readonly strategy: string;
+  /** What kept tokens stand for; absent where for themselves. */
+  readonly weights?: 'sizes';
+  readonly merge?: 'mean';
   readonly mode: 'drop' | 'mask';
   /** Nodes before and after. */
   readonly nodes: { readonly before: number; readonly after: number };

@@ -27,13 +27,18 @@ export interface Plan {
 /**
  * Plans the cuts.
  * @param cuts K of each
- * @param allQueries why every layer computes the queries of all tokens; undefined where they may be fewer
+ * @param allQueries why layer K−1 computes the queries of all tokens; undefined where they may be fewer
  * @throws {FastvError} `unsupported-decoder` for a K with no attention to cut after
  */
-export function planCuts(decoder: Decoder, cuts: readonly number[], allQueries?: string): Plan {
-  const layers = allQueries === undefined ? cuts.filter((k) => k > 0).map((k) => k - 1) : [];
+export function planCuts(
+  decoder: Decoder,
+  cuts: readonly number[],
+  allQueries?: string | ((k: number) => string | undefined),
+): Plan {
+  const wanted = typeof allQueries === 'function' ? allQueries : () => allQueries;
+  const layers = cuts.filter((k) => k > 0 && wanted(k) === undefined).map((k) => k - 1);
   const outside = cachesOutside(decoder, layers);
-  const plan = look(decoder, outside.model, cuts, () => allQueries);
+  const plan = look(decoder, outside.model, cuts, wanted);
   // An operator whose cache would be taken out for nothing keeps it.
   const reasons = new Map(
     plan.stages.flatMap(({ k, queries }) =>
@@ -45,7 +50,7 @@ export function planCuts(decoder: Decoder, cuts: readonly number[], allQueries?:
     decoder,
     layers.filter((layer) => !reasons.has(layer + 1)),
   );
-  return look(decoder, fewer.model, cuts, (k) => reasons.get(k));
+  return look(decoder, fewer.model, cuts, (k) => reasons.get(k) ?? wanted(k));
 }
 
 function look(

@@ -11,7 +11,8 @@ import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
-import { DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
+import { FastvError } from '../errors.js';
+import { checkStanding, DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
@@ -22,30 +23,33 @@ import { DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/ind
  * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
 export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
-  const { mode = 'drop', quota = 'float64', earlyQueries = true } = options;
+  const { mode = 'drop', quota = 'float64' } = options;
   const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
   const strategy = graphStrategy(asked);
   const cuts = options.stages.map(({ layer }) => layer);
+  const standing = checkStanding(options);
+  const use = { weigh: standing.weights !== undefined, merge: standing.merge !== undefined };
+  if (mode === 'mask' && (use.weigh || use.merge)) throw maskedStanding();
 
   // recognise: layers, their attention, their caches
   const original = recogniseDecoder(model);
   checkCuts(original, cuts, strategy);
 
   // plan: after which attention each cut falls, whose queries layer K−1 computes
-  const masking = mode === 'mask' ? 'masking keeps every token' : undefined;
-  const plan = planCuts(original, cuts, masking ?? (earlyQueries ? undefined : 'switched off'));
+  const plan = planCuts(original, cuts, (k) => allQueries(options, k === cuts[0]));
   const { decoder } = plan;
   const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
 
-  let tokens = mode === 'mask' ? visibleTokens(plan, emit) : allTokens(plan, emit, strategy.needsScores);
+  let tokens = mode === 'mask' ? visibleTokens(plan, emit) : allTokens(plan, emit, strategy.needsScores, use);
   for (const stage of cuts.keys()) {
     // score: how much attention each image token gets from the last token at layer K−1
-    const scores = strategy.score(stageContext(plan, stage, tokens, emit, quota));
+    const context = stageContext(plan, stage, tokens, emit, quota);
+    const scores = strategy.score(context);
     // select: the image tokens with the highest scores, and all other tokens
     const { imageTokenMask, lost } = tokens;
     const kept = select(emit, scores, imageTokenMask, ratioOf(emit, stage), quota, lost);
     // gather: layers K… see those only
-    tokens = tokens.keep(kept.indices);
+    tokens = tokens.keep(kept.indices, () => context.residualBefore());
   }
 
   // finish: the graph's nodes for the tokens that they see, and what the contract adds
@@ -61,8 +65,26 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   });
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
-  const report = { layers: decoder.layers.length, stages, strategy: asked.name, mode, nodes };
+  const report = { layers: decoder.layers.length, stages, strategy: asked.name, ...standing, mode, nodes };
   return { model: result, changed: true, report };
+}
+
+/** Why layer K−1 needs the queries of all tokens; undefined where those of the kept ones may be enough. */
+function allQueries(
+  { mode, earlyQueries = true, weights, merge }: RewriteOptions,
+  firstStage: boolean,
+): string | undefined {
+  if (mode === 'mask') return 'masking keeps every token';
+  if (merge !== undefined) return 'what is dropped is merged with what is kept';
+  if (weights !== undefined && !firstStage) return 'its attention weighs its keys';
+  return earlyQueries ? undefined : 'switched off';
+}
+
+function maskedStanding(): FastvError {
+  return new FastvError('invalid-option', 'masked tokens are hidden, they join no others', {
+    where: 'mode',
+    hint: 'Use dropping mode with weights and merge.',
+  });
 }
 
 function reportOf({ k, queries }: PlannedStage, original: Decoder): StageReport {

@@ -14,11 +14,24 @@ import type { AttentionCore } from '../decoder/attention/core.js';
 import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
 import { valueSource } from '../decoder/positions.js';
 import { FastvError } from '../errors.js';
-import { DataType, label, renameInputs, type Emitter } from '../onnx/index.js';
+import { DataType, elementType, label, renameInputs, type Emitter } from '../onnx/index.js';
+import { meansOf, type Clusters } from './clusters.js';
 import type { Partition } from './partition.js';
 import { partOfShape, substitution } from './substitute.js';
 
 type Purpose = 'rotation' | 'mask';
+
+/** What is made of the clusters that tokens stand for. */
+export interface ClusterUse {
+  /** Whether the attention of later layers counts their sizes. */
+  readonly weigh: boolean;
+  /** Whether tokens take over the means of their clusters, in place of their own activations. */
+  readonly merge: boolean;
+}
+
+interface SequenceClusters extends Clusters, ClusterUse {}
+
+const FLOATS: ReadonlySet<DataType> = new Set([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
 
 export class Sequence {
   /** How many cuts lie before it. */
@@ -28,6 +41,8 @@ export class Sequence {
   readonly #kept: string;
   readonly #partition: Partition;
   readonly #emit: Emitter;
+  /** What these tokens stand for; undefined where each stands for itself. */
+  readonly #clusters: SequenceClusters | undefined;
   /** Activations that are there for these tokens under other names. */
   readonly #copies: ReadonlyMap<string, string>;
   readonly #prologue: Readonly<Record<Purpose, (tensor: string) => string>>;
@@ -39,7 +54,9 @@ export class Sequence {
     before: Sequence | undefined,
     kept: string,
     copies: ReadonlyMap<string, string>,
+    clusters?: SequenceClusters,
   ) {
+    this.#clusters = clusters;
     this.stage = before === undefined ? 0 : before.stage + 1;
     this.#partition = partition;
     this.#emit = emit;
@@ -65,9 +82,14 @@ export class Sequence {
    * The sequence that tokens of this one make.
    * @param kept their places here, ascending: int64 [batch, kept]
    * @param copies activations that are made for these tokens apart from the graph's own: it may grow
+   * @param clusters what they stand for
    */
-  after(kept: string, copies: ReadonlyMap<string, string> = new Map()): Sequence {
-    return new Sequence(this.#partition, this.#emit, this, kept, copies);
+  after(
+    kept: string,
+    copies: ReadonlyMap<string, string> = new Map(),
+    clusters?: SequenceClusters,
+  ): Sequence {
+    return new Sequence(this.#partition, this.#emit, this, kept, copies, clusters);
   }
 
   /** The sequence before the last cut. */
@@ -88,8 +110,32 @@ export class Sequence {
     const renamed = renameInputs(node, (tensor) => this.resolve(tensor, rotates));
     const { layers, graph } = this.#partition.decoder;
     const core = layers.find(({ attention }) => attention?.node === node)?.attention;
-    if (core?.rotation !== 'in-op' || core.kind.rotateOutside === undefined) return renamed;
-    return core.kind.rotateOutside(this.#emit, graph, core, renamed, this.inOpPositions(core));
+    const placed =
+      core?.rotation !== 'in-op' || core.kind.rotateOutside === undefined
+        ? renamed
+        : core.kind.rotateOutside(this.#emit, graph, core, renamed, this.inOpPositions(core));
+    return this.#weighed(node, placed);
+  }
+
+  /** A node with the sizes of clusters in its attention: log(size) is added to the scores of each key of this call. */
+  #weighed(original: NodeProto, node: NodeProto): NodeProto {
+    if (this.#clusters?.weigh !== true) return node;
+    const emit = this.#emit;
+    const { layers, graph } = this.#partition.decoder;
+    const core = layers.find(
+      ({ attention }) => attention?.kind.biasedNode(attention) === original,
+    )?.attention;
+    if (core === undefined) return node;
+    const past = emit.dim1(this.#pastKey(), 2);
+    const none = emit.op('Expand', [emit.float(0), emit.concat([emit.dim1(this.#kept, 0), past], 0)]);
+    return core.kind.biasKeys({
+      emit,
+      graph,
+      core,
+      node,
+      bias: emit.concat([none, emit.op('Log', [this.#clusters.sizes])], 1),
+      queries: emit.dim1(this.#kept, 1),
+    });
   }
 
   /**
@@ -124,18 +170,37 @@ export class Sequence {
   }
 
   /**
-   * An activation of the sequence before as these tokens take it over.
+   * An activation of the sequence before as these tokens take it over: the means of their clusters where those are merged.
    * @param axis that of its tokens, behind that of the batch; `rows`: axis 0 is batch · sequence
    * @param rank how many axes it has, where its tokens are not on axis 1
+   * @param type its element type, as far as that is known
    */
-  carry(activation: string, axis: number | 'rows', rank = 0): string {
-    if (axis === 1) return this.gather(activation);
-    if (axis === 'rows') return this.#emit.gather(activation, this.#rows(), 0);
-    // [stack, batch, sequence, …]: the tokens come first, are gathered, and go back.
+  carry(activation: string, axis: number | 'rows', rank = 0, type?: DataType): string {
+    if (axis === 1) return this.#take(activation, type);
+    const emit = this.#emit;
+    if (axis === 'rows') {
+      if (this.#clusters?.merge !== true) return emit.gather(activation, this.#rows(), 0);
+      const shape = emit.op('Shape', [activation]);
+      const rest = emit.slice(shape, emit.ints(1), emit.ints(Number.MAX_SAFE_INTEGER), 0);
+      const batch = emit.dim1(this.#kept, 0);
+      const taken = this.#take(emit.reshape(activation, emit.concat([batch, emit.ints(-1), rest], 0)), type);
+      return emit.reshape(taken, emit.concat([emit.ints(-1), rest], 0));
+    }
+    // [stack, batch, sequence, …]: the tokens come first, are taken, and go back.
     const all = Array.from({ length: rank }, (_, i) => i);
     const order = [axis - 1, axis, ...all.filter((i) => i !== axis - 1 && i !== axis)];
     const back = all.map((i) => order.indexOf(i));
-    return this.#emit.transpose(this.gather(this.#emit.transpose(activation, ...order)), ...back);
+    return emit.transpose(this.#take(emit.transpose(activation, ...order), type), ...back);
+  }
+
+  /** An activation [batch, sequence, …] of the sequence before for these tokens. */
+  #take(activation: string, type: DataType | undefined): string {
+    const kept = this.gather(activation);
+    if (this.#clusters?.merge !== true || (type !== undefined && !FLOATS.has(type))) return kept;
+    const { layers } = this.#partition.decoder;
+    // Far from the inputs a type cannot be told by walking back; the stream is of one type, that of its attention.
+    const known = type ?? layers.find(({ attention }) => attention !== undefined)?.attention?.elementType;
+    return meansOf(this.#emit, this.#clusters, activation, kept, known ?? DataType.FLOAT);
   }
 
   /** What is known of each token of the sequence before, [batch, sequence, …], for these tokens only. */
@@ -222,7 +287,9 @@ export class Sequence {
     if (this.#before === undefined || this.#partition.home(tensor) >= this.stage) return tensor;
     this.#partition.refuseShared(tensor);
     const axis = flow.sequenceAxis(tensor);
-    return axis === 'none' ? tensor : this.carry(this.#before.resolve(tensor), axis, flow.rank(tensor));
+    if (axis === 'none') return tensor;
+    const type = elementType(this.#partition.decoder.graph, tensor);
+    return this.carry(this.#before.resolve(tensor), axis, flow.rank(tensor), type);
   }
 
   /** What the prologue starts from. */

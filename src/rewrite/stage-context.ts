@@ -33,6 +33,7 @@ export function stageContext(
     mask: tokens.mask(),
     positions: () => tokens.positions(core()),
     rowSource: tokens.rowSource(),
+    weighed: tokens.weighed === true,
   });
   const keys = (): string => thisCall(core().keys, 2);
   return {

@@ -13,6 +13,8 @@ export interface Tokens {
   length(): string;
   /** The attention mask over past and this call: int64 [batch, total]. */
   mask(): string;
+  /** Whether their attention counts what they stand for. */
+  readonly weighed?: boolean;
   /** An attention operator with the inputs that it has here. */
   inPlace(core: AttentionCore): NodeProto;
   /** The positions by which an operator with rotation inside rotates: int64 [batch, sequence]. */
@@ -21,8 +23,12 @@ export interface Tokens {
   rowSource(): string | undefined;
   /** An activation of the original graph for these tokens, of whatever layer. */
   activation(tensor: string): string;
-  /** The tokens that are left: `indices` are their places among these, ascending, int64 [batch, kept]. */
-  keep(indices: string): Tokens;
+  /**
+   * The tokens that are left.
+   * @param indices their places among these, ascending: int64 [batch, kept]
+   * @param residual the residual stream, by which dropped tokens join kept ones: [batch, sequence, hidden]
+   */
+  keep(indices: string, residual?: () => string): Tokens;
   /** What becomes of the graph once every stage has chosen. */
   finish(): Finished;
 }

@@ -91,9 +91,10 @@ function commonFolder(folders: readonly string[]): string {
 
 /** The graph that was kept, or one that is made now and kept. */
 async function cachedGraph(path: string, request: RewriteRequest): Promise<Uint8Array<ArrayBuffer>> {
-  const { layers, strategy, warn } = request;
+  const { layers, strategy, weights, merge, warn } = request;
   const digest = await sha256OfFile(path);
-  const key = sha256Of(JSON.stringify({ digest, layers, strategy: strategy.name, version })).slice(0, 16);
+  const cut = { layers, strategy: strategy.name, weights, merge };
+  const key = sha256Of(JSON.stringify({ digest, ...cut, version })).slice(0, 16);
   const name = `${basename(path, '.onnx')}.fastv-${key}.onnx`;
   const kept = await placeOf(path, name).then(keptGraph, () => undefined);
   if (kept !== undefined) return kept;
@@ -119,12 +120,8 @@ async function cachedGraph(path: string, request: RewriteRequest): Promise<Uint8
   return graph;
 }
 
-function make(
-  path: string,
-  bytes: Uint8Array,
-  { layers, strategy }: RewriteRequest,
-): Uint8Array<ArrayBuffer> {
-  return rewrittenGraph(bytes, { layers, strategy }, basename(path), path);
+function make(path: string, bytes: Uint8Array, request: RewriteRequest): Uint8Array<ArrayBuffer> {
+  return rewrittenGraph(bytes, request, basename(path), path);
 }
 
 /**

@@ -23,8 +23,17 @@ describe('settingsOf', () => {
     [{ strategy: 'external' as 'grid' }, 'strategy'],
     [{ strategy: {} as 'grid' }, 'strategy'],
     [{ layer: 0, strategy: 'key-norm' as const }, 'layer'],
+    [{ weights: 'size' as 'sizes' }, 'weights'],
+    [{ merge: null as unknown as 'mean' }, 'merge'],
+    [{ preset: 'size' as 'sizes' }, 'preset'],
   ])('refuses %j', (options, where) => {
     expect(() => settingsOf(options)).toThrow(expect.objectContaining({ code: 'invalid-option', where }));
+  });
+  it('has presets, whose parts give way to what is said besides', () => {
+    const parts = { strategy: 'scope', weights: 'sizes', merge: 'mean' };
+    expect(settingsOf({ preset: 'sizes', ratio: 0.9 })).toMatchObject(parts);
+    expect(settingsOf({ preset: 'sizes', strategy: 'mmr' })).toMatchObject({ ...parts, strategy: 'mmr' });
+    expect(settingsOf({ weights: 'sizes' })).toMatchObject({ strategy: 'attention', weights: 'sizes' });
   });
   it('allows K = 0 to strategies that need no attention', () => {
     expect(settingsOf({ layer: 0, strategy: 'grid' }).layers).toEqual([0]);

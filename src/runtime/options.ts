@@ -1,10 +1,14 @@
 // What a caller can ask of the plug, and the checks of it.
 import { FastvError } from '../errors.js';
 import {
+  checkStanding,
   DEFAULT_STRATEGY,
+  findPreset,
   findStrategy,
   needsLayer,
   strategies,
+  type PresetName,
+  type Standing,
   type Strategy,
   type StrategyName,
 } from '../strategies/index.js';
@@ -55,6 +59,18 @@ export interface PlugOptions extends CallOptions {
   /** What ranks the image tokens: a strategy of the list by its name, or one of your own. Default `attention`, the paper's. */
   readonly strategy?: StrategyName | Strategy;
   /**
+   * `'sizes'`: a kept image token stands for the dropped ones most like it, and the attention of the layers after the cut
+   * counts it as many times. Default: every token counts once.
+   */
+  readonly weights?: 'sizes';
+  /** `'mean'`: a kept image token goes on with the mean of those that it stands for. Default: with its own state. */
+  readonly merge?: 'mean';
+  /**
+   * A strategy, weights and merge by one name; what is given besides takes their place. `'sizes'`: picks that cover the
+   * image, weighed by what they stand for, with their means; for R of 75 % and more.
+   */
+  readonly preset?: PresetName;
+  /**
    * What to do with a decoder that cannot be pruned: `throw` (default) or `warn` and load the original.
    * @see FastvHandle.active
    */
@@ -103,6 +119,9 @@ export interface PrefillReport {
   readonly ratio: readonly number[];
   /** The strategy's name. */
   readonly strategy: string;
+  /** What kept tokens stand for; absent where for themselves. */
+  readonly weights?: 'sizes';
+  readonly merge?: 'mean';
   /** What happened to each row of the batch. */
   readonly rows: readonly RowReport[];
   /** Tokens of this call that each layer really saw (padding included). */
@@ -120,7 +139,7 @@ export interface PrefillReport {
 }
 
 /** Options with the defaults filled in. */
-export interface Settings {
+export interface Settings extends Standing {
   readonly layers: readonly number[];
   /** As it was given. */
   readonly strategy: StrategyName | Strategy;
@@ -136,7 +155,9 @@ export function settingsOf(options: PlugOptions): Settings {
   checkSignal(options.signal);
   const layers = options.layer === undefined ? [2] : [options.layer].flat();
   // only what is not said has a default: null is a mistake
-  const { strategy = DEFAULT_STRATEGY } = options;
+  const preset = options.preset === undefined ? undefined : findPreset(options.preset, 'preset');
+  const { strategy = preset?.strategy ?? DEFAULT_STRATEGY } = options;
+  const { weights = preset?.weights, merge = preset?.merge } = options;
   const found = findStrategy(strategy, 'strategy');
   if (found.where === 'graph' && found.needsScores === true) {
     throw refuse(
@@ -180,6 +201,7 @@ export function settingsOf(options: PlugOptions): Settings {
   return {
     layers,
     strategy,
+    ...checkStanding({ weights, merge }),
     call: call.ratio === undefined && call.budget === undefined ? { ...call, ratio: 0.5 } : call,
   };
 }
@@ -216,6 +238,9 @@ export const PLUG_OPTIONS = [
   ...CALL_OPTIONS,
   'layer',
   'strategy',
+  'weights',
+  'merge',
+  'preset',
   'onUnsupported',
   'onPrefill',
   'onWarning',

@@ -1,7 +1,7 @@
 // The plug: a Transformers.js image-text model whose decoder prunes image tokens, with Transformers.js's own interface.
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
-import { graphStrategy, type GraphStrategy } from '../strategies/index.js';
+import { checkStanding, graphStrategy, type GraphStrategy, type Standing } from '../strategies/index.js';
 import { abortable } from './abort.js';
 import type { FastvCall } from './call.js';
 import { handleOf, type FastvHandle } from './handle.js';
@@ -80,7 +80,7 @@ export interface Platform {
 }
 
 /** How a decoder is to be rewritten. */
-export interface RewriteRequest {
+export interface RewriteRequest extends Standing {
   readonly layers: readonly number[];
   readonly strategy: GraphStrategy;
   readonly cache: boolean;
@@ -127,6 +127,7 @@ export async function plug<C extends ModelClass>(
   const request: RewriteRequest = {
     layers: settings.layers,
     strategy: graphStrategy(settings.strategy),
+    ...checkStanding(settings),
     cache: options.cache ?? true,
     warn,
   };

@@ -10,13 +10,13 @@ import {
 import { allTensors } from '../onnx/external.js';
 import { concatChunks, decodeModel, encodeModel, externalFiles } from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
-import type { Strategy, StrategyName } from '../strategies/index.js';
+import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
 
 /** How to cut: the part of a rewrite that decides the resulting graph. */
-export interface Cut {
+export interface Cut extends Standing {
   readonly layers: readonly number[];
   readonly strategy: StrategyName | Strategy;
   /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
@@ -39,7 +39,9 @@ export function rewrittenGraph(
   const model = decodeModel(bytes, where);
   const stages = cut.layers.map((layer) => ({ layer }));
   const quota = cut.doubles === false ? 'integer' : 'float64';
-  const { model: rewritten } = rewriteDecoder(model, { stages, strategy: cut.strategy, quota });
+  const { strategy, weights, merge } = cut;
+  const standing = { ...(weights && { weights }), ...(merge && { merge }) };
+  const { model: rewritten } = rewriteDecoder(model, { stages, strategy, ...standing, quota });
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
 }

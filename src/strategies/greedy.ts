@@ -7,7 +7,7 @@
 // 3. A token whose relevance or features are NaN cannot be compared with others: it is not picked, and its score is NaN.
 //
 // Limit: a strategy that asks for all cosines holds tokens² numbers.
-import { DataType, type Emitter } from '../onnx/index.js';
+import type { Emitter } from '../onnx/index.js';
 import type { StageContext } from './strategy.js';
 
 /** A strategy of this kind. m is the number of image tokens of the row that has the most. */
@@ -65,7 +65,7 @@ export function greedy(context: StageContext, strategy: Greedy): string {
   const order = emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]);
   const carried = [order, pool.open, ...strategy.start(pool)].map((tensor, i) => ({
     tensor,
-    type: i === 1 ? DataType.BOOL : DataType.FLOAT,
+    type: i === 1 ? ('bool' as const) : ('float32' as const),
   }));
   const [picks = ''] = emit.loop(turns, carried, (body, turn, [ranks = '', open = '', ...state]) => {
     const step = { emit: body, pool, turn, state };
@@ -94,7 +94,7 @@ export function greedy(context: StageContext, strategy: Greedy): string {
 /** The places of each row's image tokens, ascending, and behind them others as fillers: int64 [batch, m], m at least 1. */
 function imagePlaces(emit: Emitter, imageTokenMask: string): string {
   const ones = emit.castToFloat(imageTokenMask);
-  const counts = emit.reduce('ReduceSum', emit.cast(imageTokenMask, DataType.INT64), [1], false);
+  const counts = emit.reduce('ReduceSum', emit.castToInt64(imageTokenMask), [1], false);
   const most = emit.op('Max', [emit.reduce('ReduceMax', counts, [0], true), emit.ints(1)]);
   const [, places = ''] = emit.ops('TopK', [ones, most], { outputs: 2, attributes: { axis: 1n } });
   return places;
@@ -102,7 +102,7 @@ function imagePlaces(emit: Emitter, imageTokenMask: string): string {
 
 function poolOf({ emit, imageTokenMask }: StageContext, places: string, strategy: Greedy): Pool {
   const at = (x: string): string => emit.op('GatherElements', [x, places], { attributes: { axis: 1n } });
-  const image = emit.cast(at(emit.cast(imageTokenMask, DataType.INT64)), DataType.BOOL);
+  const image = emit.castToBool(at(emit.castToInt64(imageTokenMask)));
   const worth = strategy.relevance === undefined ? emit.castToFloat(image) : at(strategy.relevance);
   const given = rowsAt(emit, strategy.features, places);
   // NaN differs from itself, and makes every sum NaN.

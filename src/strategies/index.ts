@@ -1,19 +1,23 @@
-// The pruning strategies: the one list that the rewrite, the plug, the commands and the evaluation read.
+// The pruning strategies as the rewrite, the plug, the commands and the evaluation see them.
 import { FastvError } from '../errors.js';
-import { attentionDiversity } from './attention-diversity.js';
 import { attention } from './attention.js';
-import { divprune } from './divprune.js';
-import { dpp } from './dpp.js';
 import { external } from './external.js';
-import { grid } from './grid.js';
-import { headMax } from './head-max.js';
-import { keyNorm } from './key-norm.js';
-import { mmr } from './mmr.js';
-import { random } from './random.js';
-import { scope } from './scope.js';
+import { strategies } from './list.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
+export { strategies, type StrategyName } from './list.js';
 export { unitRows } from './features.js';
+export {
+  checkStanding,
+  findPreset,
+  methodName,
+  parseMethod,
+  presetNames,
+  PRESETS,
+  type Method,
+  type PresetName,
+  type Standing,
+} from './method.js';
 export type {
   CallerStrategy,
   Draw,
@@ -23,25 +27,6 @@ export type {
   Strategy,
   TokenRow,
 } from './strategy.js';
-
-const LIST = [
-  attention,
-  keyNorm,
-  headMax,
-  attentionDiversity,
-  divprune,
-  mmr,
-  scope,
-  dpp,
-  random,
-  grid,
-] as const satisfies readonly Strategy[];
-
-/** The name of a strategy in the list. */
-export type StrategyName = (typeof LIST)[number]['name'];
-
-/** Every strategy that can be asked for by its name. */
-export const strategies: readonly (Strategy & { readonly name: StrategyName })[] = LIST;
 
 /** What is meant where no strategy is named: the paper's. */
 export const DEFAULT_STRATEGY = attention.name;

@@ -82,7 +82,7 @@ export interface CallerStrategy extends Named {
 }
 
 /**
- * A pruning strategy. To add one, write a file like `key-norm.ts` or `grid.ts` and list it in `index.ts`. Which tokens
+ * A pruning strategy. To add one, write a file like `key-norm.ts` or `grid.ts` and list it in `list.ts`. Which tokens
  * are image tokens, how many of them go, batches, ties, positions and caches are the same for all strategies.
  */
 export type Strategy = GraphStrategy | CallerStrategy;

@@ -112,7 +112,12 @@ describe('openai', () => {
     expect(first.usage).toMatchObject({ fastv: { kept_image_tokens: 72 } });
     const next = await client.responses.create({
       model: MODEL,
-      input: [...input, ...first.output, { role: 'user', content: 'How many objects are there?' }],
+      // what the API gives as output it takes as input; the client's types do not say so of every kind
+      input: [
+        ...input,
+        ...(first.output as OpenAI.Responses.ResponseInput),
+        { role: 'user', content: 'How many objects are there?' },
+      ],
       max_output_tokens: 1,
     });
     expect(next.usage?.input_tokens_details.cached_tokens).toBeGreaterThan(144);

@@ -22,6 +22,9 @@ export interface CompareOptions {
   /** K of each stage. */
   readonly cuts: readonly number[];
   readonly mode?: 'drop' | 'mask';
+  /** What kept tokens stand for. */
+  readonly weights?: 'sizes';
+  readonly merge?: 'mean';
   readonly provider?: Provider;
   /** The graph is not rewritten, so that it has no kept_indices. */
   readonly unpruned?: boolean;
@@ -164,7 +167,8 @@ function reference(
   kept: readonly number[] | undefined,
 ): ReferenceResult {
   if (decoder === undefined) throw new RangeError('more rows than conversations');
-  const call = { ...row, stages, mode: options.mode ?? 'drop' };
+  const { mode = 'drop', weights, merge } = options;
+  const call = { ...row, stages, mode, ...(weights && { weights }), ...(merge && { merge }) };
   if (kept === undefined || stages.length !== 1) {
     return decoder.call(scores === undefined ? call : { ...call, scores });
   }

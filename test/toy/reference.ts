@@ -10,6 +10,10 @@
 //   ones; nothing is dropped later, except that a call with new images prunes those.
 // - A window of w lets a token see the w cache slots that end with its own, so after a cut it counts kept tokens.
 // - A sink or smooth softmax is a term of the softmax denominator, so it lowers the row that ranks.
+// - Weights 'sizes': each lost image token joins the kept one of its image (a run of image tokens) whose residual stream
+//   before layer K−1 has the largest cosine with its own; log(tokens that a kept one stands for) is added to the scores
+//   of its key from layer K on, behind a softcap, in this call only. Merge 'mean': after the attention of layer K−1 the
+//   residual stream and the attention's result of a kept token are the means over those that it stands for.
 // - Mode 'mask' computes every token in every layer and hides the lost ones from the others' attention. Windows
 //   then still count the lost tokens' slots.
 
@@ -45,6 +49,8 @@ export interface ReferenceCall {
   readonly imageMask?: readonly boolean[];
   readonly stages?: readonly ReferenceStage[];
   readonly mode?: 'drop' | 'mask';
+  readonly weights?: 'sizes';
+  readonly merge?: 'mean';
   /** One score a token of this call ranks instead of attention. */
   readonly scores?: ArrayLike<number>;
 }
@@ -90,6 +96,10 @@ interface Token {
   readonly position: Position;
   hidden: Vector;
   seen: boolean;
+  /** Which image it belongs to; undefined for text. */
+  readonly image: number | undefined;
+  /** How many tokens of the call it stands for. */
+  size: number;
 }
 
 /**
@@ -131,28 +141,41 @@ export class ReferenceDecoder {
   call(call: ReferenceCall): ReferenceResult {
     const mode = call.mode ?? 'drop';
     const stages = call.stages ?? [];
+    const images = runs(call.imageMask ?? []);
     let tokens: Token[] = call.embeds.map((embed, index) => ({
       index,
       position: call.positions?.[index] ?? this.#seenTokens + index,
       hidden: Float64Array.from(embed),
       seen: true,
+      image: images[index],
+      size: 1,
     }));
     this.#seenTokens += tokens.length;
     const results: ReferenceStageResult[] = [];
-    let lastRow: Float64Array | undefined;
-    for (let layer = 0; layer <= this.#config.layers; layer++) {
+    /** The stages before a layer: after the attention of the layer before it, whose result is `mixed`. */
+    const prune = (layer: number, mixed: readonly Vector[], lastRow: Float64Array | undefined): Vector[] => {
+      let left = [...mixed];
       for (const stage of stages.filter((candidate) => candidate.layer === layer)) {
         const result = rank(tokens, call, stage, lastRow);
         results.push(result);
         const kept = new Set(result.kept);
         for (const token of tokens) token.seen = kept.has(token.index);
-        if (mode === 'drop') tokens = tokens.filter((token) => token.seen);
+        if (call.weights !== undefined || call.merge !== undefined) left = join(tokens, left, call.merge);
+        if (mode !== 'drop') continue;
+        left = left.filter((_, i) => at(tokens, i).seen);
+        tokens = tokens.filter((token) => token.seen);
       }
-      const weights = this.#weights.layers[layer];
-      const state = this.#states[layer];
-      if (weights !== undefined && state !== undefined) {
-        lastRow = this.#layer(layer, weights, state, tokens, call.embeds.length);
-      }
+      return left;
+    };
+    prune(
+      0,
+      tokens.map(() => zeros(0)),
+      undefined,
+    );
+    for (let layer = 0; layer < this.#config.layers; layer++) {
+      const { mixed, row } = this.#mix(layer, tokens, call);
+      const left = prune(layer + 1, mixed, row);
+      this.#finish(layer, tokens, left);
     }
     return {
       kept: tokens.filter((token) => token.seen).map((token) => token.index),
@@ -164,28 +187,33 @@ export class ReferenceDecoder {
     };
   }
 
-  /** One layer on all its tokens, in place; returns the last token's head-mean attention to this call. */
-  #layer(
+  /** The first half of a layer, in which tokens mix; `row` is the last token's head-mean attention to this call. */
+  #mix(
     layer: number,
-    weights: LayerWeights,
-    state: LayerState,
     tokens: readonly Token[],
-    callLength: number,
-  ): Float64Array | undefined {
-    const { epsilon } = this.#config;
-    const inputs = tokens.map((token) => norm(token.hidden, weights.inputNorm, epsilon));
-    let row: Float64Array | undefined;
-    let mixed: Vector[];
+    call: ReferenceCall,
+  ): { mixed: Vector[]; row: Float64Array | undefined } {
+    const weights = at(this.#weights.layers, layer);
+    const state = at(this.#states, layer);
+    const inputs = tokens.map((token) => norm(token.hidden, weights.inputNorm, this.#config.epsilon));
     if (weights.mixer.kind === 'attention' && state.kind === 'attention') {
-      row = zeros(callLength);
-      mixed = this.#attention(layer, weights.mixer, state, tokens, inputs, row);
-    } else if (weights.mixer.kind === 'conv' && state.kind === 'conv') {
-      mixed = convolve(weights.mixer, state, inputs);
-    } else if (weights.mixer.kind === 'recurrence' && state.kind === 'recurrence') {
-      mixed = recur(weights.mixer, state, inputs);
-    } else {
-      throw new Error(`layer ${layer}: weights and state disagree`);
+      const row = zeros(call.embeds.length);
+      const weigh = call.weights !== undefined;
+      return { mixed: this.#attention(layer, weights.mixer, state, tokens, inputs, row, weigh), row };
     }
+    if (weights.mixer.kind === 'conv' && state.kind === 'conv') {
+      return { mixed: convolve(weights.mixer, state, inputs), row: undefined };
+    }
+    if (weights.mixer.kind === 'recurrence' && state.kind === 'recurrence') {
+      return { mixed: recur(weights.mixer, state, inputs), row: undefined };
+    }
+    throw new Error(`layer ${layer}: weights and state disagree`);
+  }
+
+  /** The second half, on each token by itself, in place. */
+  #finish(layer: number, tokens: readonly Token[], mixed: readonly Vector[]): void {
+    const weights: LayerWeights = at(this.#weights.layers, layer);
+    const { epsilon } = this.#config;
     tokens.forEach((token, i) => {
       const attended = add(token.hidden, postNorm(at(mixed, i), weights.postAttentionNorm, epsilon));
       const x = norm(attended, weights.mlpNorm, epsilon);
@@ -193,7 +221,6 @@ export class ReferenceDecoder {
       const inner = apply(weights.gate, x).map((g, j) => (g / (1 + Math.exp(-g))) * (up[j] ?? 0));
       token.hidden = add(attended, postNorm(apply(weights.down, inner), weights.postMlpNorm, epsilon));
     });
-    return row;
   }
 
   /** Attention of each token over the cache and the tokens up to itself; fills `row` for the last token. */
@@ -204,6 +231,7 @@ export class ReferenceDecoder {
     tokens: readonly Token[],
     inputs: readonly Vector[],
     row: Float64Array,
+    weigh: boolean,
   ): Vector[] {
     const { heads, kvHeads, headDim, softcap, sink: sinkKind } = this.#config;
     const past = state.keys.length;
@@ -231,7 +259,8 @@ export class ReferenceDecoder {
           for (let d = 0; d < headDim; d++) dot += (q[head * headDim + d] ?? 0) * (key[kvStart + d] ?? 0);
           const scaled = dot * scale;
           slots.push(slot);
-          logits.push(softcap === 0 ? scaled : softcap * Math.tanh(scaled / softcap));
+          const size = weigh ? (tokens[slot - past]?.size ?? 1) : 1;
+          logits.push((softcap === 0 ? scaled : softcap * Math.tanh(scaled / softcap)) + Math.log(size));
         }
         const sink = sinkKind === 'none' ? undefined : (weights.sink?.[head] ?? 0);
         const probabilities = softmax(logits, sink);
@@ -308,6 +337,51 @@ function rank(
     scores,
     margin: worst === undefined || next === undefined ? Infinity : score(worst) - score(next),
   };
+}
+
+/** The number of each image token's run of them; undefined for text. */
+function runs(imageMask: readonly boolean[]): (number | undefined)[] {
+  let run = 0;
+  return imageMask.map((image, i) => {
+    if (image && imageMask[i - 1] !== true) run++;
+    return image ? run : undefined;
+  });
+}
+
+/** Makes lost tokens join kept ones; gives what their attention gave, or the means of it. */
+function join(tokens: readonly Token[], mixed: readonly Vector[], merge: 'mean' | undefined): Vector[] {
+  const members = tokens.map((token) => (token.seen ? [token] : []));
+  for (const lost of tokens.filter((token) => !token.seen && token.size > 0)) {
+    const alike = tokens.map((kept) =>
+      kept.seen && kept.image !== undefined && kept.image === lost.image
+        ? cosine(kept.hidden, lost.hidden)
+        : -Infinity,
+    );
+    const best = Math.max(...alike);
+    if (best > -Infinity) members[alike.indexOf(best)]?.push(lost);
+  }
+  const means = members.map((own, i) => {
+    if (merge === undefined || own.length < 2) return { hidden: at(tokens, i).hidden, mixed: at(mixed, i) };
+    const mean = (of: (token: Token) => Vector): Vector => {
+      const total = own.reduce((sum, { size }) => sum + size, 0);
+      return own.map((token): Vector => of(token).map((value) => (value * token.size) / total)).reduce(add);
+    };
+    return {
+      hidden: mean(({ hidden }) => hidden),
+      mixed: mean((token) => at(mixed, tokens.indexOf(token))),
+    };
+  });
+  const sizes = members.map((own) => own.reduce((sum, { size }) => sum + size, 0));
+  tokens.forEach((token, i) => {
+    token.hidden = at(means, i).hidden;
+    token.size = at(sizes, i);
+  });
+  return means.map((own) => own.mixed);
+}
+
+function cosine(a: Vector, b: Vector): number {
+  const dot = (x: Vector, y: Vector): number => x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
 /** Gated causal convolution: the kernel's last tap is the token itself. */

@@ -1,35 +1,35 @@
 /** What `fastv eval` does. */
 import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
-import type { StrategyName } from '../../strategies/index.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
 import { endedEarly, evaluateAsFlagged, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
+import { methodOf, type MethodFlags } from '../options/strategy.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv eval`. */
-export interface EvalCommandFlags extends EvalFlags {
+export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
   readonly budget?: number;
   readonly meanTokens?: number;
-  readonly strategy: StrategyName;
   readonly seed?: number;
   readonly baseline: boolean;
 }
 
 /** Scores a model on tasks. */
 export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
-  const { layer, ratio, strategy, seed = 0 } = flags;
+  const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
+  const method = methodOf(flags);
   const tokens = tokensOf(flags);
   const pruned =
     tokens !== undefined
-      ? [tokensCondition(layer, tokens, strategy, seed)]
+      ? [tokensCondition(layer, tokens, method, seed)]
       : ratio === 0
         ? []
-        : [prunedCondition(layer, ratio, strategy, seed)];
+        : [prunedCondition(layer, ratio, method, seed)];
   const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
   const options = runOptions(flags, tasks, terminal);
   const { summary } = await evaluateAsFlagged(flags, { ...options, conditions });

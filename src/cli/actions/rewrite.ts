@@ -4,16 +4,19 @@ import { StringStringEntryProtoSchema } from 'onnx-buf';
 import { FastvError } from '../../errors.js';
 import { readModelFile, writeModelFile } from '../../files/model-file.js';
 import { lastTokenTail, rewriteDecoder } from '../../rewrite/index.js';
+import type { Standing } from '../../strategies/index.js';
 import { version } from '../../version.js';
+import { methodOf } from '../options/strategy.js';
 import { checkOutputFile } from '../output-path.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv rewrite`. */
-export interface RewriteFlags {
+export interface RewriteFlags extends Standing {
   readonly output: string;
   readonly layer?: number;
   readonly stage?: readonly StageFlag[];
-  readonly strategy: string;
+  readonly strategy?: string;
+  readonly preset?: string;
   readonly mode: 'drop' | 'mask';
   readonly tail: 'last' | 'all' | 'exact';
   readonly earlyQueries: boolean;
@@ -29,13 +32,16 @@ interface StageFlag {
 /** Rewrites a decoder file. */
 export async function rewrite(input: string, flags: RewriteFlags, terminal: Terminal): Promise<void> {
   const stages = stagesOf(flags);
+  const { strategy, ...others } = flags;
+  // `external` is no strategy that a model is asked with, but a graph can be made for it
+  const method = { ...methodOf(others), ...(strategy && { strategy }) };
   await checkOutputFile(flags.output, { option: '--output', inputs: [input], makesFolder: true });
   const source = await readModelFile(input);
   const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
   const short = tail?.changed === true && (flags.tail === 'last' || tail.report.exact);
   const { model, report } = rewriteDecoder(short ? tail.model : source.model, {
     stages,
-    strategy: flags.strategy,
+    ...method,
     mode: flags.mode,
     quota: flags.web === true ? 'integer' : 'float64',
     earlyQueries: flags.earlyQueries,
@@ -43,7 +49,9 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const facts = {
     'fastv.version': version,
     'fastv.stages': JSON.stringify(stages),
-    'fastv.strategy': flags.strategy,
+    'fastv.strategy': method.strategy,
+    ...(method.weights && { 'fastv.weights': method.weights }),
+    ...(method.merge && { 'fastv.merge': method.merge }),
   };
   model.metadataProps = [
     ...model.metadataProps,

@@ -6,7 +6,6 @@ import { modelNameOrFolder } from '../../files/model-name.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { openModel } from '../../runtime/model.js';
-import type { StrategyName } from '../../strategies/index.js';
 import { serve, modelId, pruningOf } from '../../server/serve.js';
 import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
@@ -14,11 +13,12 @@ import type { ModelToServe } from '../../server/served-model.js';
 import { loading, loadingOptions, plugOptions } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { LIMIT_OPTIONS } from '../options/serve-limits.js';
+import { methodOf, type MethodFlags } from '../options/strategy.js';
 import { prepareTransformers } from '../transformers-env.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv serve`, limits by their options' names beside. */
-export interface ServeFlags extends Readonly<Record<string, unknown>> {
+export interface ServeFlags extends MethodFlags, Readonly<Record<string, unknown>> {
   readonly model?: readonly string[];
   readonly host: string;
   readonly port: number;
@@ -32,7 +32,6 @@ export interface ServeFlags extends Readonly<Record<string, unknown>> {
   readonly layer: number;
   readonly ratio?: number;
   readonly budget?: number;
-  readonly strategy: StrategyName;
   readonly seed?: number;
   readonly dtype?: string;
   readonly device?: string;
@@ -105,10 +104,10 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
 
 /** The flags of one model, as other commands have them. */
 function modelFlags(named: string | undefined, flags: ServeFlags): ModelFlags {
-  const { layer, strategy, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
+  const { layer, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
   return {
     layer,
-    strategy,
+    ...methodOf(flags),
     allowNetwork,
     maxNewTokens: 0,
     frames: 0,

@@ -5,7 +5,7 @@ import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
 import { checkRun } from '../../eval/run-options.js';
 import { sweepWith } from '../../eval/sweep.js';
-import { DEFAULT_STRATEGY, type StrategyName } from '../../strategies/index.js';
+import { DEFAULT_STRATEGY, type Method } from '../../strategies/index.js';
 import { endedEarly, evaluateAsFlagged, runOptions, tasksOf, type BeforeRun } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { beforeLongRun } from '../long-run.js';
@@ -20,7 +20,7 @@ export interface SweepFlags extends EvalFlags {
   readonly ratios?: readonly number[];
   readonly budgets?: readonly number[];
   readonly meanTokens?: readonly number[];
-  readonly strategies?: readonly StrategyName[];
+  readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
   readonly downsample: boolean;

@@ -5,7 +5,7 @@ import { addEvalOptions } from '../options/evaluation.js';
 import { refuseIdleSeed } from '../options/model.js';
 import { budgetOption, layerOption, ratioOption, seedOption } from '../options/option.js';
 import { refuseIdle } from '../parse/idle.js';
-import { strategyOption } from '../options/strategy.js';
+import { addMethodOptions } from '../options/strategy.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
@@ -23,7 +23,6 @@ export function evalCommand(terminal: Terminal): Command {
         .argParser(wholeNumber('--mean-tokens'))
         .conflicts('ratio'),
     )
-    .addOption(strategyOption())
     .addOption(seedOption())
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
@@ -34,5 +33,6 @@ export function evalCommand(terminal: Terminal): Command {
       const { evaluate } = await import('../actions/eval.js');
       await evaluate(flags, terminal);
     });
+  addMethodOptions(command);
   return addEvalOptions(command);
 }

@@ -52,6 +52,24 @@ describe('fastv rewrite', () => {
     });
   });
 
+  it('writes what kept tokens stand for, by a preset too', async () => {
+    const { code, out } = await rewrite(
+      '--layer',
+      '2',
+      '--preset',
+      'sizes',
+      '--strategy',
+      'attention',
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ strategy: 'attention', weights: 'sizes', merge: 'mean' });
+    const metadata = new Map((await written()).metadataProps.map(({ key, value }) => [key, value]));
+    expect([metadata.get('fastv.weights'), metadata.get('fastv.merge')]).toEqual(['sizes', 'mean']);
+    const masked = await rewrite('--layer', '2', '--weights', 'sizes', '--mode', 'mask');
+    expect(masked).toMatchObject({ code: 2, err: expect.stringContaining('mode') as string });
+  });
+
   it('takes several stages with their R', async () => {
     const { code } = await rewrite('--stage', '1:0.5', '--stage', '3:75%');
     expect(code).toBe(0);

@@ -1,7 +1,8 @@
 /** `fastv rewrite`: a decoder file in, a decoder file that runs FastV out. */
 import { Command, Option } from 'commander';
 import type { RewriteFlags } from '../actions/rewrite.js';
-import { addOutput, addOutputOptions, layerOption } from '../options/option.js';
+import { addOptions, addOutput, addOutputOptions, layerOption } from '../options/option.js';
+import { standingOptions } from '../options/strategy.js';
 import { collectStage } from '../parse/stage.js';
 import type { Terminal } from '../terminal.js';
 
@@ -13,7 +14,10 @@ export function rewriteCommand(terminal: Terminal): Command {
     .argument('<in.onnx>', 'the decoder (decoder_model_merged.onnx in most exports)')
     .addOption(layerOption())
     .option('--stage <K:R>', 'one of several pruning stages, with its usual R; repeat it', collectStage)
-    .option('--strategy <name>', 'how image tokens are ranked: fastv strategies lists them', 'attention')
+    .option(
+      '--strategy <name>',
+      'how image tokens are ranked: fastv strategies lists them (default: attention)',
+    )
     .addOption(choice('--mode <mode>', 'drop the tokens, or only mask them (to compare)', ['drop', 'mask']))
     .addOption(
       choice(
@@ -32,6 +36,7 @@ export function rewriteCommand(terminal: Terminal): Command {
       const { rewrite } = await import('../actions/rewrite.js');
       await rewrite(input, flags, terminal);
     });
+  addOptions(command, standingOptions());
   addOutput(command, {
     placeholder: 'file',
     about: 'where to write; weights in other files are linked, not copied',

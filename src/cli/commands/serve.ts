@@ -11,7 +11,7 @@ import {
   ratioOption,
   seedOption,
 } from '../options/option.js';
-import { strategyOption } from '../options/strategy.js';
+import { addMethodOptions } from '../options/strategy.js';
 import { defaultModel } from '../default-model.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
@@ -63,13 +63,13 @@ export function serveCommand(terminal: Terminal): Command {
     new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
       .argParser(wholeNumber('--budget'))
       .conflicts('ratio'),
-    strategyOption(),
     seedOption(),
     dtypeOption(),
     deviceOption(),
     networkOption('models and the pictures of requests, from public addresses,'),
     ...LIMIT_OPTIONS.map(limitFlag),
   ]);
+  addMethodOptions(command);
   command.action(async (flags: ServeFlags) => {
     const { serveCommandLine } = await import('../actions/serve.js');
     await serveCommandLine(command, flags, terminal);

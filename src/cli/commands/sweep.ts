@@ -1,12 +1,11 @@
 /** `fastv sweep`: a grid over K, R, strategy and seeds with its baselines, or a ready-made recipe. */
 import { Command, Option } from 'commander';
 import { RECIPES } from '../../eval/recipes/index.js';
-import { strategies } from '../../strategies/index.js';
+import { parseMethod, presetNames, strategies } from '../../strategies/index.js';
 import type { SweepFlags } from '../actions/sweep.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { listOf } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
-import { oneOf } from '../parse/one-of.js';
 import { share } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
 
@@ -24,8 +23,8 @@ export function sweepCommand(terminal: Terminal): Command {
     .option('--mean-tokens <ns>', 'image tokens that a layer sees on average', numbers('--mean-tokens'))
     .option(
       '--strategies <names>',
-      `of ${STRATEGIES.join(', ')}`,
-      listOf('--strategies', 'names', oneOf('--strategies', 'strategy', STRATEGIES)),
+      `of ${STRATEGIES.join(', ')}; with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}`,
+      listOf('--strategies', 'names', (name) => parseMethod(name)),
     )
     .option('--seeds <ns>', 'of the random baseline, three or more', numbers('--seeds'))
     .option(

@@ -1,6 +1,6 @@
 /** Options that the commands which ask a model have in common. */
 import { Option, type Command } from 'commander';
-import { isSeeded, type StrategyName } from '../../strategies/index.js';
+import { isSeeded } from '../../strategies/index.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import {
@@ -15,15 +15,14 @@ import {
   ratioOption,
   seedOption,
 } from './option.js';
-import { strategyOption } from './strategy.js';
+import { addMethodOptions, methodOf, type MethodFlags } from './strategy.js';
 
 /** The flags of {@link addModelOptions}. */
-export interface ModelFlags {
+export interface ModelFlags extends MethodFlags {
   readonly model?: string;
   readonly layer: number;
   readonly ratio?: number;
   readonly budget?: number;
-  readonly strategy: StrategyName;
   readonly seed?: number;
   readonly dtype?: string;
   readonly device?: string;
@@ -39,7 +38,6 @@ export function addModelOptions(command: Command): Command {
     layerOption().default(2),
     ratioOption(),
     budgetOption(),
-    strategyOption(),
     seedOption(),
     dtypeOption(),
     deviceOption(),
@@ -50,6 +48,7 @@ export function addModelOptions(command: Command): Command {
     networkOption('models and images'),
     new Option('--kept-indices', 'with --json: the positions of all kept tokens too'),
   ]);
+  addMethodOptions(command);
   return addOutputOptions(command);
 }
 
@@ -59,7 +58,8 @@ export function refuseIdleKept(command: Command, { json }: { readonly json: bool
 }
 
 /** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */
-export function refuseIdleSeed(command: Command, { strategy }: { readonly strategy: StrategyName }): void {
+export function refuseIdleSeed(command: Command, flags: MethodFlags): void {
+  const { strategy } = methodOf(flags);
   if (isSeeded(strategy)) return;
   refuseIdle(command, '--seed', `the strategy ${strategy} draws nothing`, 'add --strategy random');
 }

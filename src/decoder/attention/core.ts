@@ -66,6 +66,8 @@ export interface RowContext {
    * last entry on the query axis is the last token's.
    */
   readonly rowSource?: string | undefined;
+  /** Whether {@link AttentionKind.biasKeys} has put a bias into the operator's mask, so that it is a float one. */
+  readonly weighed?: boolean;
 }
 
 /** Rows of attention: float32 [batch, …heads, total]. */
@@ -90,6 +92,19 @@ export interface HideContext {
   readonly hidden: Hidden;
 }
 
+/** What a kind needs to weigh keys. */
+export interface BiasContext {
+  readonly emit: Emitter;
+  readonly graph: GraphView;
+  readonly core: AttentionCore;
+  /** {@link AttentionKind.biasedNode} with the inputs that it has where it stands. */
+  readonly node: NodeProto;
+  /** What is added: float32 [batch, total]. */
+  readonly bias: string;
+  /** How many queries there are: int64 [1]. */
+  readonly queries: string;
+}
+
 /** A way in which attention is written, and what can be done to it. */
 export interface AttentionKind {
   /** The operator's name, or `decomposed`. */
@@ -107,6 +122,13 @@ export interface AttentionKind {
   rows(context: RowContext): HeadRows;
   /** Makes a layer blind to hidden tokens, and marks them by keys of zeros. Gives the nodes that change. */
   hide(context: HideContext): ReadonlyMap<NodeProto, NodeProto>;
+  /** The node that {@link biasKeys} changes. */
+  biasedNode(core: AttentionCore): NodeProto;
+  /**
+   * That node, as it stands in its place, with a bias on the scores of each key behind everything that is done to them
+   * before their softmax (a softcap: ONNX Runtime puts all masks behind it, `Attention`'s too).
+   */
+  biasKeys(context: BiasContext): NodeProto;
   /** Why it needs the queries of all tokens, whatever surrounds it; undefined where those of some are enough. */
   allQueries(core: AttentionCore): string | undefined;
   /** The operator with its cache outside; what it needs besides is left in `emit` (`cache-outside.ts`). */

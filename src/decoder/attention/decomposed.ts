@@ -50,6 +50,14 @@ export const decomposed: AttentionKind = {
     return new Map([...changed, [user, withInput(user, [hiding, ...user.input.slice(1)])]]);
   },
 
+  biasedNode: ({ node, scoresUser = node }) => scoresUser,
+
+  biasKeys: ({ emit, core, node, bias }) => {
+    const scores = firstInput(node);
+    const row = likeScores(emit, emit.cast(bias, core.elementType), scores);
+    return withInput(node, [emit.op('Add', [scores, row]), ...node.input.slice(1)]);
+  },
+
   allQueries: () => undefined,
 };
 

@@ -21,6 +21,7 @@ import {
 } from '../../onnx/index.js';
 import { FastvError } from '../../errors.js';
 import { EMBEDS } from '../contract.js';
+import { withBias } from './bias.js';
 import type { AttentionCore, AttentionKind, RowContext } from './core.js';
 import { headCounts, splitPacked } from './heads.js';
 import { biased, zeroLost } from './hide.js';
@@ -83,6 +84,13 @@ export const groupQuery: AttentionKind = {
         }),
       ],
     ]);
+  },
+
+  biasedNode: ({ node }) => node,
+
+  biasKeys: (context) => {
+    const node: Node = context.node;
+    return withInputs(node, { attention_bias: withBias(context, input(node, 'attention_bias')) });
   },
 
   allQueries: ({ node }) => `${label(node)} takes as many queries as new keys`,

@@ -3,6 +3,7 @@
 import { FastvError } from '../../errors.js';
 import { input, intAttribute, isOperator, label, withInputs, withoutAttributes } from '../../onnx/index.js';
 import type { OperatorNode } from '../../onnx/index.js';
+import { withBias } from './bias.js';
 import { cacheOutside, staysInside } from './cache-outside.js';
 import type { AttentionKind } from './core.js';
 import { biased, hideKeysInCache, zeroLost } from './hide.js';
@@ -62,6 +63,13 @@ export const multiHead: AttentionKind = {
     const key = core.cacheInside ? { key: zeroLost(context, input(node, 'key')) } : {};
     const attention_bias = biased(context, input(node, 'attention_bias'));
     return new Map([...hideKeysInCache(context), [node, withInputs(node, { ...key, attention_bias })]]);
+  },
+
+  biasedNode: ({ node }) => node,
+
+  biasKeys: (context) => {
+    const node: Node = context.node;
+    return withInputs(node, { attention_bias: withBias(context, input(node, 'attention_bias')) });
   },
 
   allQueries: (core) => staysInside(core, TAKEN),

@@ -10,9 +10,10 @@ import {
   withoutAttributes,
   type OperatorNode,
 } from '../../onnx/index.js';
+import { biasRow, withBias } from './bias.js';
 import { cacheOutside, staysInside } from './cache-outside.js';
 import type { AttentionKind, RowContext } from './core.js';
-import { biased, fullMask, hideKeysInCache, zeroLost } from './hide.js';
+import { biased, fullMask, hideKeysInCache, low, zeroLost } from './hide.js';
 import { operatorCore } from './operator.js';
 import { attended, groupedQuery, lastQuery, MASKED, operatorRows } from './rows.js';
 
@@ -61,6 +62,20 @@ export const onnxAttention: AttentionKind = {
     return new Map([...hideKeysInCache(context), [node, withInputs(node, { ...K, attn_mask })]]);
   },
 
+  biasedNode: ({ node }) => node,
+
+  biasKeys: (context) => {
+    const { core, emit, graph } = context;
+    const node: Node = context.node;
+    const original: Node = core.node;
+    const mask = input(node, 'attn_mask');
+    const isBool = mask !== '' && elementType(graph, input(original, 'attn_mask')) === DataType.BOOL;
+    const attn_mask = isBool
+      ? emit.op('Where', [mask, biasRow(context), emit.cast(emit.float(low(core)), core.elementType)])
+      : withBias(context, mask);
+    return withInputs(node, { attn_mask });
+  },
+
   allQueries: (core) => staysInside(core, TAKEN),
 
   cacheOutside: (emit, graph, core) => {
@@ -91,8 +106,9 @@ export const onnxAttention: AttentionKind = {
 const TAKEN: ReadonlySet<string> = new Set(['Q', 'K', 'V', 'attn_mask', 'past_key', 'past_value']);
 
 /** The last query's row of a mask (bool or float, two to four axes) as an additive float bias. */
-function lastRowOfMask({ emit, graph, core }: RowContext, mask: string): string {
+function lastRowOfMask({ emit, graph, core, weighed }: RowContext, mask: string): string {
   const row = emit.last(mask, -2);
+  if (weighed === true) return emit.castToFloat(row);
   const original: Node = core.node;
   const type = elementType(graph, input(original, 'attn_mask'));
   if (type === DataType.BOOL) return emit.op('Where', [row, emit.float(0), emit.float(MASKED)]);

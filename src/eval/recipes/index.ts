@@ -5,10 +5,14 @@ import { failureModes } from './failure-modes.js';
 import { paperKr } from './paper-kr.js';
 import type { Recipe } from './recipe.js';
 import { resolution } from './resolution.js';
+import { strategiesRecipe } from './strategies.js';
 import { video } from './video.js';
 
 export const RECIPES: ReadonlyMap<string, Recipe> = new Map(
-  [paperKr, attentionVsRandom, resolution, failureModes, video].map((recipe) => [recipe.name, recipe]),
+  [paperKr, attentionVsRandom, resolution, failureModes, video, strategiesRecipe].map((recipe) => [
+    recipe.name,
+    recipe,
+  ]),
 );
 
 /** @throws FastvError `invalid-option` for a name that is no recipe */

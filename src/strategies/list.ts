@@ -1,0 +1,31 @@
+// The one list of pruning strategies.
+import { attentionDiversity } from './attention-diversity.js';
+import { attention } from './attention.js';
+import { divprune } from './divprune.js';
+import { dpp } from './dpp.js';
+import { grid } from './grid.js';
+import { headMax } from './head-max.js';
+import { keyNorm } from './key-norm.js';
+import { mmr } from './mmr.js';
+import { random } from './random.js';
+import { scope } from './scope.js';
+import type { Strategy } from './strategy.js';
+
+const LIST = [
+  attention,
+  keyNorm,
+  headMax,
+  attentionDiversity,
+  divprune,
+  mmr,
+  scope,
+  dpp,
+  random,
+  grid,
+] as const satisfies readonly Strategy[];
+
+/** The name of a strategy in the list. */
+export type StrategyName = (typeof LIST)[number]['name'];
+
+/** Every strategy that can be asked for by its name. */
+export const strategies: readonly (Strategy & { readonly name: StrategyName })[] = LIST;

@@ -1,0 +1,84 @@
+// A way of pruning: what ranks or picks the tokens, and what the kept ones stand for. By name `scope+sizes+mean`: picks
+// of scope, weighed by the sizes of their clusters, with the means of those.
+import { FastvError } from '../errors.js';
+import { strategies, type StrategyName } from './list.js';
+
+/** What kept tokens stand for. */
+export interface Standing {
+  /**
+   * `sizes`: a kept image token stands for the dropped ones most like it; the attention of the layers after the cut
+   * counts it as many times, at prefill (`log(size)` on its scores). Default: every token counts once.
+   */
+  readonly weights?: 'sizes';
+  /** `mean`: a kept image token goes on with the mean of those that it stands for. Default: with its own state. */
+  readonly merge?: 'mean';
+}
+
+/** A way of pruning by a listed strategy. */
+export interface Method extends Standing {
+  readonly strategy: StrategyName;
+}
+
+/** Ways of pruning that have a name of their own. */
+export const PRESETS = {
+  /** Picks that cover the image, weighed by what they stand for: for R of 75 % and more. */
+  sizes: { strategy: 'scope', weights: 'sizes', merge: 'mean' },
+} as const satisfies Readonly<Record<string, Method>>;
+
+export type PresetName = keyof typeof PRESETS;
+
+/** The names of {@link PRESETS}. */
+export const presetNames = Object.keys(PRESETS) as readonly PresetName[];
+
+/** A preset by its name. @throws {FastvError} `invalid-option` listing the names */
+export function findPreset(name: string, where = '--preset'): Method {
+  const found = presetNames.find((one) => one === name);
+  if (found !== undefined) return PRESETS[found];
+  throw new FastvError('invalid-option', `there is no preset ${JSON.stringify(name)}`, {
+    where,
+    hint: `Choose among ${presetNames.join(', ')}.`,
+  });
+}
+
+/** Checks what kept tokens are to stand for: from JavaScript, anything may come. @throws {FastvError} `invalid-option` */
+export function checkStanding(given: { readonly [name in keyof Standing]: unknown }): Standing {
+  const { weights, merge } = given;
+  if (weights !== undefined && weights !== 'sizes') throw refuse('weights', weights, "'sizes'");
+  if (merge !== undefined && merge !== 'mean') throw refuse('merge', merge, "'mean'");
+  return { ...(weights === undefined ? {} : { weights }), ...(merge === undefined ? {} : { merge }) };
+}
+
+function refuse(option: string, given: unknown, known: string): FastvError {
+  return new FastvError('invalid-option', `${option} cannot be ${JSON.stringify(given)}`, {
+    where: option,
+    hint: `Choose ${known}, or leave it out.`,
+  });
+}
+
+/**
+ * A method by its name: a strategy, with `+sizes` and `+mean` behind it, or a preset.
+ * @throws {FastvError} `invalid-option` listing the names
+ */
+export function parseMethod(name: string, where = '--strategies'): Method {
+  const preset = presetNames.find((one) => one === name);
+  if (preset !== undefined) return PRESETS[preset];
+  const [first = '', ...parts] = name.split('+');
+  const strategy = strategies.find((one) => one.name === first)?.name;
+  const known = parts.length === 0 || ['sizes', 'mean', 'sizes+mean'].includes(parts.join('+'));
+  if (strategy === undefined || !known) {
+    throw new FastvError('invalid-option', `there is no strategy ${JSON.stringify(name)}`, {
+      where,
+      hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}.`,
+    });
+  }
+  return {
+    strategy,
+    ...(parts.includes('sizes') ? { weights: 'sizes' } : {}),
+    ...(parts.includes('mean') ? { merge: 'mean' } : {}),
+  };
+}
+
+/** A method's name, as conditions and plots have it. */
+export function methodName({ strategy, weights, merge }: Method): string {
+  return [strategy, weights, merge].filter((part) => part !== undefined).join('+');
+}
