@@ -80,7 +80,16 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000 }, () => 
         foreign.push(request.url());
     });
     await page.goto(address + hash);
+    if (options.serviceWorkers !== 'block') await reloaded(page);
     return page;
+  }
+
+  /** The page loads once more to be served with its headers; what is asked of it meanwhile is lost. */
+  async function reloaded(page: Page): Promise<void> {
+    for (const end = Date.now() + 60_000; Date.now() < end; await page.waitForTimeout(100)) {
+      if (await page.evaluate(() => crossOriginIsolated).catch(() => false)) return;
+    }
+    throw new Error('the page is never isolated');
   }
 
   const side = (page: Page, name: 'Original' | 'FastV') => page.getByRole('article', { name, exact: true });
