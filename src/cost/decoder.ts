@@ -178,7 +178,7 @@ function descendants(view: GraphView, tensor: string): Set<NodeProto> {
     for (const node of view.consumers(name)) {
       if (found.has(node)) continue;
       found.add(node);
-      stack.push(...node.output.filter((output) => output !== ''));
+      for (const output of node.output) if (output !== '') stack.push(output);
     }
   }
   return found;

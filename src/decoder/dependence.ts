@@ -47,7 +47,7 @@ export function prologueOf(
     const node = graph.producer(name);
     if (node === undefined || found.has(node) || stop(name)) continue;
     found.add(node);
-    stack.push(...graph.inputsOf(node));
+    for (const input of graph.inputsOf(node)) stack.push(input);
   }
   return found;
 }

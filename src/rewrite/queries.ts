@@ -189,7 +189,7 @@ export class QuerySide {
           if (own.has(user)) {
             if (name !== tensor && this.#role(user, name) === 'rows') return true;
           } else if (!makesActivation) {
-            stack.push(...user.output.filter((output) => output !== ''));
+            for (const output of user.output) if (output !== '') stack.push(output);
           } else if (this.#partition.stageOf(user) <= stage) return true;
         }
       }

@@ -37,7 +37,7 @@ export function substitution(
       const node = graph.producer(name);
       if (node === undefined || between.has(node)) continue;
       between.add(node);
-      stack.push(...graph.inputsOf(node));
+      for (const input of graph.inputsOf(node)) stack.push(input);
     }
     const rename = (name: string): string => known.get(name) ?? name;
     for (const node of graph.inOrder(between)) {
