@@ -86,8 +86,10 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000 }, () => 
 
   /** The page loads once more to be served with its headers; what is asked of it meanwhile is lost. */
   async function reloaded(page: Page): Promise<void> {
-    for (const end = Date.now() + 60_000; Date.now() < end; await page.waitForTimeout(100)) {
+    const end = Date.now() + 60_000;
+    while (Date.now() < end) {
       if (await page.evaluate(() => crossOriginIsolated).catch(() => false)) return;
+      await page.waitForTimeout(100);
     }
     throw new Error('the page is never isolated');
   }
