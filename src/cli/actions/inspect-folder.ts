@@ -29,7 +29,7 @@ export async function inspectFolder(folder: string, terminal: Terminal): Promise
   const [decoder] = decoders;
   if (decoder === undefined) {
     throw new FastvError(
-      'invalid-input',
+      'io',
       'the folder holds no model: there is no onnx/decoder_model_merged.onnx',
       {
         where: folder,
