@@ -42,12 +42,20 @@ export interface AxisQuestion {
 }
 
 /** Where the tokens are in what the nodes in question give. */
-export function tokenAxes(question: AxisQuestion): ReadonlyMap<string, Placed> {
+export interface TokenAxes {
+  /** Of one tensor; undefined for what no such node gives. The graph is read as far as to the tensor's own node. */
+  of(tensor: string): Placed | undefined;
+  /** Of all of them. */
+  all(): ReadonlyMap<string, Placed>;
+}
+
+/** Reads a graph from its beginning, as far as it is asked. */
+export function tokenAxes(question: AxisQuestion): TokenAxes {
   const { graph, nodes, start, isKeyOrValue = () => false } = question;
   const found = new Map<string, Placed>();
   const placed = (tensor: string): Placed | undefined => found.get(tensor) ?? start(tensor);
   const shapes = new ComputedShapes(graph, placed, isKeyOrValue);
-  for (const node of graph.nodes) {
+  const read = (node: NodeProto): void => {
     if (nodes.has(node)) {
       const result = place(new NodeAt(node, question, placed, shapes));
       for (const [i, output] of node.output.entries()) {
@@ -55,8 +63,24 @@ export function tokenAxes(question: AxisQuestion): ReadonlyMap<string, Placed> {
       }
     }
     shapes.add(node);
-  }
-  return found;
+  };
+  const unread = graph.nodes.values();
+  return {
+    of(tensor) {
+      const node = graph.producer(tensor);
+      if (node === undefined || !nodes.has(node)) return undefined;
+      while (!found.has(tensor)) {
+        const next = unread.next();
+        if (next.done === true) break;
+        read(next.value);
+      }
+      return found.get(tensor);
+    },
+    all() {
+      for (const node of unread) read(node);
+      return found;
+    },
+  };
 }
 
 /** Where the tokens are in what a node gives. */

@@ -33,7 +33,7 @@ export function queryAxes(part: QueryPart): ReadonlyMap<string, TokenAxis> {
   const { graph, nodes, isKeyOrValue, isActivation } = part;
   const start = (tensor: string): Placed | undefined =>
     !isActivation(tensor) || isKeyOrValue(tensor) ? undefined : before(part, tensor);
-  const found = tokenAxes({ graph, nodes: new Set(nodes), start, isKeyOrValue, oneByOne: true });
+  const found = tokenAxes({ graph, nodes: new Set(nodes), start, isKeyOrValue, oneByOne: true }).all();
   return new Map(
     [...found].map(([tensor, placed]) => {
       const node = graph.producer(tensor);

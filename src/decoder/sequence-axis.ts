@@ -43,7 +43,7 @@ export class SequenceAxes {
     const question = { graph, nodes: new Set(nodes), start, oneByOne: false };
     const found = tokenAxes(passes === undefined ? question : { ...question, passes });
     this.#graph = graph;
-    this.#placed = (tensor) => found.get(tensor) ?? start(tensor);
+    this.#placed = (tensor) => found.of(tensor) ?? start(tensor);
   }
 
   /** Whether it is clear where an activation's tokens are. */
