@@ -25,6 +25,7 @@ export const PRESETS = {
   sizes: { strategy: 'scope', weights: 'sizes', merge: 'mean' },
 } as const satisfies Readonly<Record<string, Method>>;
 
+/** The name of a preset: a strategy with what its kept tokens stand for. */
 export type PresetName = keyof typeof PRESETS;
 
 /** The names of {@link PRESETS}. */
