@@ -28,14 +28,10 @@ export async function inspectFolder(folder: string, terminal: Terminal): Promise
   const decoders = parts.filter(({ part }) => part === 'decoder_model_merged');
   const [decoder] = decoders;
   if (decoder === undefined) {
-    throw new FastvError(
-      'io',
-      'the folder holds no model: there is no onnx/decoder_model_merged.onnx',
-      {
-        where: folder,
-        hint: 'Give a folder as `fastv build` writes it, or a decoder file.',
-      },
-    );
+    throw new FastvError('io', 'the folder holds no model: there is no onnx/decoder_model_merged.onnx', {
+      where: folder,
+      hint: 'Give a folder as `fastv build` writes it, or a decoder file.',
+    });
   }
   const { model } = await readModelFile(join(onnx, decoder.file), { checkData: false });
   const { prefill } = compareCost(shapeOfDecoder(model), PROMPT, [STAGE]);
