@@ -24,7 +24,8 @@ import {
   goldenCases,
 } from '../../test/vlm-golden.js';
 import { build } from './build.js';
-import { SUFFIXES, type PartDtype } from './part-names.js';
+import { DTYPE_SUFFIXES } from '../dtypes.js';
+import type { PartDtype } from './part-names.js';
 
 const LLAVA = join(FIXTURES, 'llava');
 const SHARD = 'model-00002-of-00002.safetensors';
@@ -79,7 +80,7 @@ describe('number formats', () => {
       const report = await build(LLAVA, output, {
         dtype: { vision_encoder: 'fp32', embed_tokens: dtype, decoder_model_merged: dtype },
       });
-      const model = new BuiltModel(output, SUFFIXES[dtype]);
+      const model = new BuiltModel(output, DTYPE_SUFFIXES[dtype]);
       const vision = new BuiltModel(output);
       const { image_features: features } = await vision.run('vision_encoder', {
         pixel_values: float32(

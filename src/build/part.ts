@@ -26,7 +26,7 @@ import { int4Product, int8Product, type QuantizedLayer } from '../quantize/quant
 import { bytesAsSource } from '../quantize/source.js';
 import { version } from '../version.js';
 import { toHalves } from './half.js';
-import { SUFFIXES, type PartDtype, type PartName } from './part-names.js';
+import { fileName, type PartDtype, type PartName } from './part-names.js';
 import type { Source } from './source.js';
 
 /** A linear layer's weights: [outputs, inputs] and [outputs]. */
@@ -75,7 +75,7 @@ export class PartGraph {
 
   /** The file's name. */
   get file(): string {
-    return `${this.name}${SUFFIXES[this.dtype]}.onnx`;
+    return fileName(this.name, this.dtype);
   }
 
   /** How many weights there are to write. */

@@ -1,6 +1,7 @@
 // Which Transformers.js model a decoder file belongs to.
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import { DTYPE_SUFFIXES } from '../dtypes.js';
 import { readRegularSync } from '../files/read.js';
 import { isRecord } from './transformers.js';
 
@@ -14,17 +15,9 @@ export interface ModelFolder {
   readonly dtype: string | undefined;
 }
 
-/** The ends of file names, by dtype, as in Transformers.js 4.3. */
-const SUFFIXES: ReadonlyMap<string, string> = new Map([
-  ['', 'fp32'],
-  ['_fp16', 'fp16'],
-  ['_int8', 'int8'],
-  ['_uint8', 'uint8'],
-  ['_quantized', 'q8'],
-  ['_q4', 'q4'],
-  ['_q4f16', 'q4f16'],
-  ['_bnb4', 'bnb4'],
-]);
+const DTYPES: ReadonlyMap<string, string> = new Map(
+  Object.entries(DTYPE_SUFFIXES).map(([dtype, suffix]) => [suffix, dtype]),
+);
 
 /** The model whose config.json lies beside the decoder or one folder up; undefined if there is none. */
 export function modelFolderOf(decoder: string): ModelFolder | undefined {
@@ -36,7 +29,7 @@ export function modelFolderOf(decoder: string): ModelFolder | undefined {
     folder,
     // the decoder may be a stray one: the model's own files are where they always are
     subfolder: existsSync(join(folder, 'onnx')) ? 'onnx' : relative(folder, own),
-    dtype: suffix === undefined ? undefined : SUFFIXES.get(suffix),
+    dtype: suffix === undefined ? undefined : DTYPES.get(suffix),
   };
 }
 

@@ -1,15 +1,8 @@
 // How many bytes a model of the hub takes, by its weights, before any of them is fetched.
+import { DTYPE_SUFFIXES } from '../../src/dtypes.js';
 import type { Dtype } from './engine/types.js';
 import { DTYPES } from './settings.js';
 
-/** Transformers.js's names of files by dtype. */
-const SUFFIXES: Readonly<Record<Dtype, string>> = {
-  fp32: '',
-  fp16: '_fp16',
-  q8: '_quantized',
-  q4: '_q4',
-  q4f16: '_q4f16',
-};
 const PARTS = ['decoder_model_merged', 'embed_tokens', 'vision_encoder'];
 /** The hub's list of a repository is at most so long, in characters. */
 const LONGEST = 4_000_000;
@@ -48,7 +41,7 @@ export function sizesIn(said: unknown): ReadonlyMap<Dtype, number> {
   const sizes = new Map<Dtype, number>();
   for (const dtype of DTYPES) {
     const parts = PARTS.map((part) => {
-      const graph = `onnx/${part}${SUFFIXES[dtype]}.onnx`;
+      const graph = `onnx/${part}${DTYPE_SUFFIXES[dtype]}.onnx`;
       const data = [...files].filter(([file]) => file === graph || file.startsWith(`${graph}_data`));
       return data.some(([file]) => file === graph) ? data.reduce((sum, [, size]) => sum + size, 0) : 0;
     });

@@ -1,7 +1,7 @@
 /** What `fastv inspect` says of a folder: the model's parts, their dtypes and sizes, and what pruning saves in theory. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { PARTS, SUFFIXES } from '../../build/part-names.js';
+import { fileName, PART_DTYPES, PARTS } from '../../build/part-names.js';
 import { compareCost, shapeOfDecoder } from '../../cost/index.js';
 import { FastvError } from '../../errors.js';
 import { readModelFile } from '../../files/model-file.js';
@@ -20,7 +20,7 @@ interface Part {
   readonly bytes: number;
 }
 
-/** Prints what a model's folder is made of. @throws {FastvError} `invalid-input` if it has no parts that are known */
+/** Prints what a model's folder is made of. @throws {FastvError} `io` if it has no decoder */
 export async function inspectFolder(folder: string, terminal: Terminal): Promise<void> {
   const onnx = join(folder, 'onnx');
   const files = namesIn(onnx);
@@ -54,8 +54,8 @@ function namesIn(folder: string): string[] {
 
 function partOf(file: string, folder: string, files: readonly string[]): Part[] {
   for (const part of PARTS) {
-    for (const [dtype, suffix] of Object.entries(SUFFIXES)) {
-      if (file !== `${part}${suffix}.onnx`) continue;
+    for (const dtype of PART_DTYPES) {
+      if (file !== fileName(part, dtype)) continue;
       const own = files.filter((name) => name === file || name.startsWith(`${file}_data`));
       const size = own.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
       return [{ part, dtype, file, bytes: size }];

@@ -1,4 +1,5 @@
 /** Which files of a repository a model in one dtype consists of, by Transformers.js's names. */
+import { DTYPE_SUFFIXES } from '../../dtypes.js';
 import { FastvError } from '../../errors.js';
 
 /** A file of a repository on the hub, as `api/models/<name>/tree` lists it. */
@@ -8,22 +9,6 @@ export interface HubFile {
   /** SHA-256 of large files, else the SHA-1 that git gives a blob. */
   readonly digest: { readonly kind: 'sha256' | 'git-sha1'; readonly value: string };
 }
-
-/** Ends of ONNX files' names by dtype, as in Transformers.js 4.3. */
-const SUFFIXES: Readonly<Record<string, string>> = {
-  fp32: '',
-  fp16: '_fp16',
-  int8: '_int8',
-  uint8: '_uint8',
-  q8: '_quantized',
-  q4: '_q4',
-  q4f16: '_q4f16',
-  bnb4: '_bnb4',
-  q2: '_q2',
-  q2f16: '_q2f16',
-  q1: '_q1',
-  q1f16: '_q1f16',
-};
 
 /** Parts of a decoder that older exports have besides the merged one, and that nothing loads. */
 const UNUSED = new Set(['decoder_model', 'decoder_with_past_model', 'model']);
@@ -51,7 +36,7 @@ export function filesOfModel(files: readonly HubFile[], model: string, dtype: st
   const wanted = parts.filter((one) => one.dtype === dtype);
   const lacking = names.filter((name) => !wanted.some(({ part }) => part === name));
   if (lacking.length > 0) {
-    const all = Object.keys(SUFFIXES).filter((one) =>
+    const all = Object.keys(DTYPE_SUFFIXES).filter((one) =>
       names.every((name) => parts.some(({ part, dtype: its }) => part === name && its === one)),
     );
     throw new FastvError('invalid-option', `the model has no ${lacking.join(', ')} in ${dtype}`, {
@@ -68,7 +53,7 @@ export function bytesByDtype(files: readonly HubFile[]): Readonly<Record<string,
   const parts = files.flatMap(partOf).filter(({ part }) => !UNUSED.has(part));
   const names = new Set(parts.map(({ part }) => part));
   return Object.fromEntries(
-    Object.keys(SUFFIXES).flatMap((dtype) => {
+    Object.keys(DTYPE_SUFFIXES).flatMap((dtype) => {
       const own = parts.filter((one) => one.dtype === dtype);
       if (own.length === 0 || new Set(own.map(({ part }) => part)).size < names.size) return [];
       return [[dtype, own.reduce((sum, { file }) => sum + file.size, 0)]];
@@ -81,6 +66,6 @@ function partOf(file: HubFile): Part[] {
   const name = /^onnx\/([\w-]+)\.onnx(?:_data(?:_\d+)?)?$/u.exec(file.path)?.[1];
   if (name === undefined) return [];
   const [dtype = 'fp32', suffix = ''] =
-    Object.entries(SUFFIXES).find(([, end]) => end !== '' && name.endsWith(end)) ?? [];
+    Object.entries(DTYPE_SUFFIXES).find(([, end]) => end !== '' && name.endsWith(end)) ?? [];
   return [{ part: name.slice(0, name.length - suffix.length), dtype, file }];
 }
