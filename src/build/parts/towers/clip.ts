@@ -6,7 +6,7 @@ import type { PartGraph } from '../../part.js';
 import type { Scope } from '../../weights.js';
 import { layerNorm, linearOf } from '../blocks.js';
 import { activationOf } from '../decoders/llama.js';
-import { layersRun, patches, preNormLayer, type TowerOutput } from './patches.js';
+import { hiddenStates, patches, type TowerOutput } from './patches.js';
 
 /** The tower's hidden states that a connector takes. */
 export function clip(
@@ -33,22 +33,11 @@ export function clip(
   const tokens = emit.concat([batch, emit.ints(1, hidden)], 0);
   const withClass = emit.concat([emit.op('Expand', [token, tokens]), grid], 1);
   const positions = g.weight(w.get('embeddings.position_embedding.weight', side * side + 1, hidden));
-  let x = emit.op('Add', [withClass, positions]);
-  x = layerNorm(g, x, linearOf(w, 'pre_layrnorm', [hidden]), epsilon);
+  const placed = emit.op('Add', [withClass, positions]);
+  const x = layerNorm(g, placed, linearOf(w, 'pre_layrnorm', [hidden]), epsilon);
 
-  const states = new Map([[0, x]]);
-  const run = layersRun(wanted, layers, vision);
-  for (let i = 0; i < run; i++) {
-    x = preNormLayer(g, x, w.under(`encoder.layers.${i}.`), {
-      hidden,
-      heads,
-      intermediate,
-      epsilon,
-      activation,
-    });
-    states.set(i + 1, x);
-  }
-  for (let i = run; i < layers; i++) w.ignore(`encoder.layers.${i}.`);
+  const shape = { hidden, heads, intermediate, epsilon, activation };
+  const { states } = hiddenStates(g, x, w, vision, { wanted, layers, ...shape });
   w.ignore('post_layernorm.', 'head.');
   return { hidden, side, classToken: true, states, layers };
 }

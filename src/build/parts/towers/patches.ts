@@ -42,9 +42,40 @@ export function layersRun(wanted: readonly number[], layers: number, config: Con
   return Math.max(...places);
 }
 
+/** A tower's hidden states, by their number: what goes into the first layer is 0. */
+export type HiddenStates = ReadonlyMap<number, string>;
+
+/** Runs a tower's layers as far as states of theirs are wanted; the weights of the others are left where they are. */
+export function hiddenStates(
+  g: PartGraph,
+  x: string,
+  w: Scope,
+  config: Config,
+  { wanted, layers, ...shape }: LayerShape & { readonly wanted: readonly number[]; readonly layers: number },
+): { readonly states: HiddenStates; readonly last: string } {
+  const states = new Map([[0, x]]);
+  const run = layersRun(wanted, layers, config);
+  let last = x;
+  for (let i = 0; i < run; i++) {
+    last = preNormLayer(g, last, w.under(`encoder.layers.${i}.`), shape);
+    states.set(i + 1, last);
+  }
+  for (let i = run; i < layers; i++) w.ignore(`encoder.layers.${i}.`);
+  return { states, last };
+}
+
 /** Hidden states are counted from what goes into the first layer; the last is −1. */
 export function stateOf(place: number, layers: number): number {
   return place < 0 ? layers + 1 + place : place;
+}
+
+/** What the layers of a tower have in common. */
+export interface LayerShape {
+  readonly hidden: number;
+  readonly heads: number;
+  readonly intermediate: number;
+  readonly epsilon: number;
+  readonly activation: Activation;
 }
 
 /** x + attention(norm(x)), then x + mlp(norm(x)), with biases everywhere. */
@@ -52,19 +83,7 @@ export function preNormLayer(
   g: PartGraph,
   x: string,
   w: Scope,
-  {
-    hidden,
-    heads,
-    intermediate,
-    epsilon,
-    activation,
-  }: {
-    readonly hidden: number;
-    readonly heads: number;
-    readonly intermediate: number;
-    readonly epsilon: number;
-    readonly activation: Activation;
-  },
+  { hidden, heads, intermediate, epsilon, activation }: LayerShape,
 ): string {
   const { emit } = g;
   const n = layerNorm(g, x, linearOf(w, 'layer_norm1', [hidden]), epsilon);

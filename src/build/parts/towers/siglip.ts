@@ -5,7 +5,7 @@ import type { PartGraph } from '../../part.js';
 import type { Scope } from '../../weights.js';
 import { layerNorm, linearOf } from '../blocks.js';
 import { activationOf } from '../decoders/llama.js';
-import { layersRun, patches, preNormLayer, type TowerOutput } from './patches.js';
+import { hiddenStates, patches, type TowerOutput } from './patches.js';
 
 /** What differs between the classes. */
 export interface SiglipDefaults {
@@ -45,23 +45,11 @@ export function siglip(
   const places = defaults.positions?.(side);
   const order = places?.flatMap((row) => places.map((column) => row * side + column));
   const positions = order === undefined ? table : table.reorder(order, 'places');
-  let x = emit.op('Add', [grid, g.weight(positions)]);
+  const x = emit.op('Add', [grid, g.weight(positions)]);
 
-  const states = new Map([[0, x]]);
-  const run = layersRun(wanted, layers, vision);
-  for (let i = 0; i < run; i++) {
-    x = preNormLayer(g, x, w.under(`encoder.layers.${i}.`), {
-      hidden,
-      heads,
-      intermediate,
-      epsilon,
-      activation,
-    });
-    states.set(i + 1, x);
-  }
-  for (let i = run; i < layers; i++) w.ignore(`encoder.layers.${i}.`);
+  const shape = { hidden, heads, intermediate, epsilon, activation };
+  const { states, last } = hiddenStates(g, x, w, vision, { wanted, layers, ...shape });
   w.ignore('post_layernorm.');
-  const last = x;
   const normed = (): string => layerNorm(g, last, linearOf(w, 'post_layernorm', [hidden]), epsilon);
   return { hidden, side, classToken: false, states, layers, normed };
 }
