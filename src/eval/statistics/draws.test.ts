@@ -39,18 +39,21 @@ describe('Draws', () => {
 
   it('draws the same distribution by kinds and one by one', () => {
     const draws = new Draws(5);
-    const kinds = Uint32Array.from({ length: 300 }, (_, i) => (i < 60 ? 0 : i < 150 ? 1 : 2));
+    const kinds = Array.from({ length: 300 }, (_, i) => (i < 60 ? 0 : i < 150 ? 1 : 2));
+    // a row for each item, with a one at its kind
+    const items = Float64Array.from(kinds.flatMap((kind) => [0, 1, 2].map((k) => (k === kind ? 1 : 0))));
+    const drawn = new Float64Array(3);
     const counts = new Uint32Array(3);
     const [byOne, byKind] = [new Float64Array(3), new Float64Array(3)];
-    const add = (sums: Float64Array): void => {
-      counts.forEach((count, kind) => (sums[kind] = (sums[kind] ?? 0) + count / 4000));
-      expect(counts.reduce((a, b) => a + b, 0)).toBe(300);
+    const add = (sums: Float64Array, counts: Iterable<number>): void => {
+      [...counts].forEach((count, kind) => (sums[kind] = (sums[kind] ?? 0) + count / 4000));
+      expect([...counts].reduce((a, b) => a + b, 0)).toBe(300);
     };
     for (let i = 0; i < 4000; i++) {
-      draws.choices(kinds, counts);
-      add(byOne);
+      draws.sums(items, drawn);
+      add(byOne, drawn);
       draws.multinomial(300, [60, 90, 150], counts);
-      add(byKind);
+      add(byKind, counts);
     }
     for (const [kind, expected] of [60, 90, 150].entries()) {
       expect(Math.abs((byOne[kind] ?? 0) - expected)).toBeLessThan(1);

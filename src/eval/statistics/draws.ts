@@ -35,32 +35,6 @@ export class Draws {
   }
 
   /**
-   * Draws as many items as there are, with replacement, and counts their kinds.
-   * @param kinds the kind of each item
-   * @param counts how many of each kind were drawn; overwritten
-   */
-  choices(kinds: Uint32Array, counts: Uint32Array): void {
-    counts.fill(0);
-    const n = kinds.length;
-    let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
-    for (let i = 0; i < n; i++) {
-      // `uniform`, written out: a call and four fields are most of the time
-      const times5 = Math.imul(b, 5);
-      const result = Math.imul((times5 << 7) | (times5 >>> 25), 9) >>> 0;
-      const e = c ^ a;
-      const f = d ^ b;
-      const shifted = b << 9;
-      b ^= e;
-      a ^= f;
-      c = e ^ shifted;
-      d = (f << 11) | (f >>> 21);
-      const kind = kinds[Math.floor((result * n) / 0x100000000)] ?? 0;
-      counts[kind] = (counts[kind] ?? 0) + 1;
-    }
-    [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
-  }
-
-  /**
    * Draws as many rows as there are, with replacement, and adds them up.
    * @param rows of as many numbers as `sums` has, one after the other
    * @param sums overwritten
@@ -71,6 +45,7 @@ export class Draws {
     const n = rows.length / width;
     let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
     for (let i = 0; i < n; i++) {
+      // `uniform`, written out: a call and four fields are most of the time
       const times5 = Math.imul(b, 5);
       const result = Math.imul((times5 << 7) | (times5 >>> 25), 9) >>> 0;
       const e = c ^ a;
