@@ -13,12 +13,13 @@ import type { ModelToServe } from '../../server/served-model.js';
 import { loading, loadingOptions, plugOptions } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { LIMIT_OPTIONS } from '../options/serve-limits.js';
-import { methodOf, type MethodFlags } from '../options/strategy.js';
+import { methodOf } from '../options/strategy.js';
 import { prepareTransformers } from '../transformers-env.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv serve`, limits by their options' names beside. */
-export interface ServeFlags extends MethodFlags, Readonly<Record<string, unknown>> {
+export interface ServeFlags
+  extends Omit<ModelFlags, 'model' | 'maxNewTokens' | 'frames'>, Readonly<Record<string, unknown>> {
   readonly model?: readonly string[];
   readonly host: string;
   readonly port: number;
@@ -29,13 +30,6 @@ export interface ServeFlags extends MethodFlags, Readonly<Record<string, unknown
   readonly cors?: readonly string[];
   readonly grace: number;
   readonly logLevel: LogLevel;
-  readonly layer: number;
-  readonly ratio?: number;
-  readonly budget?: number;
-  readonly seed?: number;
-  readonly dtype?: string;
-  readonly device?: string;
-  readonly allowNetwork?: boolean;
 }
 
 /** Bytes that a configuration file may have. */
