@@ -5,15 +5,13 @@ import { join } from 'node:path';
 import { folderFiles, MAX_TEXT, type CheckpointFiles } from '../../build/checkpoint/files.js';
 import type { RandomAccess } from '../../build/checkpoint/stored-tensor.js';
 import { FastvError } from '../../errors.js';
-import { refusal, unreachable, type HubFetch } from './fetch.js';
+import { ATTEMPTS, isCut, refusal, unreachable, type HubFetch } from './fetch.js';
 import type { HubFile } from './model-files.js';
 import { listFiles, type Repository } from './repository.js';
 import type { HubSettings } from './settings.js';
 
 /** Bytes of one request: a tensor of several GB is asked for in parts. */
 const MOST = 256 * 2 ** 20;
-/** Times that a cut connection is taken up again. */
-const ATTEMPTS = 5;
 
 /** The files of a repository. @throws {FastvError} `io` */
 export async function hubFiles(
@@ -36,8 +34,7 @@ export async function hubFiles(
           headers: { range: `bytes=${offset}-${offset + length - 1}` },
         }), (response) => refusal(response, { kind: 'model', name: repository.model }, settings)); // prettier-ignore
       } catch (error) {
-        if (attempt >= ATTEMPTS || !(error instanceof FastvError) || !error.message.endsWith(' was cut'))
-          throw error;
+        if (attempt >= ATTEMPTS || !isCut(error)) throw error;
       }
     }
   };

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { writeError } from '../../files/atomic.js';
 import { makeFolder } from '../../files/make-folder.js';
-import { refusal, unreachable, type HubFetch } from './fetch.js';
+import { ATTEMPTS, isCut, refusal, unreachable, type HubFetch } from './fetch.js';
 import type { HubFile } from './model-files.js';
 import type { Repository } from './repository.js';
 import type { HubSettings } from './settings.js';
@@ -21,9 +21,6 @@ export interface Download {
   /** Told the bytes of the file that are there. */
   readonly onProgress?: (bytes: number) => void;
 }
-
-/** Times that a cut connection is taken up again. */
-const ATTEMPTS = 5;
 
 /**
  * Fetches a file, unless it is there already.
@@ -107,10 +104,6 @@ async function* chunksOf(body: ReadableStream<Uint8Array>, url: string): AsyncGe
 
 function tooLong(url: string): FastvError {
   return new FastvError('io', 'the hub sends more than it lists', { where: url, hint: 'Check HF_ENDPOINT.' });
-}
-
-function isCut(error: unknown): boolean {
-  return error instanceof FastvError && error.message.endsWith(' was cut');
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -53,6 +53,14 @@ export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
   };
 }
 
+/** Times that a cut connection is taken up again. */
+export const ATTEMPTS = 5;
+
+/** Whether an error is that of {@link unreachable} for an answer that was cut off. */
+export function isCut(error: unknown): boolean {
+  return error instanceof FastvError && error.message.endsWith(' was cut');
+}
+
 /** Nobody answered, or the answer was cut off. */
 export function unreachable(url: string, cause: unknown): FastvError {
   const { host } = new URL(url);
