@@ -3,22 +3,17 @@ import { availableParallelism } from 'node:os';
 import { progressLine } from '../eval/progress.js';
 import type { Answerer } from '../eval/answerer.js';
 import { evaluate, type Run, type RunOptions } from '../eval/runner.js';
-import { isSimulated, simulatedAnswerer } from '../eval/simulated.js';
 import { findTasks } from '../eval/tasks/index.js';
 import { parseTask } from '../eval/tasks/parse-task.js';
 import type { Task } from '../eval/tasks/task.js';
-import { openTransformersAnswerer } from '../eval/transformers-answerer.js';
 import { FastvError } from '../errors.js';
-import { modelNameOrFolder } from '../files/model-name.js';
 import { readText } from '../files/read.js';
-import { embeddedModel } from '../runtime/embedded.js';
+import { openAnswerer } from './answerer.js';
 import { datasetOptions } from './dataset-options.js';
-import { loading, warningsOn } from './model.js';
 import type { EvalFlags } from './options/evaluation.js';
 import { Interrupted } from './interrupt.js';
 import { prepareOutputFolder } from './output-path.js';
 import type { Terminal } from './terminal.js';
-import { prepareTransformers } from './transformers-env.js';
 
 /** A task is a page of JSON. */
 const MAX_TASK_FILE = 2 ** 20;
@@ -105,21 +100,8 @@ export async function evaluateAsFlagged(
   });
 }
 
-/** The model that the flags mean. */
+/** The model that the flags mean, if its results can be kept. */
 export async function openModel(flags: EvalFlags): Promise<Answerer> {
   await prepareOutputFolder(flags.output);
-  if (flags.model !== undefined && isSimulated(flags.model)) return simulatedAnswerer(flags.model);
-  prepareTransformers(flags);
-  const model = flags.model === undefined ? embeddedModel() : modelNameOrFolder(flags.model);
-  return loading(model, flags, () =>
-    openTransformersAnswerer({
-      model,
-      name: flags.model ?? 'scenes-llava (embedded)',
-      // the embedded model's folder belongs to the installation; its rewrite takes no time
-      cache: flags.model !== undefined,
-      onWarning: warningsOn(process.stderr, flags),
-      ...(flags.dtype === undefined ? {} : { dtype: flags.dtype }),
-      ...(flags.device === undefined ? {} : { device: flags.device }),
-    }),
-  );
+  return openAnswerer(flags);
 }

@@ -10,10 +10,8 @@ import {
   type ToChild,
 } from '../eval/queue/child-messages.js';
 import { ChunkAnswerer } from '../eval/queue/chunk-answerer.js';
-import type { QueuedModel } from '../eval/queue/queued-run.js';
-import { isSimulated, simulatedAnswerer } from '../eval/simulated.js';
-import { modelNameOrFolder } from '../files/model-name.js';
-import { embeddedModel } from '../runtime/embedded.js';
+import { openAnswerer } from './answerer.js';
+import { datasetOptions } from './dataset-options.js';
 
 let answerer: Answerer | undefined;
 let chunks: ChunkAnswerer | undefined;
@@ -21,34 +19,8 @@ let chunks: ChunkAnswerer | undefined;
 async function open({ run, data, allowNetwork }: ChildOptions): Promise<void> {
   await chunks?.close();
   await answerer?.close?.();
-  answerer = await openQueuedModel(run.model, allowNetwork);
-  const token = process.env['HF_TOKEN'];
-  chunks = new ChunkAnswerer(answerer, run, {
-    ...run.data,
-    ...data,
-    allowNetwork,
-    ...(token === undefined || token === '' ? {} : { headers: { authorization: `Bearer ${token}` } }),
-  });
-}
-
-/** The model of a run, as `fastv eval` opens it. */
-async function openQueuedModel(
-  { model, dtype, device }: QueuedModel,
-  allowNetwork: boolean,
-): Promise<Answerer> {
-  if (model !== undefined && isSimulated(model)) return simulatedAnswerer(model);
-  const [{ prepareTransformers }, { openTransformersAnswerer }] = await Promise.all([
-    import('./transformers-env.js'),
-    import('../eval/transformers-answerer.js'),
-  ]);
-  prepareTransformers({ allowNetwork });
-  return openTransformersAnswerer({
-    model: model === undefined ? embeddedModel() : modelNameOrFolder(model),
-    name: model ?? 'scenes-llava (embedded)',
-    cache: model !== undefined,
-    ...(dtype === undefined ? {} : { dtype }),
-    ...(device === undefined ? {} : { device }),
-  });
+  answerer = await openAnswerer({ ...run.model, allowNetwork });
+  chunks = new ChunkAnswerer(answerer, run, { ...run.data, ...datasetOptions({ allowNetwork }), ...data });
 }
 
 async function reply(message: ToChild): Promise<FromChild> {
