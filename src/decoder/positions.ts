@@ -104,7 +104,8 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
  * @throws {FastvError} `unsupported-decoder`
  */
 function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): void {
-  const fromCall = dependents(graph, graph.inputs.keys()).tensors;
+  let known: ReadonlySet<string> | undefined;
+  const fromCall = (): ReadonlySet<string> => (known ??= dependents(graph, graph.inputs.keys()).tensors);
   const cuts = (along: 'keys' | 'rows') => (node: NodeProto) => cutByLength(graph, node, fromCall) === along;
   const ofKeys = cuts('keys');
   const counted = numbersFrom(
@@ -137,7 +138,7 @@ function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): vo
 function cutByLength(
   graph: GraphView,
   node: NodeProto,
-  fromCall: ReadonlySet<string>,
+  fromCall: () => ReadonlySet<string>,
 ): 'keys' | 'rows' | undefined {
   if (!isOperator(node, 'Slice')) return undefined;
   const renamed = ({ opType }: NodeProto): boolean =>
@@ -147,7 +148,7 @@ function cutByLength(
   const axes = table.dims.length;
   if (axes > 1 && table.dims.at(-1) === table.dims.at(-2)) return undefined;
   const bounds = [input(node, 'starts'), input(node, 'ends')];
-  if (!bounds.some((bound) => lengthDependent(graph, bound, fromCall))) return undefined;
+  if (!bounds.some((bound) => lengthDependent(graph, bound, fromCall()))) return undefined;
   const axis = graph.constantInts(input(node, 'axes'))?.[0];
   return axis === -1 || axis === axes - 1 ? 'keys' : 'rows';
 }
