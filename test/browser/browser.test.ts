@@ -1,9 +1,7 @@
 // The browser build in headless Chromium, on WASM and on WebGPU (software Vulkan): the kept tokens and answers of Node.
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
-import { dirname, extname, join, normalize } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { build } from 'esbuild';
@@ -16,26 +14,11 @@ import { loadAtlas } from '../../src/scenes/atlas.js';
 import { makeItem } from '../../src/scenes/dataset.js';
 import { renderScene } from '../../src/scenes/render.js';
 import { IMAGE_SIZE } from '../../src/scenes/scene.js';
+import { CHROMIUM, staticHost } from '../chromium.js';
 import type {} from './page.js';
 import { askAll, type PageAnswer, type PageQuestion } from './questions.js';
 
-const CHROMIUM = [
-  process.env['CHROMIUM_PATH'] ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== '' && existsSync(path));
-if (CHROMIUM === undefined) console.warn('browser tests skipped: no Chromium (set CHROMIUM_PATH)');
-
 const RATIO = 0.5;
-const TYPES: Readonly<Record<string, string>> = {
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.wasm': 'application/wasm',
-  '.json': 'application/json',
-  '.html': 'text/html',
-};
-
 describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
   let server: Server;
   let address: string;
@@ -114,37 +97,14 @@ async function inNode(questions: readonly PageQuestion[]): Promise<PageAnswer[]>
 }
 
 /** The page, the model, and ONNX Runtime's WASM, on a port of this machine. */
-async function serve(script: Uint8Array): Promise<{ server: Server; address: string }> {
+function serve(script: Uint8Array): Promise<{ server: Server; address: string }> {
   const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
   const runtime = dirname(createRequire(transformers).resolve('onnxruntime-web'));
-  const roots: Readonly<Record<string, string>> = {
-    '/models/scenes-llava/': EMBEDDED_MODEL,
-    '/ort/': runtime,
-  };
-  const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const send = (type: string, body: string | Uint8Array): void => {
-      response.writeHead(200, { 'content-type': type }).end(body);
-    };
-    if (pathname === '/') {
-      send('text/html', '<!doctype html><script type="module" src="/page.js"></script>');
-      return;
-    }
-    if (pathname === '/page.js') {
-      send('text/javascript', script);
-      return;
-    }
-    const [prefix, root] = Object.entries(roots).find(([start]) => pathname.startsWith(start)) ?? [];
-    const file = root === undefined ? '' : normalize(join(root, pathname.slice((prefix ?? '').length)));
-    const missing = (): void => void response.writeHead(404).end();
-    if (root === undefined || !file.startsWith(root)) missing();
-    else
-      readFile(file).then((body) => {
-        send(TYPES[extname(file)] ?? 'application/octet-stream', body);
-      }, missing);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('no address');
-  return { server, address: `http://127.0.0.1:${bound.port}/` };
+  return staticHost(
+    { '/models/scenes-llava/': EMBEDDED_MODEL, '/ort/': runtime },
+    {
+      '/index.html': '<!doctype html><script type="module" src="/page.js"></script>',
+      '/page.js': script,
+    },
+  );
 }

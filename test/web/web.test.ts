@@ -1,9 +1,9 @@
 // The page, built and served as any static host would, in headless Chromium.
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -15,24 +15,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Conversation } from '../../src/runtime/conversation.js';
 import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
 import { fastv } from '../../src/runtime/index.js';
+import { CHROMIUM, staticHost } from '../chromium.js';
 
-const CHROMIUM = [
-  process.env['CHROMIUM_PATH'] ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== '' && existsSync(path));
-if (CHROMIUM === undefined) console.warn('tests of the page skipped: no Chromium (set CHROMIUM_PATH)');
-
-const TYPES: ReadonlyMap<string, string> = new Map([
-  ['.html', 'text/html'],
-  ['.css', 'text/css'],
-  ['.js', 'text/javascript'],
-  ['.mjs', 'text/javascript'],
-  ['.wasm', 'application/wasm'],
-  ['.json', 'application/json'],
-  ['.png', 'image/png'],
-]);
 const HUB_MODEL = 'someone/scenes';
 
 interface BundledQuestions {
@@ -57,7 +41,7 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000 }, () => 
       logLevel: 'error',
       build: { outDir: folder },
     });
-    ({ server, address } = await serve(folder));
+    ({ server, address } = await staticHost({ '/': folder }));
     browser = await chromium.launch({
       ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
       args: ['--no-sandbox'],
@@ -265,23 +249,4 @@ async function mirror(page: Page): Promise<void> {
       ? route.fulfill({ body: await readFile(path), headers })
       : route.fulfill({ status: 404, headers });
   });
-}
-
-/** A static host that sets no headers of its own. */
-async function serve(folder: string): Promise<{ server: Server; address: string }> {
-  const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const file = normalize(join(folder, pathname === '/' ? 'index.html' : pathname));
-    const missing = (): void => void response.writeHead(404).end();
-    if (!file.startsWith(folder)) missing();
-    else
-      readFile(file).then((body) => {
-        const type = TYPES.get(extname(file)) ?? 'application/octet-stream';
-        response.writeHead(200, { 'content-type': type, 'content-length': body.length }).end(body);
-      }, missing);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('no address');
-  return { server, address: `http://127.0.0.1:${bound.port}/` };
 }
