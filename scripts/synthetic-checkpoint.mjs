@@ -3,9 +3,20 @@
  *
  *     node scripts/synthetic-checkpoint.mjs FOLDER [--layers 32] [--vision-layers 24] [--width 7b|13b]
  *
- * The tokenizer is not part of it: what is built is measured, not talked to.
+ * Its tokenizer is the tiny one of test/fixtures/vlm/llava, with <image> where LLaVA-1.5 has it: what is built is measured,
+ * not talked to. A run that is broken off goes on where it was.
  */
-import { mkdirSync, openSync, writeSync, closeSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -98,13 +109,16 @@ shards.forEach((tensors, number) => {
     offset += bytes;
     weightMap[name] = file;
   }
+  if (existsSync(join(folder, file))) return;
   const text = new TextEncoder().encode(JSON.stringify(header));
-  const fd = openSync(join(folder, file), 'w');
+  const unfinished = join(folder, `${file}.unfinished`);
+  const fd = openSync(unfinished, 'w');
   writeSync(fd, new Uint8Array(new BigUint64Array([BigInt(text.length)]).buffer));
   writeSync(fd, text);
   for (let left = offset; left > 0; left -= block.length)
     writeSync(fd, block, 0, Math.min(block.length, left));
   closeSync(fd);
+  renameSync(unfinished, join(folder, file));
 });
 const json = (name, value) => writeFileSync(join(folder, name), JSON.stringify(value, null, 2));
 json('model.safetensors.index.json', { metadata: {}, weight_map: weightMap });
@@ -134,4 +148,27 @@ json('config.json', {
     image_size: 336,
     patch_size: 14,
   },
+});
+
+const tiny = join(import.meta.dirname, '..', 'test', 'fixtures', 'vlm', 'llava');
+for (const name of ['special_tokens_map.json', 'chat_template.json', 'processor_config.json'])
+  copyFileSync(join(tiny, name), join(folder, name));
+const read = (name) => JSON.parse(readFileSync(join(tiny, name), 'utf8'));
+/** The tiny tokenizer's ids of <image> and <pad>, and LLaVA's. */
+const moved = new Map([
+  [380, 32000],
+  [381, 32001],
+]);
+const tokenizer = read('tokenizer.json');
+for (const token of tokenizer.added_tokens) token.id = moved.get(token.id) ?? token.id;
+json('tokenizer.json', tokenizer);
+const { added_tokens_decoder: added, ...tokenizerConfig } = read('tokenizer_config.json');
+const renumbered = Object.entries(added).map(([id, token]) => [moved.get(Number(id)) ?? id, token]);
+json('tokenizer_config.json', { ...tokenizerConfig, added_tokens_decoder: Object.fromEntries(renumbered) });
+json('generation_config.json', { bos_token_id: 1, eos_token_id: 2, pad_token_id: 32001 });
+const side = { height: 336, width: 336 };
+json('preprocessor_config.json', {
+  ...read('preprocessor_config.json'),
+  crop_size: side,
+  size: { shortest_edge: 336 },
 });
