@@ -9,7 +9,6 @@ import type { Family, FamilyParts, Json } from './families/family.js';
 const COPIED = [
   ...['generation_config.json', 'tokenizer.json', 'special_tokens_map.json', 'added_tokens.json'],
   ...['vocab.json', 'merges.txt', 'video_preprocessor_config.json', 'chat_template.json'],
-  'qwen.tiktoken',
 ] as const;
 
 /** The files by name. config.json is the last: a folder without it is no model. */
@@ -27,8 +26,13 @@ export async function modelFiles(
   const add = (name: string, value: Json): void => {
     if (Object.keys(value).length > 0) content.push([name, `${JSON.stringify(value, null, 2)}\n`]);
   };
-  for (const name of COPIED) if (has(name)) content.push([name, await files.text(name)]);
-  const tokenizer = await json('tokenizer_config.json');
+  const made = (await family.files?.(config, files)) ?? {};
+  const own = async (name: string): Promise<Json> => ({ ...(await json(name)), ...made[name] });
+  for (const name of COPIED) {
+    if (made[name] !== undefined) add(name, await own(name));
+    else if (has(name)) content.push([name, await files.text(name)]);
+  }
+  const tokenizer = await own('tokenizer_config.json');
   const template = await chatTemplate(files, tokenizer);
   // Transformers.js reads some families' templates from a file of their own, and the others' from here alone
   if (template !== undefined) content.push(['chat_template.jinja', template]);

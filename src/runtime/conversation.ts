@@ -5,13 +5,15 @@ import {
   LlavaProcessor,
   PaliGemmaProcessor,
   PixtralProcessor,
-  RawImage,
   Tensor,
   type PreTrainedTokenizer,
   type Processor,
 } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
 import { loadError } from './load-error.js';
+import { VideoLlavaProcessor } from './pictures/llava-processors.js';
+import { Picture } from './pictures/picture.js';
+import { exactProcessor } from './pictures/processors.js';
 import { isRecord } from './transformers.js';
 import { withTimeLimit } from './time-limit.js';
 
@@ -29,6 +31,8 @@ export interface Message {
   readonly images?: readonly RgbImage[];
   /** How text and images follow each other: the pieces of `text`, and `null` for the next one of `images`. */
   readonly parts?: readonly (string | null)[];
+  /** Whether its images are the frames of one video, in order; models that take no videos get them as images. */
+  readonly video?: boolean;
 }
 
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
@@ -74,8 +78,13 @@ export class Conversation {
     const { tokenizer } = processor;
     if (tokenizer === undefined)
       throw new FastvError('invalid-input', "the model's processor has no tokenizer");
-    this.processor = processor;
+    this.processor = exactProcessor(processor);
     this.tokenizer = tokenizer;
+  }
+
+  /** Whether the model takes the frames of a video as such. */
+  get takesVideo(): boolean {
+    return this.processor instanceof VideoLlavaProcessor;
   }
 
   /**
@@ -109,16 +118,16 @@ export class Conversation {
     if (templated === undefined) {
       return messages
         .map((message) =>
-          partsOf(message)
-            .map((part) => part ?? token)
+          this.#parts(message)
+            .map((part) => (typeof part === 'string' ? part : token))
             .join(''),
         )
         .join('\n');
     }
     const structured = messages.map((message) => ({
       role: message.role,
-      content: partsOf(message).map((part) =>
-        part === null ? { type: 'image' } : { type: 'text', text: part },
+      content: this.#parts(message).map((part) =>
+        typeof part === 'string' ? { type: 'text', text: part } : part,
       ),
     }));
     const options = { add_generation_prompt: true, tokenize: false };
@@ -132,10 +141,7 @@ export class Conversation {
 
   /** Inputs of a first turn. */
   async inputs(messages: readonly Message[]): Promise<ModelInputs> {
-    return this.#encode(
-      [this.prompt(messages)],
-      messages.flatMap(({ images = [] }) => [...images]),
-    );
+    return this.#encode([this.prompt(messages)], messages);
   }
 
   /**
@@ -145,7 +151,7 @@ export class Conversation {
   async batch(conversations: readonly (readonly Message[])[]): Promise<ModelInputs> {
     return this.#encode(
       conversations.map((messages) => this.prompt(messages)),
-      conversations.flatMap((messages) => messages.flatMap(({ images = [] }) => [...images])),
+      conversations.flat(),
       { padding: true },
     );
   }
@@ -184,7 +190,7 @@ export class Conversation {
     // the template closes the answer with the token that the model may have closed it with already
     const last = this.tokenizer.decode([Number(ids.at(-1))], { skip_special_tokens: false });
     if (last !== '' && rest.startsWith(last)) rest = rest.slice(last.length);
-    const added = await this.#encode([rest], next.images ?? [], { add_special_tokens: false });
+    const added = await this.#encode([rest], [next], { add_special_tokens: false });
     ids.push(...Array.from(added.input_ids.data as BigInt64Array));
     const dims = [1, ids.length];
     return {
@@ -261,49 +267,42 @@ export class Conversation {
     return isRecord(config) && config['do_center_crop'] === true;
   }
 
+  /** Text and places of images, or of a video, in their order. */
+  #parts(message: Message): readonly (string | { readonly type: 'image' | 'video' })[] {
+    const parts = partsOf(message);
+    const video = this.#isVideo(message);
+    const first = parts.indexOf(null);
+    return parts
+      .filter((part, i) => !video || part !== null || i === first)
+      .map((part) => part ?? { type: video ? 'video' : 'image' });
+  }
+
+  #isVideo({ video = false, images = [] }: Message): boolean {
+    return video && images.length > 0 && this.takesVideo;
+  }
+
   async #encode(
     texts: readonly string[],
-    images: readonly RgbImage[],
+    messages: readonly Message[],
     given: Record<string, unknown> = {},
   ): Promise<ModelInputs> {
     // a template that writes the first token itself must not get another
     const { bos_token: first } = this.tokenizer as { bos_token?: unknown };
     const begun = typeof first === 'string' && first !== '' && texts.every((one) => one.startsWith(first));
     const options = begun ? { add_special_tokens: false, ...given } : given;
-    const raw = images.map(({ data, width, height }) => new RawImage(data, width, height, 3));
     const text = texts.length === 1 ? (texts[0] ?? '') : [...texts];
-    if (raw.length === 0) return this.tokenizer(text as string, options);
+    const picturesOf = ({ images = [] }: Message): Picture[] =>
+      images.map(({ data, width, height }) => Picture.of({ data, width, height, channels: 3 }));
+    const videos = messages.filter((message) => this.#isVideo(message)).map(picturesOf);
+    const pictures = messages.filter((message) => !this.#isVideo(message)).flatMap(picturesOf);
+    if (pictures.length + videos.length === 0) return this.tokenizer(text as string, options);
     const { processor } = this;
-    if (processor instanceof LlavaProcessor) return this.#encodeLlava(texts, raw, options);
     const call = processor as unknown as (...args: unknown[]) => Promise<ModelInputs>;
-    const imagesFirst = [PaliGemmaProcessor, PixtralProcessor, Lfm2VlProcessor].some(
+    const imagesFirst = [LlavaProcessor, PaliGemmaProcessor, PixtralProcessor, Lfm2VlProcessor].some(
       (c) => processor instanceof c,
     );
-    return imagesFirst ? call(raw, text, options) : call(text, raw, options);
-  }
-
-  /** LlavaProcessor of Transformers.js 4.3 expands only the first image of a text. */
-  async #encodeLlava(
-    texts: readonly string[],
-    images: RawImage[],
-    options: Record<string, unknown>,
-  ): Promise<ModelInputs> {
-    const process = this.processor.image_processor as unknown as (
-      images: RawImage[],
-    ) => Promise<{ pixel_values: Tensor }>;
-    const processed = await process(images);
-    const config = this.processor.config as Record<string, unknown>;
-    const [height = 0, width = 0] = processed.pixel_values.dims.slice(-2);
-    const patch = Number(config['patch_size']);
-    const additional = Number(config['num_additional_image_tokens'] ?? 0);
-    const count = Math.floor(height / patch) * Math.floor(width / patch) + additional;
-    const token = this.imageToken;
-    const expanded = texts.map((text) => text.replaceAll(token, token.repeat(count)));
-    const encoded = this.tokenizer(
-      (expanded.length === 1 ? (expanded[0] ?? '') : expanded) as string,
-      options,
-    );
-    return { ...processed, ...(encoded as unknown as ModelInputs) };
+    if (videos.length > 0) return call(pictures, text, { ...options, videos });
+    return imagesFirst ? call(pictures, text, options) : call(text, pictures, options);
   }
 }
 

@@ -29,15 +29,17 @@ export function hook(
   layers: readonly number[],
   positions: number | undefined,
 ): void {
-  const { decoder_model_merged: decoder, vision_encoder: vision } = model.sessions;
+  const { decoder_model_merged: decoder } = model.sessions;
   if (decoder === undefined)
     throw new FastvError('unsupported-decoder', 'the model has no decoder_model_merged');
   const told = withTokenTypes(decoder, model.config, (feeds) => passes.idsOf(feeds));
   const timed = wrapRun(told, (run) => passes.timedDecoder(run));
   const pruned = layers.length === 0 ? timed : prunedSession(timed, layers.length, passes);
   model.sessions['decoder_model_merged'] = wrapRun(pruned, (run) => passes.caughtDecoder(run));
-  if (vision !== undefined)
-    model.sessions['vision_encoder'] = wrapRun(vision, (run) => passes.visionRun(run));
+  for (const part of ['vision_encoder', 'video_encoder']) {
+    const encoder = model.sessions[part];
+    if (encoder !== undefined) model.sessions[part] = wrapRun(encoder, (run) => passes.visionRun(run));
+  }
 
   const forward = model.forward.bind(model);
   const generate = model.generate.bind(model);

@@ -2,6 +2,7 @@
 // call's `input_ids` and, where a family has them, the sizes that its processor gives along.
 import { FastvError } from '../errors.js';
 import type { ImageTokens } from '../strategies/index.js';
+import { anyresOf, tokenGrids } from './pictures/anyres.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfTensor } from './transformers.js';
 
 type Config = Readonly<Record<string, unknown>>;
@@ -183,7 +184,8 @@ function tokensPerImage(config: Config): number | undefined {
 
 /**
  * Rows × columns of a call's images from what its processor gave along: Qwen-VL's `image_grid_thw` and `video_grid_thw`
- * (each frame a grid), in the order in which `input_ids` has them, and LFM2-VL's `spatial_shapes`.
+ * (each frame a grid), in the order in which `input_ids` has them, LFM2-VL's `spatial_shapes`, and LLaVA-NeXT's
+ * `image_sizes` (a picture's copy, then its tiles).
  */
 export function gridsOf(inputs: ForwardInputs, config: Config): [number, number][] {
   const vision = isRecord(config['vision_config']) ? config['vision_config'] : {};
@@ -199,6 +201,12 @@ export function gridsOf(inputs: ForwardInputs, config: Config): [number, number]
     return frames;
   };
   const grids = inOrder(framesOf('image_grid_thw'), framesOf('video_grid_thw'), inputs.input_ids, config);
+  const [sizes, anyres] = [inputs['image_sizes'], anyresOf(config)];
+  if (isHfTensor(sizes) && anyres !== undefined) {
+    for (let i = 0; i + 1 < sizes.data.length; i += 2) {
+      grids.push(...tokenGrids(Number(sizes.data[i]), Number(sizes.data[i + 1]), anyres));
+    }
+  }
   const shapes = inputs['spatial_shapes'];
   if (isHfTensor(shapes)) {
     const factor = typeof config['downsample_factor'] === 'number' ? config['downsample_factor'] : 2;

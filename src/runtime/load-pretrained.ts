@@ -1,5 +1,6 @@
 // Transformers.js's `from_pretrained`, as every load of ours calls it: sessions go through a swap, the device is the
 // caller's choice or the default, and what goes wrong is typed.
+import { completeModel } from './llava-models.js';
 import { loadError } from './load-error.js';
 import { withSwap, type SessionOptions, type Swap } from './session-swap.js';
 import { isRecord } from './transformers.js';
@@ -27,13 +28,16 @@ export async function loadPretrained(
   defaultDevice: DefaultDevice = 'cpu',
 ): Promise<unknown> {
   const own = isRecord(options['session_options']) ? (options['session_options'] as SessionOptions) : {};
+  const all = {
+    ...options,
+    // a model's config.json may name a device of its own: which drivers are loaded is not for a model's author to say
+    device: options['device'] ?? defaultDevice,
+    session_options: withSwap(own, swap),
+  };
   try {
-    return await modelClass.from_pretrained(name, {
-      ...options,
-      // a model's config.json may name a device of its own: which drivers are loaded is not for a model's author to say
-      device: options['device'] ?? defaultDevice,
-      session_options: withSwap(own, swap),
-    });
+    const model = await modelClass.from_pretrained(name, all);
+    await completeModel(model, name, all);
+    return model;
   } catch (cause) {
     throw loadError(cause, name);
   }

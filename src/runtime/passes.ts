@@ -94,7 +94,12 @@ export class Passes implements PassLookup {
     const { fastv, ...rest } = inputs;
     const call = this.call(fastv);
     call.options.signal?.throwIfAborted();
-    const { input_ids: ids, attention_mask: attention, pixel_values: pixels } = rest;
+    const {
+      input_ids: ids,
+      attention_mask: attention,
+      pixel_values: pixels,
+      pixel_values_videos: videos,
+    } = rest;
     if (!ids || !attention) return { inputs: rest, failure: () => undefined };
     const [, sequence = 0] = ids.dims;
     const total = attention.dims[1] ?? sequence;
@@ -110,6 +115,7 @@ export class Passes implements PassLookup {
       if (pixels !== undefined && !this.#context.leftPadding) started.attention_mask = ones(attention);
     } else {
       if (pixels) started.pixel_values = alias(pixels);
+      if (isHfTensor(videos)) started['pixel_values_videos'] = alias(videos);
       if (!this.#context.leftPadding && isPaddedLeft(attention)) this.#context.onLeftPadding();
     }
     const pass: Pass = {
@@ -121,7 +127,8 @@ export class Passes implements PassLookup {
       ids,
     };
     if (started.attention_mask) this.#byMask.set(started.attention_mask.ort_tensor, pass);
-    if (started.pixel_values) this.#byPixels.set(started.pixel_values.ort_tensor, pass);
+    for (const seen of [started.pixel_values, started['pixel_values_videos']])
+      if (isHfTensor(seen)) this.#byPixels.set(seen.ort_tensor, pass);
     return { inputs: started, failure: () => pass.error };
   }
 

@@ -1,5 +1,6 @@
 // A family: what turns a checkpoint of one `model_type` into the three parts of a model. One declarative file each.
 import type { Config } from '../checkpoint/config.js';
+import type { CheckpointFiles } from '../checkpoint/files.js';
 import type { PartGraph } from '../part.js';
 import type { DecoderSpec } from '../parts/decoders/decoder.js';
 import type { DecoderWeights } from '../parts/decoders/llama.js';
@@ -36,6 +37,8 @@ export interface Family {
   readonly processor?: (config: Config, own: Json) => Json;
   /** The image processor's configuration, likewise. */
   readonly preprocessor?: (config: Config, own: Json) => Json;
+  /** Files that are made in the place of the checkpoint's, by their names: their fields are added to its own. */
+  readonly files?: (config: Config, files: CheckpointFiles) => Promise<Readonly<Record<string, Json>>>;
 }
 
 /** The configuration of the decoder: a section, or with older files the whole. */
@@ -85,4 +88,13 @@ export function textFields(own: Json, modelType: string, spec: DecoderSpec): Jso
 export function withTextConfig(config: Config, modelType: string, spec: DecoderSpec): Json {
   const own = config.section('text_config').fields;
   return { ...config.fields, text_config: textFields(own, modelType, spec) };
+}
+
+/**
+ * Transformers.js's LLaVA, which runs a family that it has no class for: src/runtime brings what that one does otherwise,
+ * and `architectures` still says what the model is.
+ */
+export function asLlava(config: Config): Json {
+  const { image_token_index: index, image_token_id: id } = config.fields;
+  return { model_type: 'llava', image_token_index: index ?? id };
 }

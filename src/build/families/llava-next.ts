@@ -4,8 +4,8 @@ import { DataType } from '../../onnx/tensor.js';
 import type { Config } from '../checkpoint/config.js';
 import { anyres } from '../parts/connectors/anyres.js';
 import type { Weights } from '../weights.js';
-import { textConfig, withTextConfig, type Family, type FamilyParts } from './family.js';
-import { llavaParts, projected, visionWeights } from './llava.js';
+import { asLlava, textConfig, withTextConfig, type Family, type FamilyParts, type Json } from './family.js';
+import { llavaParts, llavaProcessor, projected, visionWeights } from './llava.js';
 
 /** What differs between the two. */
 interface Defaults {
@@ -71,36 +71,58 @@ function mostTiles(config: Config): number | undefined {
 const square = (side: number, most: number): [number, number][] =>
   Array.from({ length: most * most }, (_, i) => [side * (Math.floor(i / most) + 1), side * ((i % most) + 1)]);
 
-export const llavaNext: Family = {
-  name: 'llava_next',
-  modelTypes: ['llava_next'],
-  parts: (config, weights) =>
-    anyresParts(config, weights, {
-      text: 'llama',
-      layer: -2,
-      strategy: 'default',
-      image: 336,
-      patch: 14,
-      pinpoints: [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
-      limited: false,
-    }), // prettier-ignore
-  config: (config, { decoder }) =>
-    withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
+/** What the two leave to their classes. */
+const NEXT: Defaults = {
+  text: 'llama',
+  layer: -2,
+  strategy: 'default',
+  image: 336,
+  patch: 14,
+  pinpoints: [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+  limited: false,
+}; // prettier-ignore
+const ONEVISION: Defaults = {
+  text: 'qwen2',
+  layer: -1,
+  strategy: 'full',
+  image: 384,
+  patch: 14,
+  pinpoints: square(384, 6),
+  limited: true,
 };
 
-export const llavaOnevision: Family = {
-  name: 'llava_onevision',
-  modelTypes: ['llava_onevision'],
-  parts: (config, weights) =>
-    anyresParts(config, weights, {
-      text: 'qwen2',
-      layer: -1,
-      strategy: 'full',
-      image: 384,
-      patch: 14,
-      pinpoints: square(384, 6),
-      limited: true,
+/** A family with what its processor and its class in src/runtime need to know of tiles. */
+function family(name: string, defaults: Defaults): Family {
+  const tiles = (config: Config): Json => {
+    const vision = config.section('vision_config');
+    const most = defaults.limited ? mostTiles(config) : undefined;
+    return {
+      image_grid_pinpoints: pinpointsOf(config, defaults.pinpoints),
+      vision_aspect_ratio: most === undefined ? 'anyres' : `anyres_max_${most}`,
+      vision_config: {
+        ...vision.fields,
+        image_size: vision.side('image_size', defaults.image),
+        patch_size: vision.side('patch_size', defaults.patch),
+      },
+    };
+  };
+  return {
+    name,
+    modelTypes: [name],
+    parts: (config, weights) => anyresParts(config, weights, defaults),
+    config: (config, { decoder }) => ({
+      ...withTextConfig(config, textConfig(config).text('model_type', defaults.text), decoder),
+      ...tiles(config),
+      ...asLlava(config),
     }),
-  config: (config, { decoder }) =>
-    withTextConfig(config, textConfig(config).text('model_type', 'qwen2'), decoder),
-};
+    processor: (config, own) => ({ ...llavaProcessor(config, own), ...tiles(config) }),
+    preprocessor: (_, own) => ({
+      ...own,
+      image_processor_type: 'CLIPImageProcessor',
+      processor_class: 'LlavaProcessor',
+    }),
+  };
+}
+
+export const llavaNext = family('llava_next', NEXT);
+export const llavaOnevision = family('llava_onevision', ONEVISION);

@@ -2,7 +2,7 @@
 // token. The video tower is a part of its own, video_encoder, which the class in src/runtime runs.
 import { DataType } from '../../onnx/tensor.js';
 import { pixelInput } from '../parts/towers/clip.js';
-import { textConfig, withTextConfig, type Family } from './family.js';
+import { asLlava, textConfig, withTextConfig, type Family } from './family.js';
 import { llavaParts, llavaProcessor, projected, visionWeights } from './llava.js';
 
 export const videoLlava: Family = {
@@ -27,7 +27,14 @@ export const videoLlava: Family = {
       },
     };
   },
-  config: (config, { decoder }) =>
-    withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
-  processor: llavaProcessor,
+  config: (config, { decoder }) => ({
+    ...withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
+    ...asLlava(config),
+  }),
+  processor: (config, own) => ({ video_token: '<video>', ...llavaProcessor(config, own) }),
+  preprocessor: (_, own) => ({
+    ...own,
+    image_processor_type: 'CLIPImageProcessor',
+    processor_class: 'LlavaProcessor',
+  }),
 };
