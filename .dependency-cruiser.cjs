@@ -24,7 +24,7 @@ LAYERS.server = ['eval', ...LAYERS.eval];
 LAYERS.cli = ['server', 'analysis', 'bench', 'build', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
-const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics|dtypes)';
+const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics|dtypes|once)';
 /** Tests may look anywhere. */
 const TEST = '\\.test\\.ts$';
 const group = (names) => `(${names.join('|')})`;
