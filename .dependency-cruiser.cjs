@@ -21,6 +21,7 @@ LAYERS.bench = ['runtime', ...LAYERS.runtime];
 LAYERS.eval = ['runtime', ...LAYERS.runtime];
 LAYERS.analysis = ['eval', ...LAYERS.eval];
 LAYERS.server = ['eval', ...LAYERS.eval];
+LAYERS['ai-sdk'] = ['runtime', ...LAYERS.runtime];
 LAYERS.cli = ['server', 'analysis', 'bench', 'build', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
