@@ -7,7 +7,12 @@ import { FastvError } from '../errors.js';
 /** Its folder. */
 export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/scenes-llava', import.meta.url));
 
-/** Its folder, if it is there. @throws {FastvError} `io` if it is not */
+/**
+ * The folder of the model that comes with the package. It knows synthetic scenes only.
+ * @throws {FastvError} `io` if it is not there
+ * @example
+ * const model = await openModel(embeddedModel(), { fastv: { layer: 2, ratio: 0.5 } });
+ */
 export function embeddedModel(): string {
   if (!existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
     throw new FastvError('io', 'the embedded model is missing from this installation', {
