@@ -67,7 +67,9 @@ export async function analyzeAttention(options: AnalyzeOptions): Promise<Analysi
             width,
             height,
           }));
-          const inputs = await conversation.inputs([{ role: 'user', text: sample.prompt, images }]);
+          const inputs = await conversation.inputs([
+            { role: 'user', text: sample.prompt, images, video: sample.video === true },
+          ]);
           const mask = imageTokenMask(inputs.input_ids, ids);
           const prompt = partsOfPrompt(Array.from(mask, (is) => is === 1));
           const grids = gridsOf(inputs, model.config);

@@ -108,20 +108,22 @@ describe('number formats', () => {
     },
   );
 
-  it.each([
-    ['q8', 'int8'],
-    ['q4', 'int4'],
-  ] as const)('%s loses what fastv quantize loses', async (dtype, type) => {
-    const [plain, quantized] = [join(folder, 'plain'), join(folder, 'quantized')];
-    await build(LLAVA, plain);
-    const report = await build(LLAVA, quantized, { dtype });
-    const { layers } = quantizeFile(join(plain, 'onnx/decoder_model_merged.onnx'), join(folder, 'd.onnx'), {
-      type,
-    });
-    const own = report.parts.find(({ part }) => part === 'decoder_model_merged')?.quantized ?? [];
-    expect(new Map(own.map((layer) => [layer.weight, layer.relativeError]))).toEqual(
-      new Map(layers.map((layer) => [layer.weight, layer.relativeError])),
-    );
+  it.each(readdirSync(FIXTURES))('q8 and q4 of %s lose what fastv quantize loses', async (family) => {
+    const plain = join(folder, 'plain');
+    await build(join(FIXTURES, family), plain);
+    for (const [dtype, type] of [
+      ['q8', 'int8'],
+      ['q4', 'int4'],
+    ] as const) {
+      const report = await build(join(FIXTURES, family), join(folder, dtype), { dtype });
+      const decoder = join(plain, 'onnx/decoder_model_merged.onnx');
+      const { layers } = quantizeFile(decoder, join(folder, `${type}.onnx`), { type });
+      const own = report.parts.find(({ part }) => part === 'decoder_model_merged')?.quantized ?? [];
+      expect(own.length).toBeGreaterThan(3 * 7);
+      expect(new Map(own.map((layer) => [layer.weight, layer.relativeError]))).toEqual(
+        new Map(layers.map((layer) => [layer.weight, layer.relativeError])),
+      );
+    }
   });
 
   it('tells Transformers.js which it has, and how many weight files', async () => {
@@ -227,6 +229,30 @@ describe('what cannot be built', () => {
     if (entry === undefined) throw new Error('no tensor');
     return entry;
   }
+});
+
+describe('a vocabulary of tiktoken', () => {
+  it.each([
+    ['that is no vocabulary', 'hello\n', /line 1 is no token and rank/],
+    ['with a rank beyond its end', 'IQ== 7\n', /rank 7, which is not free/],
+    ['with a rank twice', 'IQ== 0\nIg== 0\n', /rank 0, which is not free/],
+    ['with a token twice', 'IQ== 0\nIQ== 1\n', /a token stands twice/],
+    ['that is empty', '', /0 tokens/],
+  ])('%s is refused, and nothing is left', async (_, text, message) => {
+    const checkpoint = join(folder, 'checkpoint');
+    const qwen = join(FIXTURES, 'qwen-vl-chat');
+    mkdirSync(checkpoint);
+    for (const name of readdirSync(qwen)) {
+      if (!name.startsWith('golden')) cpSync(join(qwen, name), join(checkpoint, name));
+    }
+    writeFileSync(join(checkpoint, 'qwen.tiktoken'), text);
+    const output = join(folder, 'model');
+    await expect(build(checkpoint, output)).rejects.toMatchObject({
+      code: 'malformed-model',
+      message: expect.stringMatching(message) as string,
+    });
+    expect(readdirSync(folder)).toEqual(['checkpoint']);
+  });
 });
 
 describe('the folder', () => {

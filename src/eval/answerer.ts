@@ -44,6 +44,8 @@ export interface Ask {
   /** The sample that it is of, unique in a run: what is drawn at random is drawn for it. */
   readonly sample?: string;
   readonly images: readonly Picture[];
+  /** Whether they are the frames of one video. */
+  readonly video?: boolean;
   readonly prompt: string;
   /** If given, the log-likelihood of each as the reply is wanted, no text. */
   readonly candidates?: readonly string[];

@@ -29,10 +29,10 @@ export async function askOf(
     choices === 'likelihood' && sample.choices !== null
       ? { candidates: sample.choices.map((_, i) => letter(i)) }
       : {};
-  const { task, id, prompt, maxTokens } = sample;
+  const { task, id, prompt, maxTokens, video = false } = sample;
   try {
     const images = await sample.images();
-    return { sample, ask: { sample: `${task}\n${id}`, images, prompt, maxTokens, ...candidates } };
+    return { sample, ask: { sample: `${task}\n${id}`, images, video, prompt, maxTokens, ...candidates } };
   } catch (error) {
     if (isOfRun(error)) throw error;
     onError(sample, error);

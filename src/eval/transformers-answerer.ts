@@ -311,7 +311,9 @@ class TransformersAnswerer implements Answerer {
     const prepare = async (): Promise<ModelInputs> => {
       const images =
         scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaledPicture(image, scale)));
-      return this.#conversation.inputs([{ role: 'user', text: one.prompt, images: images.map(rgb) }]);
+      return this.#conversation.inputs([
+        { role: 'user', text: one.prompt, images: images.map(rgb), video: one.video === true },
+      ]);
     };
     const inputs = known.get(scale) ?? prepare();
     known.set(scale, inputs);

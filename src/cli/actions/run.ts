@@ -31,6 +31,8 @@ interface Call {
   readonly conversation: Conversation;
   readonly question: string;
   readonly pictures: readonly Picture[];
+  /** Whether the pictures are the frames of one video. */
+  readonly video: boolean;
   readonly flags: RunFlags;
   /** What the user is told of the model. */
   readonly notice: string | undefined;
@@ -46,7 +48,15 @@ export async function run(inputs: readonly string[], flags: RunFlags, terminal: 
   for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
   const notice = flags.model === undefined ? sceneNotice(pictures, question) : undefined;
   if (notice !== undefined) terminal.warn(notice);
-  const call: Call = { name, conversation, question, pictures, flags, notice };
+  const call: Call = {
+    name,
+    conversation,
+    question,
+    pictures,
+    video: sources.length === 1 && pictures.length > 1,
+    flags,
+    notice,
+  };
   if (flags.compare === true) await compare(call, terminal);
   else await answer(call, terminal);
 }
@@ -132,8 +142,8 @@ async function compare(call: Call, terminal: Terminal): Promise<void> {
   );
 }
 
-function messagesOf({ question, pictures }: Call): readonly Message[] {
-  return [{ role: 'user', text: question, images: pictures }];
+function messagesOf({ question, pictures, video }: Call): readonly Message[] {
+  return [{ role: 'user', text: question, images: pictures, video }];
 }
 
 async function writeOverlay(

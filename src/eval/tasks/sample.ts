@@ -35,6 +35,8 @@ export interface Sample {
   readonly maxTokens: number;
   /** Where it comes from, for messages. */
   readonly where: string;
+  /** Whether they are the frames of one video. */
+  readonly video?: boolean;
   /** Decodes its images. @throws FastvError naming file, row and field */
   images(): Promise<readonly Picture[]>;
 }
@@ -112,6 +114,7 @@ function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sam
     group: groupOf(task, row),
     maxTokens: task.maxTokens,
     where: whereOf(row),
+    ...('video' in task.images ? { video: true } : {}),
     images: () => imagesOf(task, row, context),
   };
 }
