@@ -118,6 +118,16 @@ export class BuiltModel {
   }
 }
 
+/** Tokens that see each other: Gemma 3's images; PaliGemma's prompt, which Hugging Face's token types have as 0. */
+function typesOf({
+  token_type_ids: types,
+  image_token_mask: images,
+  input_ids: ids,
+}: GoldenCase): readonly number[] {
+  const prefix = Array.isArray(types) && !types.flat().includes(1);
+  return prefix ? ids.map(() => 1) : images;
+}
+
 /** What a prefill and its decoding steps gave. */
 export interface Decoded {
   /** Of the last token of each call. */
@@ -158,7 +168,7 @@ export async function decode(
         prefill ? golden.image_token_mask.map((one) => one === 1) : [false],
         [1, count],
       ),
-      token_type_ids: int64(prefill ? golden.image_token_mask : [0], [1, count]),
+      token_type_ids: int64(prefill ? typesOf(golden) : [0], [1, count]),
       prune_ratio: float32(Float32Array.of(ratio ?? 0), [1]),
       ...cache,
     };

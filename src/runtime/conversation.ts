@@ -286,17 +286,20 @@ export class Conversation {
     messages: readonly Message[],
     given: Record<string, unknown> = {},
   ): Promise<ModelInputs> {
-    // a template that writes the first token itself must not get another
-    const { bos_token: first } = this.tokenizer as { bos_token?: unknown };
-    const begun = typeof first === 'string' && first !== '' && texts.every((one) => one.startsWith(first));
-    const options = begun ? { add_special_tokens: false, ...given } : given;
     const text = texts.length === 1 ? (texts[0] ?? '') : [...texts];
     const picturesOf = ({ images = [] }: Message): Picture[] =>
       images.map(({ data, width, height }) => Picture.of({ data, width, height, channels: 3 }));
     const videos = messages.filter((message) => this.#isVideo(message)).map(picturesOf);
     const pictures = messages.filter((message) => !this.#isVideo(message)).flatMap(picturesOf);
-    if (pictures.length + videos.length === 0) return this.tokenizer(text as string, options);
     const { processor } = this;
+    const anyMedia = pictures.length + videos.length > 0;
+    // a template, or a processor, that writes the first token itself must not get another
+    const { bos_token: first } = this.tokenizer as { bos_token?: unknown };
+    const begun =
+      (anyMedia && processor instanceof PaliGemmaProcessor) ||
+      (typeof first === 'string' && first !== '' && texts.every((one) => one.startsWith(first)));
+    const options = begun ? { add_special_tokens: false, ...given } : given;
+    if (!anyMedia) return this.tokenizer(text as string, options);
     const call = processor as unknown as (...args: unknown[]) => Promise<ModelInputs>;
     const imagesFirst = [LlavaProcessor, PaliGemmaProcessor, PixtralProcessor, Lfm2VlProcessor].some(
       (c) => processor instanceof c,

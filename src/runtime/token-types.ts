@@ -1,5 +1,6 @@
-// Decoders that ask which of their tokens are image tokens (token_type_ids: Gemma 3 as `fastv build` makes it, in which the
-// tokens of an image see each other). Transformers.js feeds no such thing, so it is fed here, by what input_ids say.
+// Decoders that ask which of their tokens see each other both ways (token_type_ids, as `fastv build` makes them): those of an
+// image in Gemma 3, those of the whole prompt in PaliGemma. Transformers.js feeds no such thing, so it is fed here, by what
+// input_ids say.
 import { imageTokenIds, imageTokenMask } from './image-tokens.js';
 import { wrapRun, type Tensors } from './session.js';
 import type { HfTensor, OrtSession, OrtTensor } from './transformers.js';
@@ -24,7 +25,12 @@ export function withTokenTypes(
         const embeds = feeds['inputs_embeds'];
         const [batch = 1, sequence = 0] = embeds?.dims ?? [];
         const ids = idsOf(feeds);
-        const mask = ids === undefined ? new Uint8Array(batch * sequence) : imageTokenMask(ids, images);
+        const mask =
+          ids === undefined
+            ? new Uint8Array(batch * sequence)
+            : config['model_type'] === 'paligemma'
+              ? new Uint8Array(batch * sequence).fill(1)
+              : imageTokenMask(ids, images);
         const Tensor = embeds?.constructor as new (
           type: string,
           data: BigInt64Array,

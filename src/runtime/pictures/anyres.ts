@@ -1,7 +1,6 @@
 // Pictures of any resolution (LLaVA-NeXT, LLaVA-OneVision): which grid of tiles a picture gets, and how many tokens. The
 // sizes are those of transformers' image_processing_llava_next.py and processing_llava_next.py; the vision encoders that
 // `fastv build` makes compute the same.
-import { FastvError } from '../../errors.js';
 import { isRecord } from '../transformers.js';
 import type { Picture } from './picture.js';
 
@@ -81,21 +80,11 @@ export function tokenGrids(height: number, width: number, anyres: Anyres): [numb
   ];
 }
 
-/**
- * A picture's tiles, the whole of it squashed to one coming first.
- * @throws {FastvError} `invalid-input` for a picture that is too thin
- */
+/** A picture's tiles, the whole of it squashed to one coming first. */
 export async function tilesOf(picture: Picture, anyres: Anyres, filter: number): Promise<Picture[]> {
   const { width, height } = picture;
   const { tile } = anyres;
   const { rows, columns } = tileGrid(height, width, anyres);
-  const { rows: tokenRows, columns: tokenColumns } = tokenMap(height, width, anyres);
-  if (tokenRows < 1 || tokenColumns < 1) {
-    throw new FastvError('invalid-input', 'the picture is too thin for this model', {
-      where: `picture of ${width} × ${height}`,
-      hint: 'Crop it, or pad it.',
-    });
-  }
   const [fullWidth, fullHeight] = [columns * tile, rows * tile];
   const [across, down] = [fullWidth / width, fullHeight / height];
   const [newWidth, newHeight] =
