@@ -5,7 +5,7 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { FastvError } from '../errors.js';
 import { fileCode } from '../files/file-error.js';
-import { embeddedModel } from '../runtime/embedded.js';
+import { EMBEDDED_MODEL, embeddedModel } from '../runtime/embedded.js';
 import { openModel } from '../runtime/model.js';
 import type { PlugOptions } from '../runtime/options.js';
 import { App } from './app.js';
@@ -171,7 +171,7 @@ function appOf(options: HandlerOptions): App {
 }
 
 function modelByName(name: string, { fastv = {}, loading = {} }: HandlerOptions): ModelToServe {
-  const embedded = name === embeddedModel();
+  const embedded = name === EMBEDDED_MODEL;
   return {
     id: modelId(name),
     pruning: pruningOf(fastv),
