@@ -12,6 +12,7 @@ import { App } from './app.js';
 import type { Pruning } from './engine/prompt.js';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js';
 import { stderrLogger, type Logger } from './log.js';
+import { planOf, withPlan } from './plan.js';
 import { throwFailure, type ModelToServe } from './served-model.js';
 
 /** What is served, and how. */
@@ -175,9 +176,13 @@ function modelByName(name: string, { fastv = {}, loading = {} }: HandlerOptions)
   return {
     id: modelId(name),
     pruning: pruningOf(fastv),
-    open: (vision) =>
+    plan: planOf(fastv),
+    open: (vision, plan) =>
       openModel(name, {
-        fastv: { ...fastv, ...(embedded ? { cache: false, onWarning: () => undefined } : {}) },
+        fastv: {
+          ...withPlan(fastv, plan),
+          ...(embedded ? { cache: false, onWarning: () => undefined } : {}),
+        },
         loading: { dtype: 'fp32', device: 'cpu', ...loading },
         vision,
       }),

@@ -3,6 +3,7 @@
 import { Tensor } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import type { PrefillReport } from '../../runtime/options.js';
+import type { Conversation } from '../../runtime/conversation.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import { imageTokenIds } from '../../runtime/image-tokens.js';
 import type { ForwardInputs } from '../../runtime/transformers.js';
@@ -132,6 +133,7 @@ export class Engine {
   readonly #waiting: Job[] = [];
   #rows: Row[] = [];
   #working: Promise<void> | undefined;
+  #takesSystem: boolean | undefined;
 
   private constructor(model: OpenedModel, passes: DecoderPasses, batching: Batching, options: EngineOptions) {
     this.model = model;
@@ -162,6 +164,11 @@ export class Engine {
   /** Tokens that end an answer. */
   get endTokens(): ReadonlySet<number> {
     return this.#eos;
+  }
+
+  /** Whether the model's template has a system message. */
+  get takesSystem(): boolean {
+    return (this.#takesSystem ??= takesSystem(this.model.conversation));
   }
 
   /** Requests that wait, and sequences that run. */
@@ -405,5 +412,18 @@ export class Engine {
       reports: job.reports,
       ms: { queue: started - queued, vision: visionMs, prefill: prefillMs, decode: decodeMs },
     });
+  }
+}
+
+function takesSystem(conversation: Conversation): boolean {
+  const messages = [
+    { role: 'system', text: 'a system message' },
+    { role: 'user', text: 'a question' },
+  ] as const;
+  try {
+    return conversation.prompt(messages).includes('a system message');
+  } catch {
+    // templates without one throw
+    return false;
   }
 }
