@@ -2,8 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Tensor } from '@huggingface/transformers';
-import { RawImage } from '@huggingface/transformers';
+import { RawImage, Tensor } from '@huggingface/transformers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../src/build/build.js';
 import { openModel, type OpenedModel } from '../src/runtime/model.js';
@@ -86,6 +85,14 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
         expect(tokens).toEqual([...golden.decode_tokens, golden.next_token]);
       });
 
+      it.runIf(golden['history'] !== undefined)('takes a path between the tags for a picture', async () => {
+        const ids = BigInt64Array.from(golden.input_ids, BigInt);
+        const given = { input_ids: new Tensor('int64', ids, [1, ids.length]) };
+        const { tokens } = await generate(plain, name, golden, undefined, given);
+        expect(tokens).toEqual([...golden.decode_tokens, golden.next_token]);
+        expect(Array.from(ids, Number)).toEqual(golden.input_ids);
+      });
+
       it.each(golden.fastv.map((pruned) => ({ pruned, K: pruned.K, R: pruned.R })))(
         'generates the same tokens as FastV at K = $K, R = $R',
         async ({ pruned, K, R }) => {
@@ -104,11 +111,13 @@ async function generate(
   family: string,
   golden: GoldenCase,
   ratio?: number,
+  given: Record<string, unknown> = {},
 ): Promise<{ tokens: number[]; kept: readonly number[] | undefined }> {
   const inputs = await model.conversation.inputs(await messagesOf(family, golden));
   const call = model.call(ratio === undefined ? {} : { ratio });
   const sequences = (await model.model.generate({
     ...inputs,
+    ...given,
     max_new_tokens: 4,
     do_sample: false,
     // Qwen's own is 1.05; the goldens are the largest logits

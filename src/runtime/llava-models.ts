@@ -8,6 +8,7 @@ import {
   isDecoderModel,
   isHfTensor,
   isRecord,
+  like,
   type ForwardInputs,
   type HfModel,
   type HfTensor,
@@ -45,18 +46,26 @@ export async function completeModel(
   takeTiles(model);
   takeTags(model);
   await takeVideos(model as Llava, async (part) => {
-    const { PreTrainedModel } = await import('@huggingface/transformers');
-    // its base class loads any one file
-    const loaded: unknown = await PreTrainedModel.from_pretrained(name, {
+    const loaded = await baseClass(model)?.from_pretrained(name, {
       ...options,
-      config: model.config as never,
+      config: model.config,
       model_file_name: part,
     });
-    const { sessions } = loaded as HfModel;
-    const session = sessions['model'];
+    const session = loaded?.sessions['model'];
     if (session !== undefined) return session;
     throw new FastvError('io', `the model has no ${part}`, { where: name });
   });
+}
+
+/** Transformers.js's base class, which loads any one file: of the copy that a model is of, since nothing is imported here. */
+function baseClass(
+  model: HfModel,
+): { from_pretrained(name: string, options: unknown): Promise<HfModel> } | undefined {
+  for (let at: unknown = model; isRecord(at); at = Object.getPrototypeOf(at)) {
+    const { constructor } = at;
+    if (isRecord(constructor) && Object.hasOwn(constructor, 'from_pretrained')) return constructor as never;
+  }
+  return undefined;
 }
 
 /** A vision encoder that asks for image_sizes takes one picture at a time: its tiles, without empty ones. */
@@ -134,24 +143,27 @@ function takeTags(model: HfModel): void {
   if (typeof start !== 'number' || typeof end !== 'number' || typeof image !== 'number') return;
   const prepare = model.prepare_inputs_for_generation.bind(model);
   Object.assign(model, {
-    prepare_inputs_for_generation: (ids: unknown, inputs: ForwardInputs, config: unknown): ForwardInputs => {
-      const prepared = prepare(ids, inputs, config);
+    prepare_inputs_for_generation: (all: unknown, inputs: ForwardInputs, config: unknown): ForwardInputs => {
+      const prepared = prepare(all, inputs, config);
       const { input_ids: tokens } = prepared;
-      if (isHfTensor(tokens)) retag(tokens.data as BigInt64Array, BigInt(start), BigInt(end), BigInt(image));
-      return prepared;
+      if (!isHfTensor(tokens)) return prepared;
+      const ids = retagged(tokens.data as BigInt64Array, BigInt(start), BigInt(end), BigInt(image));
+      return { ...prepared, input_ids: like(tokens, ids) };
     },
   });
 }
 
-/** Every token between an opening and a closing tag becomes an image token. */
-function retag(ids: BigInt64Array, start: bigint, end: bigint, image: bigint): void {
+/** The ids, with an image token in the place of every one between an opening and a closing tag. */
+function retagged(given: BigInt64Array, start: bigint, end: bigint, image: bigint): BigInt64Array {
+  const ids = given.slice();
   let opened = -1;
-  ids.forEach((id, at) => {
+  given.forEach((id, at) => {
     if (id === start) opened = at;
     if (id !== end || opened < 0) return;
     ids.fill(image, opened + 1, at);
     opened = -1;
   });
+  return ids;
 }
 
 /** Videos have an encoder and a token of their own. */

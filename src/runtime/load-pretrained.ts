@@ -36,7 +36,10 @@ export async function loadPretrained(
   };
   try {
     const model = await modelClass.from_pretrained(name, all);
-    await completeModel(model, name, all);
+    await completeModel(model, name, all).catch(async (cause: unknown) => {
+      await (model as { dispose?: () => Promise<unknown> }).dispose?.();
+      throw cause;
+    });
     return model;
   } catch (cause) {
     throw loadError(cause, name);

@@ -64,7 +64,8 @@ export function ones(tensor: HfTensor): HfTensor {
   return like(tensor, new BigInt64Array(tensor.data.length).fill(1n));
 }
 
-function like(tensor: HfTensor, data: ArrayLike<number | bigint>): HfTensor {
+/** A tensor of another's type, shape and class. */
+export function like(tensor: HfTensor, data: ArrayLike<number | bigint>): HfTensor {
   const constructor = tensor.constructor as new (
     type: string,
     data: ArrayLike<number | bigint>,

@@ -2,9 +2,10 @@
 // `Picture`s, which resize as Pillow does; what its image processor does otherwise than Hugging Face's is replaced here.
 import {
   Idefics3ImageProcessor,
+  ImageProcessor,
   LlavaProcessor,
+  Processor,
   Qwen2VLImageProcessor,
-  type Processor,
   type RawImage,
 } from '@huggingface/transformers';
 import { isRecord } from '../transformers.js';
@@ -13,7 +14,6 @@ import { AnyresProcessor, EveryImageProcessor, VideoLlavaProcessor } from './lla
 import { QwenVlImageProcessor } from './qwen-vl.js';
 import { TiledImageProcessor } from './tiled.js';
 
-type ImageProcessor = NonNullable<Processor['image_processor']>;
 type Maker<T> = new (config: unknown) => T;
 type ProcessorMaker = new (
   config: unknown,
@@ -24,7 +24,8 @@ type ProcessorMaker = new (
 /** The processor in the place of Transformers.js's own; that one is left as it is. */
 export function exactProcessor(processor: Processor): Processor {
   const { image_processor: image, components, chat_template: template } = processor;
-  if (image === undefined) return processor;
+  // what is no class of Transformers.js's cannot be made anew
+  if (!(processor instanceof Processor) || !(image instanceof ImageProcessor)) return processor;
   const Class = classOf(processor);
   return new Class(
     processor.config as unknown,

@@ -92,13 +92,15 @@ function weightsOf(from: number, to: number, { support, at }: Filter): Weights {
 function acrossRows({ data, width: from, height, channels }: Bytes, width: number, filter: Filter): Bytes {
   const { first, count, values, size } = weightsOf(from, width, filter);
   const out = new Uint8ClampedArray(width * height * channels);
-  for (let x = 0; x < width; x++) {
-    const [low = 0, taps = 0] = [first[x], count[x]];
-    for (let y = 0; y < height; y++) {
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [low = 0, taps = 0] = [first[x], count[x]];
       for (let c = 0; c < channels; c++) {
         let sum = 2 ** (BITS - 1);
         let at = (y * from + low) * channels + c;
-        for (let k = 0; k < taps; k++, at += channels) sum += (data[at] ?? 0) * (values[x * size + k] ?? 0);
+        for (let k = x * size; k < x * size + taps; k++, at += channels) {
+          sum = (sum + Math.imul(data[at] ?? 0, values[k] ?? 0)) | 0;
+        }
         out[(y * width + x) * channels + c] = sum >> BITS;
       }
     }
@@ -115,7 +117,9 @@ function downColumns({ data, width, channels }: Bytes, height: number, filter: F
     for (let x = 0; x < row; x++) {
       let sum = 2 ** (BITS - 1);
       let at = low * row + x;
-      for (let k = 0; k < taps; k++, at += row) sum += (data[at] ?? 0) * (values[y * size + k] ?? 0);
+      for (let k = y * size; k < y * size + taps; k++, at += row) {
+        sum = (sum + Math.imul(data[at] ?? 0, values[k] ?? 0)) | 0;
+      }
       out[y * row + x] = sum >> BITS;
     }
   }
