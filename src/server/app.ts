@@ -281,7 +281,8 @@ export class App {
     let away = false;
     const goAway = (): void => {
       away = true;
-      ending.abort(new Error('the client went away'));
+      // nobody reads it; the log does, and 499 is what nginx calls it
+      ending.abort(new ApiError(499, 'the client went away', { code: 'aborted' }));
     };
     const { signal: client } = c.req.raw;
     if (client.aborted) goAway();
