@@ -2,7 +2,7 @@
 // operator itself, or the Concat in front of it. What stands there decides the kind; the kind's own file reads the rest.
 // Anything else is refused, naming the node.
 import type { NodeProto } from 'onnx-buf';
-import { input, inSet, isOperator, label, type GraphView } from '../../onnx/index.js';
+import { inSet, label, type GraphView } from '../../onnx/index.js';
 import { SHAPE_ONLY } from '../dependence.js';
 import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';
 import { decomposed } from './decomposed.js';
@@ -10,6 +10,7 @@ import { groupQuery } from './group-query.js';
 import { multiHead } from './multi-head.js';
 import { onnxAttention } from './onnx.js';
 import { isOtherName, refuse } from './operator.js';
+import { croppedTo } from './sliding-caches.js';
 
 /** The kinds of attention that are known. */
 const attentionKinds: readonly AttentionKind[] = [groupQuery, multiHead, onnxAttention, decomposed];
@@ -66,14 +67,6 @@ function keyUse(graph: GraphView, cache: CacheNames): KeyUse {
     throw refuse(cache, `the keys of ${label(taker)} meet no MatMul or attention operator`);
   }
   return { node, concat: taker };
-}
-
-/** How many of a cache's last tokens a Slice keeps, as torch exports of a sliding cache have it; undefined if it does not. */
-function croppedTo(graph: GraphView, node: NodeProto): number | undefined {
-  if (!isOperator(node, 'Slice')) return undefined;
-  const value = (name: 'starts' | 'axes'): number | undefined => graph.constantInts(input(node, name))?.[0];
-  const [start, axis] = [value('starts'), value('axes')];
-  return start !== undefined && start < 0 && (axis === 2 || axis === -2) ? -start : undefined;
 }
 
 /** Whether a node appends new keys to past ones. */
