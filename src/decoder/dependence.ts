@@ -71,8 +71,9 @@ export function prologueTensors(
  * sin, or rows of a table of them, and what position_ids become by arithmetic (scales that grow with the position).
  */
 export function rotaryTensors(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
-  const given = graph.inputs.has(POSITION_IDS);
-  const numbers = numbersFrom(graph, (node) => given && graph.inputsOf(node).includes(POSITION_IDS));
+  const numbers = graph.inputs.has(POSITION_IDS)
+    ? numbersFrom(graph, (node) => graph.inputsOf(node).includes(POSITION_IDS))
+    : new Set<string>();
   return prologueTensors(
     graph,
     activations,

@@ -16,6 +16,7 @@ import {
   rankOf,
   type GraphView,
 } from '../onnx/index.js';
+import { once } from '../once.js';
 import { EMBEDS, POSITION_IDS } from './contract.js';
 import {
   dependents,
@@ -51,21 +52,23 @@ interface Root {
  * @throws {FastvError} `unsupported-decoder` if there is one that does not have these axes
  */
 export function positionRoots(graph: GraphView, activations: ReadonlySet<string>): ReadonlySet<string> {
-  const roots = new Set<string>();
-  const fromPositionIds = dependents(graph, positionIds(graph)).tensors;
-  // What is more than a constant.
-  const fromCall = prologueTensors(graph, activations, (node) =>
-    graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
-  );
   refuseDistances(graph, activations);
+  const roots = new Set<string>();
+  const fromPositionIds = once(() => dependents(graph, positionIds(graph)).tensors);
+  // What is more than a constant.
+  const fromCall = once(() =>
+    prologueTensors(graph, activations, (node) =>
+      graph.inputsOf(node).some((name) => graph.inputs.has(name) || activations.has(name)),
+    ),
+  );
   const casts = castsToAngles(graph, activations);
   const perCall: { readonly node: NodeProto; readonly table: string }[] = [];
   for (const node of graph.nodes) {
     for (const { index, tables } of rootsOf(graph, node, casts)) {
       if (roots.has(index) || graph.initializers.has(index) || activations.has(index)) continue;
-      if (fromPositionIds.has(index)) continue;
-      if (node.opType === 'Cast' && !graph.inputs.has(index) && !fromCall.has(index)) continue;
-      const computed = tables.filter((table) => fromCall.has(table));
+      if (fromPositionIds().has(index)) continue;
+      if (node.opType === 'Cast' && !graph.inputs.has(index) && !fromCall().has(index)) continue;
+      const computed = tables.filter((table) => fromCall().has(table));
       if (computed.length > 0 && numbersTokens(graph, index, activations)) {
         perCall.push(...computed.map((table) => ({ node, table })));
         continue;
@@ -83,9 +86,9 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
       roots.add(index);
     }
   }
-  const known = dependents(graph, [...positionIds(graph), ...roots]).tensors;
+  const known = once(() => dependents(graph, [...positionIds(graph), ...roots]).tensors);
   for (const { node, table } of perCall) {
-    if (known.has(table)) continue;
+    if (known().has(table)) continue;
     throw new FastvError(
       'unsupported-decoder',
       `the rotary table "${table}" has a row for each token, but is not made from their positions`,
@@ -104,21 +107,25 @@ export function positionRoots(graph: GraphView, activations: ReadonlySet<string>
  * @throws {FastvError} `unsupported-decoder`
  */
 function refuseDistances(graph: GraphView, activations: ReadonlySet<string>): void {
-  let known: ReadonlySet<string> | undefined;
-  const fromCall = (): ReadonlySet<string> => (known ??= dependents(graph, graph.inputs.keys()).tensors);
-  const cuts = (along: 'keys' | 'rows') => (node: NodeProto) => cutByLength(graph, node, fromCall) === along;
-  const ofKeys = cuts('keys');
-  const counted = numbersFrom(
-    graph,
-    (node) => node.opType === 'CumSum' || node.opType === 'Range' || ofKeys(node),
+  const fromCall = once(() => dependents(graph, graph.inputs.keys()).tensors);
+  const cuts = graph.nodes.map((node) => [node, cutByLength(graph, node, fromCall)] as const);
+  const starts = cuts.filter(
+    ([{ opType }, along]) => opType === 'CumSum' || opType === 'Range' || along !== undefined,
   );
+  if (starts.length === 0) return;
+  const numbers = (wanted: (along: 'keys' | 'rows' | undefined) => boolean): ReadonlySet<string> => {
+    const nodes = new Set(starts.filter(([, along]) => wanted(along)).map(([node]) => node));
+    return numbersFrom(graph, (node) => nodes.has(node));
+  };
+  const counted = numbers((along) => along !== 'rows');
   // rows that are added are learned positions, added to the embeddings before any cut; rows that multiply rotate
-  const rows = numbersFrom(graph, cuts('rows'));
+  const rows = numbers((along) => along === 'rows');
   for (const node of graph.nodes) {
     if (!node.output.some((name) => activations.has(name))) continue;
-    const given = graph.inputsOf(node).filter((name) => !activations.has(name) && isFloat(graph, name));
-    const distance = given.find((name) => counted.has(name));
-    const row = node.opType === 'Mul' ? given.find((name) => rows.has(name)) : undefined;
+    const given = (among: ReadonlySet<string>): string | undefined =>
+      graph.inputsOf(node).find((name) => among.has(name) && !activations.has(name) && isFloat(graph, name));
+    const distance = given(counted);
+    const row = node.opType === 'Mul' ? given(rows) : undefined;
     if (distance === undefined && row === undefined) continue;
     const what =
       distance === undefined

@@ -18,7 +18,7 @@ import {
   type ValueInfoProto,
 } from 'onnx-buf';
 import { MICROSOFT, type Emitter } from './emit.js';
-import { GraphView, topologicalOrder } from './graph.js';
+import { GraphView, producersOf, topologicalOrder } from './graph.js';
 import { withFields } from './message.js';
 import type { OnnxModel } from './read.js';
 
@@ -81,16 +81,17 @@ export function withGraph(model: ModelProto, graph: GraphProto): OnnxModel {
 }
 
 function needs(node: NodeProto): readonly string[] {
-  return [...node.input, ...GraphView.captures(node)];
+  const captures = GraphView.captures(node);
+  return captures.length === 0 ? node.input : [...node.input, ...captures];
 }
 
 /** The nodes that tensors need, in topological order. */
 function onlyNeeded(nodes: readonly NodeProto[], tensors: readonly string[]): NodeProto[] {
-  const producers = new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  const producers = producersOf(nodes);
   const needed = new Set<NodeProto>();
   const stack = [...tensors];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    const node = name === '' ? undefined : producers.get(name);
+    const node = producers.get(name);
     if (node === undefined || needed.has(node)) continue;
     needed.add(node);
     for (const input of needs(node)) stack.push(input);
@@ -98,6 +99,7 @@ function onlyNeeded(nodes: readonly NodeProto[], tensors: readonly string[]): No
   return topologicalOrder(
     nodes.filter((node) => needed.has(node)),
     needs,
+    producers,
   );
 }
 

@@ -12,6 +12,7 @@ import {
   type ValueInfoProto,
 } from 'onnx-buf';
 import { allNames, renameInputs } from './graph.js';
+import { withFields } from './message.js';
 import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
 import { valueInfo } from './value-info.js';
 
@@ -90,16 +91,20 @@ export class Emitter {
   /** Adds a node with several outputs. */
   ops(opType: string, inputs: readonly string[], options: OpOptions = {}): readonly string[] {
     const { domain = '', attributes = {}, outputs = 1, output: named } = options;
-    // What is the same at every turn of a loop is made once, before it.
-    const takesOwn = [...inputs, ...Object.values(attributes).flatMap(namesIn)].some((name) =>
-      this.#own.has(name),
-    );
-    if (this.#outer !== undefined && !takesOwn) return this.#outer.ops(opType, inputs, options);
-    // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
     const given = Object.entries(attributes);
-    const key =
-      JSON.stringify([opType, domain, inputs, outputs]) +
-      (given.length === 0 ? '' : JSON.stringify(given, withBigints));
+    if (this.#outer !== undefined) {
+      // What is the same at every turn of a loop is made once, before it.
+      const names = [...inputs, ...given.flatMap(([, value]) => namesIn(value))];
+      if (!names.some((name) => this.#own.has(name))) return this.#outer.ops(opType, inputs, options);
+    }
+    // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
+    const key = [
+      opType,
+      domain,
+      outputs,
+      given.length === 0 ? '' : JSON.stringify(given, withBigints),
+      ...inputs,
+    ].join('\0');
     const made = this.#made.get(key);
     if (made !== undefined && named === undefined) return made;
     const output = Array.from({ length: outputs }, (_, i) =>
@@ -182,9 +187,10 @@ export class Emitter {
     const outputs = new Map(
       node.output.filter((name) => name !== '').map((name) => [name, this.fresh(name)]),
     );
-    const copy = renameInputs(node, rename);
-    copy.name = this.fresh(node.name === '' ? node.opType : node.name);
-    copy.output = node.output.map((name) => outputs.get(name) ?? '');
+    const copy = withFields(NodeProtoSchema, renameInputs(node, rename), {
+      name: this.fresh(node.name === '' ? node.opType : node.name),
+      output: node.output.map((name) => outputs.get(name) ?? ''),
+    });
     this.nodes.push(copy);
     for (const name of copy.output) this.#own.add(name);
     return outputs;

@@ -5,6 +5,7 @@ import {
   GraphProtoSchema,
   NodeProtoSchema,
   ValueInfoProtoSchema,
+  type AttributeProto,
   type GraphProto,
   type NodeProto,
   type TensorProto,
@@ -54,8 +55,9 @@ export class GraphView {
         }
         this.#producers.set(output, node);
       }
-      this.#captures.set(node, [...capturesOf(node)]);
-      this.#needs.set(node, this.inputsOf(node));
+      const captures = GraphView.captures(node);
+      if (captures.length > 0) this.#captures.set(node, captures);
+      this.#needs.set(node, needsOf(node, captures));
     }
     for (const node of graph.node) {
       for (const input of new Set(this.inputsOf(node))) {
@@ -74,7 +76,7 @@ export class GraphView {
         throw new FastvError('malformed-model', `the output "${name}" is never computed`, { where: name });
       }
     }
-    this.nodes = topologicalOrder(graph.node, (node) => this.inputsOf(node));
+    this.nodes = topologicalOrder(graph.node, (node) => this.inputsOf(node), this.#producers);
     this.#places = new Map(this.nodes.map((node, i) => [node, i]));
   }
 
@@ -95,9 +97,7 @@ export class GraphView {
 
   /** What a node depends on: its inputs without the empty ones, and what its subgraphs take from outside. */
   inputsOf(node: NodeProto): readonly string[] {
-    const known = this.#needs.get(node);
-    if (known !== undefined) return known;
-    return [...node.input.filter((name) => name !== ''), ...(this.#captures.get(node) ?? capturesOf(node))];
+    return this.#needs.get(node) ?? needsOf(node, GraphView.captures(node));
   }
 
   /** What the subgraphs of one of this graph's nodes take from outside. */
@@ -195,16 +195,29 @@ export function label(node: NodeProto): string {
   return `${node.opType} "${name}"`;
 }
 
+/** What a node's result depends on, without the inputs that it leaves out. */
+function needsOf({ input }: NodeProto, captures: readonly string[]): readonly string[] {
+  if (captures.length === 0 && !input.includes('')) return input;
+  return [...input.filter((name) => name !== ''), ...captures];
+}
+
+/** Which node gives each tensor. */
+export function producersOf(nodes: readonly NodeProto[]): Map<string, NodeProto> {
+  const producers = new Map<string, NodeProto>();
+  for (const node of nodes) for (const output of node.output) if (output !== '') producers.set(output, node);
+  return producers;
+}
+
 /**
  * Sorts nodes so that each stands after what it needs; nodes that are already in order keep their order.
+ * @param producer which node gives each tensor
  * @throws {FastvError} `malformed-model` if there is a cycle
  */
 export function topologicalOrder(
   nodes: readonly NodeProto[],
   inputsOf: (node: NodeProto) => readonly string[],
+  producer: ReadonlyMap<string, NodeProto> = producersOf(nodes),
 ): NodeProto[] {
-  const producer = new Map<string, NodeProto>();
-  for (const node of nodes) for (const output of node.output) if (output !== '') producer.set(output, node);
   const sorted: NodeProto[] = [];
   const state = new Map<NodeProto, 'open' | 'done'>();
   // Depth first with an explicit stack: a hostile graph may be deeper than the call stack.
@@ -247,22 +260,31 @@ export function* allNames(graph: GraphProto): Generator<string> {
   }
 }
 
-function subgraphs(node: NodeProto): GraphProto[] {
+function subgraphs(node: NodeProto): readonly GraphProto[] {
+  if (!node.attribute.some(hasGraphs)) return [];
   return node.attribute.flatMap((a) => (a.g === undefined ? a.graphs : [a.g, ...a.graphs]));
+}
+
+function hasGraphs({ g, graphs }: AttributeProto): boolean {
+  return g !== undefined || graphs.length > 0;
 }
 
 /** No exporter nests deeper; a file cannot either, but a graph made in memory could exhaust the call stack. */
 const MAX_NESTING = 64;
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** The tensors that a node's subgraphs use and do not define themselves. */
-function capturesOf(node: NodeProto, depth = 0): Set<string> {
+function capturesOf(node: NodeProto, depth = 0): ReadonlySet<string> {
+  const bodies = subgraphs(node);
+  if (bodies.length === 0) return NONE;
   if (depth > MAX_NESTING) {
     throw new FastvError('malformed-model', `graphs are nested more than ${MAX_NESTING} deep`, {
       where: label(node),
     });
   }
   const captured = new Set<string>();
-  for (const body of subgraphs(node)) {
+  for (const body of bodies) {
     const defined = new Set([
       ...body.input.map(({ name }) => name),
       ...body.initializer.map(({ name }) => name),
@@ -276,17 +298,19 @@ function capturesOf(node: NodeProto, depth = 0): Set<string> {
   return captured;
 }
 
-/** A copy of a node that takes its inputs, and what its subgraphs take from outside, under other names. */
+/** A node that takes its inputs, and what its subgraphs take from outside, under other names; itself if none changes. */
 export function renameInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
+  const input = node.input.map((name) => (name === '' ? '' : rename(name)));
+  const bodies = node.attribute.some(hasGraphs);
+  if (!bodies && input.every((name, i) => name === node.input[i])) return node;
+  if (!bodies) return withFields(NodeProtoSchema, node, { input });
   return withFields(NodeProtoSchema, node, {
-    input: node.input.map((name) => (name === '' ? '' : rename(name))),
+    input,
     attribute: node.attribute.map((a) =>
-      a.g === undefined && a.graphs.length === 0
-        ? a
-        : withFields(AttributeProtoSchema, a, {
-            ...(a.g === undefined ? {} : { g: withCaptures(a.g, rename) }),
-            graphs: a.graphs.map((body) => withCaptures(body, rename)),
-          }),
+      withFields(AttributeProtoSchema, a, {
+        ...(a.g === undefined ? {} : { g: withCaptures(a.g, rename) }),
+        graphs: a.graphs.map((body) => withCaptures(body, rename)),
+      }),
     ),
   });
 }

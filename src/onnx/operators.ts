@@ -15,30 +15,36 @@ import type { OnnxModel } from './read.js';
 /** The newest version of each operator set whose operators are described here. */
 const NEWEST: Readonly<Record<string, bigint>> = { '': 26n, [MICROSOFT]: 1n };
 
-interface Schema<Inputs extends string = string> {
+interface Schema<Input extends string = string> {
   /** Names of the inputs, in order. */
-  readonly inputs: Inputs;
-  readonly attributes: string;
+  readonly inputs: readonly Input[];
+  readonly attributes: ReadonlySet<string>;
   /** Whether the last input may be repeated. */
   readonly variadic?: boolean;
   /** Inputs and attributes that are not understood when they are set, and what to do instead. */
   readonly refused?: Readonly<Record<string, string>>;
 }
 
-/** Keeps the type of the names. */
+type Words<Text extends string> = Text extends `${infer First} ${infer Rest}` ? First | Words<Rest> : Text;
+
+/** Of names with blanks between them. */
 function schema<Inputs extends string>(
   inputs: Inputs,
   attributes = '',
   more: Pick<Schema, 'variadic' | 'refused'> = {},
-): Schema<Inputs> {
-  return { inputs, attributes, ...more };
+): Schema<Words<Inputs>> {
+  return {
+    inputs: inputs.split(' ') as Words<Inputs>[],
+    attributes: new Set(attributes.split(' ')),
+    ...more,
+  };
 }
 
 const QUANTISED_CACHE =
   'Its KV cache is quantised: build it with a cache in float (kv_cache_quant_type=none).';
 const ONE_CACHE = 'Export the decoder with its past as past_key and past_value alone.';
 const PRODUCT = 'transA transB alpha';
-const REDUCTION = schema('data axes', 'axes keepdims noop_with_empty_axes');
+const reduction = (): Schema<'data' | 'axes'> => schema('data axes', 'axes keepdims noop_with_empty_axes');
 
 /** By type; where two domains have one of the same type, Microsoft's has its domain in front. */
 const OPERATORS = {
@@ -113,10 +119,10 @@ const OPERATORS = {
   Identity: schema('input'),
   Neg: schema('X'),
   Range: schema('start limit delta'),
-  ReduceMax: REDUCTION,
-  ReduceMean: REDUCTION,
-  ReduceMin: REDUCTION,
-  ReduceSum: REDUCTION,
+  ReduceMax: reduction(),
+  ReduceMean: reduction(),
+  ReduceMin: reduction(),
+  ReduceSum: reduction(),
   Reshape: schema('data shape', 'allowzero'),
   ScatterND: schema('data indices updates', 'reduction'),
   Shape: schema('data', 'start end'),
@@ -134,44 +140,37 @@ const OPERATORS = {
 /** An operator that is described here. */
 export type OperatorName = keyof typeof OPERATORS;
 
-type Words<Text extends string> = Text extends `${infer First} ${infer Rest}` ? First | Words<Rest> : Text;
-
 /** The names of an operator's inputs. */
-export type InputOf<Op extends OperatorName> = Op extends OperatorName
-  ? Words<(typeof OPERATORS)[Op]['inputs']>
-  : never;
+export type InputOf<Op extends OperatorName> = (typeof OPERATORS)[Op]['inputs'][number];
 
 /** A node that {@link isOperator} knows to be of this operator. */
 export type OperatorNode<Op extends OperatorName> = NodeProto & { readonly [KNOWN]?: Op };
 
 declare const KNOWN: unique symbol;
 
+/** The schemas of the default domain by type, and those of Microsoft's, which has its own Attention besides others. */
+const DEFAULT_DOMAIN: ReadonlyMap<string, Schema> = new Map(Object.entries(OPERATORS));
+const CONTRIB: ReadonlyMap<string, Schema> = new Map(
+  [...DEFAULT_DOMAIN]
+    .filter(([name]) => name !== 'Attention')
+    .map(([name, described]) => [name.replace(`${MICROSOFT}.`, ''), described]),
+);
+
 /** The description of a node's operator; undefined where there is none. */
-function schemaOf(node: NodeProto): Schema | undefined {
-  const schemas: Readonly<Record<string, Schema | undefined>> = OPERATORS;
-  const own = (name: string): Schema | undefined =>
-    Object.hasOwn(schemas, name) ? schemas[name] : undefined;
-  const { domain } = node;
-  if (domain === MICROSOFT) {
-    return own(`${MICROSOFT}.${node.opType}`) ?? (node.opType === 'Attention' ? undefined : own(node.opType));
-  }
-  return domain === '' || domain === 'ai.onnx' ? own(node.opType) : undefined;
+function schemaOf({ domain, opType }: NodeProto): Schema | undefined {
+  if (domain === MICROSOFT) return CONTRIB.get(opType);
+  return domain === '' || domain === 'ai.onnx' ? DEFAULT_DOMAIN.get(opType) : undefined;
 }
 
 /** Whether a node is of an operator. */
 export function isOperator<Op extends OperatorName>(node: NodeProto, name: Op): node is OperatorNode<Op> {
-  const opType = name.startsWith(MICROSOFT) ? name.slice(MICROSOFT.length + 1) : name;
-  return node.opType === opType && schemaOf(node) === OPERATORS[name];
+  return schemaOf(node) === OPERATORS[name];
 }
-
-const NAMES = new WeakMap<Schema, readonly string[]>();
 
 function inputNames(node: NodeProto): readonly string[] {
   const found = schemaOf(node);
   if (found === undefined) throw new RangeError(`${node.opType} is not described in operators.ts`);
-  let names = NAMES.get(found);
-  if (names === undefined) NAMES.set(found, (names = found.inputs.split(' ')));
-  return names;
+  return found.inputs;
 }
 
 function place(node: NodeProto, name: string): number {
@@ -241,7 +240,7 @@ export function checkOperators(model: OnnxModel): void {
 export function checkOperator(node: NodeProto): void {
   const found = schemaOf(node);
   if (found === undefined) return;
-  const names = inputNames(node);
+  const { inputs: names, attributes: known } = found;
   const refuse = (what: string, hint: string): FastvError =>
     new FastvError('unsupported-decoder', `${label(node)} has ${what}, which is not understood`, {
       where: label(node),
@@ -254,9 +253,8 @@ export function checkOperator(node: NodeProto): void {
     const hint = found.refused?.[name];
     if (hint !== undefined) throw refuse(`the input ${name} ("${tensor}")`, hint);
   }
-  const known = found.attributes.split(' ');
   for (const attribute of node.attribute) {
-    if (!known.includes(attribute.name)) throw refuse(`an attribute ${attribute.name}`, NEWER);
+    if (!known.has(attribute.name)) throw refuse(`an attribute ${attribute.name}`, NEWER);
     const hint = found.refused?.[attribute.name];
     if (hint !== undefined && isSet(attribute)) {
       throw refuse(`the attribute ${attribute.name} = ${text(attribute)}`, hint);

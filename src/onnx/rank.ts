@@ -26,6 +26,8 @@ export function rankOf(graph: GraphView, tensor: string): number | undefined {
 
 class RankTable {
   readonly #graph: GraphView;
+  /** Nodes whose results nobody has asked for yet. */
+  readonly #unread: Iterator<NodeProto>;
   /** Axes of what nodes compute. */
   readonly #ranks = new Map<string, number | undefined>();
   /** How many entries a list of numbers (a shape) has that is computed. */
@@ -33,18 +35,26 @@ class RankTable {
 
   constructor(graph: GraphView) {
     this.#graph = graph;
-    for (const node of graph.nodes) {
-      const [output = ''] = node.output;
-      if (output === '') continue;
-      this.#ranks.set(output, this.#rankOfResult(node));
-      this.#entries.set(output, this.#entriesOfResult(node));
-    }
+    this.#unread = graph.nodes.values();
   }
 
   rank(tensor: string): number | undefined {
     const declared = (this.#graph.inputs.get(tensor) ?? this.#graph.outputs.get(tensor))?.type?.value;
     if (declared?.case === 'tensorType') return declared.value.shape?.dim.length;
-    return this.#graph.initializers.get(tensor)?.dims.length ?? this.#ranks.get(tensor);
+    const constant = this.#graph.initializers.get(tensor)?.dims.length;
+    if (constant !== undefined || this.#graph.producer(tensor)?.output[0] !== tensor) return constant;
+    while (!this.#ranks.has(tensor)) {
+      const next = this.#unread.next();
+      if (next.done === true) break;
+      this.#read(next.value);
+    }
+    return this.#ranks.get(tensor);
+  }
+
+  #read(node: NodeProto): void {
+    const [output = ''] = node.output;
+    this.#ranks.set(output, this.#rankOfResult(node));
+    this.#entries.set(output, this.#entriesOfResult(node));
   }
 
   #rankOfResult(node: NodeProto): number | undefined {

@@ -6,7 +6,7 @@ import type { PrefillReport } from '../../runtime/options.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import { imageTokenIds } from '../../runtime/image-tokens.js';
 import type { ForwardInputs } from '../../runtime/transformers.js';
-import { AnswerText } from './answer-text.js';
+import { AnswerText } from '../../runtime/answer-text.js';
 import { droppedOf, isPlainCache, joinRows, type CacheRow } from './cache-rows.js';
 import { DecoderPasses } from './passes.js';
 import { PrefixCache } from './prefix-cache.js';
