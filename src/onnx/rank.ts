@@ -5,7 +5,7 @@ import type { GraphView } from './graph.js';
 import { firstInput, input, isOperator, type OperatorNode } from './operators.js';
 
 /** Ops whose result has the axes of their first input. */
-const LIKE_FIRST = new Set('Abs Cast Clip Concat CumSum Identity Neg Not Slice Transpose'.split(' '));
+const LIKE_FIRST = new Set('Abs Cast Clip Concat CumSum Identity Neg Not Slice Tile Transpose'.split(' '));
 /** Ops that broadcast. */
 const BROADCAST = new Set(
   'Add Sub Mul Div Max Min Where Equal Less Greater LessOrEqual GreaterOrEqual And Or'.split(' '),

@@ -16,7 +16,7 @@ import { croppedTo } from './sliding-caches.js';
 const attentionKinds: readonly AttentionKind[] = [groupQuery, multiHead, onnxAttention, decomposed];
 
 /** Ops through which keys pass on without their tokens mixing. */
-const LAYOUT = new Set('Identity Cast Transpose Reshape Expand Unsqueeze Squeeze Flatten'.split(' '));
+const LAYOUT = new Set('Identity Cast Transpose Reshape Expand Tile Unsqueeze Squeeze Flatten'.split(' '));
 /** The same behind the Concat, where keys may be scaled too. */
 const ON_KEYS = new Set([...LAYOUT, 'Mul', 'Div']);
 
@@ -67,6 +67,26 @@ function keyUse(graph: GraphView, cache: CacheNames): KeyUse {
     throw refuse(cache, `the keys of ${label(taker)} meet no MatMul or attention operator`);
   }
   return { node, concat: taker };
+}
+
+/**
+ * How many other attentions meet a layer's keys: those of later layers without a cache of their own, as in Gemma 3n and 4.
+ */
+export function sharersOf(graph: GraphView, { keys, node }: AttentionCore): number {
+  const met = new Set<NodeProto>();
+  const seen = new Set<string>();
+  const stack = [keys];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    for (const user of graph.consumers(name)) {
+      if (kindOf(user) !== undefined) met.add(user);
+      else if (ON_KEYS.has(user.opType)) stack.push(...user.output);
+    }
+  }
+  met.delete(node);
+  // written out, the layer's own scores are a node besides
+  return Math.max(0, met.size - (kindOf(node)?.canKeepCache === true ? 0 : 1));
 }
 
 /** Whether a node appends new keys to past ones. */
