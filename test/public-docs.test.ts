@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const ENTRIES = [
   'src/index.ts',
   'src/browser.ts',
+  'src/model.ts',
   'src/runtime/conversation.ts',
   'src/rewrite/index.ts',
   'src/cost/index.ts',
