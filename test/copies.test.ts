@@ -57,7 +57,7 @@ describe.runIf(provider === 'webgpu')('copies to the processor', () => {
     ['gqa gemma', 'attention'],
     ['mha', 'attention'],
     ['eager', 'attention'],
-  ])('%s, %s: none more in a step, one more in a prefill', { timeout: 120_000 }, async (family, strategy) => {
+  ])('%s, %s: none more in a step, one more in a prefill', { timeout: 300_000 }, async (family, strategy) => {
     const { config } = toyFamily(family);
     const decoder = toyDecoder(config);
     const rewritten = rewriteToy(decoder, { stages: [{ layer: 2 }], strategy });
