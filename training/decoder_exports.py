@@ -48,6 +48,11 @@ ARCHITECTURES = {
             activation_sparsity_pattern=[0.0] * 3,
         ),
     ),
+    "mistral": ("MistralConfig", "MistralForCausalLM", SMALL | dict(sliding_window=64)),
+    "exaone4": (
+        "Exaone4Config", "Exaone4ForCausalLM",
+        SMALL | dict(sliding_window=64, layer_types=["sliding_attention"] * 2 + ["full_attention"]),
+    ),
     "opt": (
         "OPTConfig", "OPTForCausalLM",
         OLD | dict(
@@ -69,7 +74,7 @@ ARCHITECTURES = {
 }
 
 # How it is exported: torch.onnx's old exporter, its new one at three opsets, and caches that slide.
-EXPORTERS = ("ts", "dynamo18", "dynamo20", "dynamo23", "ts-sliding")
+EXPORTERS = ("ts", "dynamo18", "dynamo20", "dynamo23", "ts-sliding", "dynamo18-sliding")
 
 
 def main():
@@ -289,7 +294,7 @@ def export(model, exporter: str, path: Path):
         tokens = {0: free, 1: free}
         shapes = (tokens, tokens, tokens, tuple({0: free, 2: free} for _ in range(2 * layers)))
         torch.onnx.export(
-            decoder, arguments, str(path), dynamo=True, opset_version=int(exporter.removeprefix("dynamo")),
+            decoder, arguments, str(path), dynamo=True, opset_version=int(exporter.removeprefix("dynamo").removesuffix("-sliding")),
             dynamic_shapes=shapes, external_data=False, **common,
         )
 

@@ -39,7 +39,7 @@ export function withAttentionRows(model: OnnxModel): Pass<AttentionRows> {
   const emit = new Emitter(decoder.opset, allNames(model.graph));
   for (const { index } of decoder.layers) {
     const core = attentionOf(decoder, index);
-    const positions = (): string => core.kind.positions?.(emit, core) ?? '';
+    const positions = (): string => core.kind.positions?.(emit, graph, core) ?? '';
     const row = lastRowAttention({ emit, graph, core, node: core.node, mask: ATTENTION_MASK, positions });
     emit.op('Identity', [row], { output: rowName(index) });
   }

@@ -63,6 +63,14 @@ describe('shapeOfDecoder', () => {
     );
   });
 
+  it('refuses mixtures of experts by their name', () => {
+    const model = decoder();
+    const [down] = model.graph.node.filter(({ input }) => input.includes('layers.0.down_proj.weight'));
+    if (down === undefined) throw new Error('the generator changed');
+    down.opType = 'QMoE';
+    expect(() => shapeOfDecoder(model)).toThrow(/layer 0 is a mixture of experts, QMoE /);
+  });
+
   it('refuses layers of different shapes, naming the first that differs', () => {
     const model = decoder();
     const weight = (name: string) => model.graph.initializer.find((tensor) => tensor.name === name);

@@ -10,7 +10,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import { intAttribute } from '../onnx/attributes.js';
-import { GraphView } from '../onnx/graph.js';
+import { GraphView, label } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/read.js';
 import { DataType } from '../onnx/tensor.js';
 import { linearLayers, type LinearLayer } from '../decoder/linear.js';
@@ -72,6 +72,9 @@ const CACHE_BYTES: Partial<Record<number, number>> = {
   [DataType.UINT8]: 1,
 };
 
+/** ONNX Runtime's operators for mixtures of experts. */
+const EXPERTS: ReadonlySet<string> = new Set(['MoE', 'QMoE']);
+
 interface LayerShape {
   readonly hidden: number;
   readonly heads: number;
@@ -94,6 +97,20 @@ function layerOf(
   layer: number,
 ): LayerShape {
   const where = `layer ${layer}`;
+  const experts = view.nodes.find(
+    (node) =>
+      EXPERTS.has(node.opType) &&
+      reached[layer]?.has(node) === true &&
+      reached[layer + 1]?.has(node) !== true,
+  );
+  if (experts !== undefined) {
+    throw refusal(
+      `${where} is a mixture of experts, ${label(experts)}, whose work differs from token to token`,
+      {
+        where,
+      },
+    );
+  }
   const [outputs = [], ups = [], downs = [], next = []] = chain(
     view,
     linears,

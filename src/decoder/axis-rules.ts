@@ -255,6 +255,13 @@ const expand: Rule = (at) => {
   return moved(tokens, added, (axis) => axis + added);
 };
 
+/** Repeats along axes that are neither the batch's nor the tokens'. */
+const tile: Rule = (at) => {
+  const tokens = at.onlyFirst();
+  for (const [axis, times] of at.ints('repeats').entries()) if (times !== 1) at.besides(tokens, axis);
+  return tokens;
+};
+
 /** x[i] = …: whole slices of leading axes are put in place. */
 const scatter: Rule = (at) => {
   const { graph } = at.question;
@@ -361,6 +368,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Softmax: along(-1),
   Split: along(0),
   Squeeze: squeeze,
+  Tile: tile,
   Transpose: transpose,
   Unsqueeze: unsqueeze,
 };

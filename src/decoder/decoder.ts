@@ -4,6 +4,7 @@ import { FastvError } from '../errors.js';
 import { checkOperators, DataType, declaredType, GraphView, type OnnxModel } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
+import { wholeCaches } from './attention/sliding-caches.js';
 import {
   ATTENTION_MASK,
   EMBEDS,
@@ -26,6 +27,7 @@ export interface Layer {
 
 /** A decoder that the rewrite understands. */
 export interface Decoder {
+  /** The given model, but for caches that slid. */
   readonly model: OnnxModel;
   readonly graph: GraphView;
   /** Version of the default operator set. */
@@ -55,12 +57,14 @@ const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
  * const { layers } = recogniseDecoder(decodeModel(bytes));
  */
 export function recogniseDecoder(model: OnnxModel): Decoder {
-  const graph = new GraphView(model.graph);
+  const given = new GraphView(model.graph);
   const opset = defaultOpset(model);
   checkOperators(model);
-  checkInputs(graph);
+  checkInputs(given);
+  const whole = wholeCaches(model, given);
+  const graph = whole.changed ? new GraphView(whole.model.graph) : given;
   return {
-    model,
+    model: whole.model,
     graph,
     opset,
     layers: findLayers(graph),

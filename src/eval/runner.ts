@@ -23,6 +23,7 @@ import { openTask } from './tasks/open-task.js';
 import type { Sample } from './tasks/sample.js';
 import type { Task } from './tasks/task.js';
 import { chosenSamples, windows } from './windows.js';
+import { processorClass } from '../runtime/processor-class.js';
 
 export type { RunOptions } from './run-options.js';
 
@@ -140,6 +141,7 @@ async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome):
     ...(options.limit === undefined ? {} : { sampling: options.sampling ?? { how: 'first', seed: 0 } }),
     ...(options.shard === undefined ? {} : { shard: { ...options.shard, window: plan.window } }),
     about: options.about ?? {},
+    processorClass: await processorClass(),
   });
   await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   return { summary, results };

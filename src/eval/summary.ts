@@ -57,6 +57,8 @@ export interface SummaryInput {
   /** Which part of a run it is. */
   readonly shard?: Shard & { readonly window: number };
   readonly about: Readonly<Record<string, unknown>>;
+  /** What kind of processor answered; left out where parts of a run had several. */
+  readonly processorClass?: string;
 }
 
 /** Summarises results. Says nothing of when they were made, so equal results have equal summaries. */
@@ -78,6 +80,7 @@ export function summarize(input: SummaryInput): Summary {
     versions: { fastv: version, node: process.version, ...identity.versions },
     hardware: {
       cpu: cpus()[0]?.model ?? 'unknown',
+      ...(input.processorClass === undefined ? {} : { processorClass: input.processorClass }),
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       system: `${platform()} ${arch()}`,

@@ -7,7 +7,15 @@ import {
 import { describe, expect, it } from 'vitest';
 import { intAttr, modelOf, node } from '../../test/graphs.js';
 import { MICROSOFT } from './emit.js';
-import { checkOperators, input, inputs, isOperator, withInputs, withoutAttributes } from './operators.js';
+import {
+  checkOperators,
+  OPERATOR_NAMES,
+  input,
+  inputs,
+  isOperator,
+  withInputs,
+  withoutAttributes,
+} from './operators.js';
 
 const microsoft = (made: NodeProto): NodeProto => Object.assign(made, { domain: MICROSOFT });
 const group = (...more: string[]): NodeProto =>
@@ -72,6 +80,14 @@ describe('an operator', () => {
     expect(old.attribute).toHaveLength(2);
   });
 });
+
+/** Those of ONNX Runtime that ONNX does not have. */
+const CONTRIB: ReadonlySet<string> = new Set(
+  (
+    'GroupQueryAttention MultiHeadAttention FusedMatMul FusedGemm MatMulIntegerToFloat DynamicQuantizeMatMul ' +
+    'MatMulNBits MatMulBnb4 QGemm QAttention'
+  ).split(' '),
+);
 
 describe('checkOperators', () => {
   const check = (made: NodeProto, opset?: number): void => {
@@ -161,6 +177,39 @@ describe('checkOperators', () => {
         hint: expect.stringMatching(hint) as string,
       }),
     );
+  });
+
+  describe.each(OPERATOR_NAMES.map((name) => [name]))('%s', (name) => {
+    const [opType = '', domain = ''] = name.startsWith(MICROSOFT)
+      ? [name.slice(MICROSOFT.length + 1), MICROSOFT]
+      : [name, CONTRIB.has(name) ? MICROSOFT : ''];
+    const made = (inputs: string[] = []): NodeProto => Object.assign(node(opType, inputs, ['y']), { domain });
+    const refusal = (message: RegExp): unknown =>
+      expect.objectContaining({
+        code: 'unsupported-decoder',
+        message: expect.stringMatching(message) as string,
+        where: expect.stringContaining(opType) as string,
+      });
+    const checked = (of: NodeProto) => () => {
+      check(of);
+    };
+
+    it('is refused with an attribute that is not known', () => {
+      expect(checked(made())).not.toThrow();
+      expect(checked(withAttribute(made(), intAttr('of_tomorrow', 1)))).toThrow(
+        refusal(/attribute of_tomorrow/),
+      );
+    });
+
+    it.skipIf(name === 'Concat')('is refused with an input that is not known', () => {
+      expect(checked(made([...blanks(20), 'more']))).toThrow(refusal(/input 20 \("more"\)/));
+    });
+
+    it('is refused in a domain that is not known', () => {
+      expect(checked(Object.assign(made(), { domain: 'org.example' }))).toThrow(
+        refusal(/domain "org.example"/),
+      );
+    });
   });
 
   it('refuses operator sets that are newer than what is known', () => {

@@ -132,10 +132,14 @@ const OPERATORS = {
   Softmax: schema('input', 'axis'),
   Split: schema('input split', 'axis num_outputs'),
   Squeeze: schema('data axes', 'axes'),
+  Tile: schema('input repeats'),
   Transpose: schema('data', 'perm'),
   Unsqueeze: schema('data axes', 'axes'),
   Where: schema('condition X Y'),
 };
+
+/** The names of the operators that are described here. */
+export const OPERATOR_NAMES = Object.keys(OPERATORS) as readonly OperatorName[];
 
 /** An operator that is described here. */
 export type OperatorName = keyof typeof OPERATORS;
@@ -239,7 +243,17 @@ export function checkOperators(model: OnnxModel): void {
 /** Checks one node. @throws {FastvError} `unsupported-decoder` */
 export function checkOperator(node: NodeProto): void {
   const found = schemaOf(node);
-  if (found === undefined) return;
+  if (found === undefined) {
+    if (OWN_DOMAINS.has(node.domain) || !Object.hasOwn(OPERATORS, node.opType)) return;
+    throw new FastvError(
+      'unsupported-decoder',
+      `${label(node)} is of the domain "${node.domain}", which is not known`,
+      {
+        where: label(node),
+        hint: "Expected ONNX's operators or ONNX Runtime's (com.microsoft): another domain's may do something else.",
+      },
+    );
+  }
   const { inputs: names, attributes: known } = found;
   const refuse = (what: string, hint: string): FastvError =>
     new FastvError('unsupported-decoder', `${label(node)} has ${what}, which is not understood`, {
@@ -261,6 +275,9 @@ export function checkOperator(node: NodeProto): void {
     }
   }
 }
+
+/** ONNX's own, by both names, and ONNX Runtime's. */
+const OWN_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', MICROSOFT]);
 
 const NEWER = 'Its operator is newer than this rewrite knows: export the decoder with an older exporter.';
 

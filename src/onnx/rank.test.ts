@@ -39,6 +39,17 @@ describe('rankOf', () => {
       ],
     ],
     ['what is expanded to a shape', 2, [node('Shape', ['x'], ['s']), node('Expand', ['one', 's'], ['y'])]],
+    [
+      'a shape put together of parts',
+      3,
+      [
+        node('Shape', ['x'], ['first'], intAttr('end', 1)),
+        node('Shape', ['x'], ['last'], intAttr('start', -1)),
+        node('Shape', ['x'], ['none'], intAttr('start', 2)),
+        node('Concat', ['first', 'last', 'none', 'list1'], ['shape'], intAttr('axis', 0)),
+        node('Reshape', ['x', 'shape'], ['y']),
+      ],
+    ],
     ['an op that is not known', undefined, [node('Einsum', ['x'], ['y'])]],
     ['what comes of it', undefined, [node('Einsum', ['x'], ['e']), node('Add', ['x', 'e'], ['y'])]],
   ])('%s', (_, expected, nodes) => {

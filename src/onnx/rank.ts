@@ -1,11 +1,11 @@
 // How many axes a tensor has, as far as a graph tells without full shape inference.
 import type { NodeProto } from 'onnx-buf';
-import { intsAttribute } from './attributes.js';
+import { intAttribute, intsAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
 import { firstInput, input, isOperator, type OperatorNode } from './operators.js';
 
 /** Ops whose result has the axes of their first input. */
-const LIKE_FIRST = new Set('Abs Cast Clip Concat CumSum Identity Neg Not Slice Transpose'.split(' '));
+const LIKE_FIRST = new Set('Abs Cast Clip Concat CumSum Identity Neg Not Slice Tile Transpose'.split(' '));
 /** Ops that broadcast. */
 const BROADCAST = new Set(
   'Add Sub Mul Div Max Min Where Equal Less Greater LessOrEqual GreaterOrEqual And Or'.split(' '),
@@ -91,12 +91,23 @@ class RankTable {
         return node.input.reduce<number | undefined>((all, name) => sum(all, this.#entriesOf(name)), 0);
       case 'Unsqueeze':
         return this.#ranks.get(node.output[0] ?? '') === 1 ? 1 : undefined;
-      case 'Shape':
-        return this.rank(firstInput(node));
+      case 'Shape': {
+        const axes = this.rank(firstInput(node));
+        return axes === undefined ? undefined : shapeEntries(node, axes);
+      }
       default:
         return undefined;
     }
   }
+}
+
+/** How many entries of a shape a Shape node gives: all, or from `start` to `end` (opset 15). */
+function shapeEntries(node: NodeProto, axes: number): number {
+  const bound = (name: string, fallback: number): number => {
+    const at = intAttribute(node, name, fallback);
+    return Math.min(Math.max(at < 0 ? at + axes : at, 0), axes);
+  };
+  return Math.max(bound('end', axes) - bound('start', 0), 0);
 }
 
 function sum(a: number | undefined, b: number | undefined): number | undefined {

@@ -27,7 +27,7 @@ function dropped(family: string, cuts: number[], strategy = 'attention'): Droppe
   for (const stage of cuts.keys()) {
     const scores = graphStrategy(strategy).score(stageContext(plan, stage, tokens, emit, 'float64'));
     tokens = tokens.keep(
-      select(emit, scores, tokens.imageTokenMask, ratioOf(emit, stage), 'float64').indices,
+      select(emit, scores, tokens.imageTokenMask, ratioOf(emit, stage, 'float64'), 'float64').indices,
     );
   }
   const finished = tokens.finish();

@@ -26,6 +26,24 @@ describe('inspectDecoder', () => {
     expect(nodes).toBeGreaterThan(50);
   });
 
+  it.each(['gqa', 'eager', 'mha past outside'])('%s: no layer shares its keys', (family) => {
+    expect(inspected(family).layers.map(({ sharedBy }) => sharedBy)).toEqual(Array(4).fill(undefined));
+  });
+
+  it('tells layers without a cache, which share the keys of another one', () => {
+    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
+    const { graph } = model;
+    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
+    graph.input = graph.input.filter(({ name }) => !own(name));
+    graph.output = graph.output.filter(({ name }) => !own(name));
+    graph.node = graph.node.filter(({ output }) => !output.some(own));
+    for (const node of graph.node)
+      node.input = node.input.map((name) => (own(name) ? name.replace('.3.', '.1.') : name));
+    const { layers, cuts } = inspectDecoder(model);
+    expect(layers.map(({ sharedBy }) => sharedBy)).toEqual([undefined, 1, undefined]);
+    expect(cuts[1]?.refused).toContain('use the keys and values of layer 1');
+  });
+
   it('says after which tensor each K cuts, and why one cannot', () => {
     const { cuts } = inspected('hybrid conv');
     expect(cuts.map(({ layer, refused }) => [layer, refused === undefined])).toEqual([

@@ -9,6 +9,7 @@ import {
   type OnnxModel,
 } from '../onnx/index.js';
 import { recogniseDecoder, type Layer } from '../decoder/decoder.js';
+import { sharersOf } from '../decoder/attention/find.js';
 import { linearLayers } from '../decoder/linear.js';
 import { rewriteDecoder } from './rewrite.js';
 
@@ -24,6 +25,8 @@ export interface LayerInspection {
   /** Tokens that a local window sees; undefined without one. */
   readonly localWindow: number | undefined;
   readonly softcap: number | undefined;
+  /** How many later layers, which have no cache, attend to this one's keys; undefined if there are none. */
+  readonly sharedBy: number | undefined;
 }
 
 /** Where a cut would fall, or why it cannot. */
@@ -63,13 +66,13 @@ export function inspectDecoder(model: OnnxModel): Inspection {
     nodes: model.graph.node.length,
     inputs: [...graph.inputs.keys()],
     outputs: [...graph.outputs.keys()],
-    layers: decoder.layers.map(inspectLayer),
+    layers: decoder.layers.map((layer) => inspectLayer(graph, layer)),
     weights: weightTypes(graph),
     cuts: decoder.layers.slice(1).map(({ index }) => inspectCut(model, index)),
   };
 }
 
-function inspectLayer({ index, attention: core }: Layer): LayerInspection {
+function inspectLayer(graph: GraphView, { index, attention: core }: Layer): LayerInspection {
   const window = core === undefined ? -1 : intAttribute(core.node, 'local_window_size', -1);
   const softcap = core === undefined ? 0 : floatAttribute(core.node, 'softcap', 0);
   return {
@@ -81,6 +84,7 @@ function inspectLayer({ index, attention: core }: Layer): LayerInspection {
     rotation: core?.rotation,
     localWindow: window > 0 ? window : undefined,
     softcap: softcap > 0 ? softcap : undefined,
+    sharedBy: (core === undefined ? 0 : sharersOf(graph, core)) || undefined,
   };
 }
 

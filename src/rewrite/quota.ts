@@ -14,7 +14,7 @@ export type QuotaArithmetic = 'float64' | 'integer';
 /**
  * Emits the quota.
  * @param images image tokens of each row: int64 [batch]
- * @param ratio R: float32 scalar
+ * @param ratio R: float32 or float64 scalar
  * @returns int64 [batch]
  */
 export function quota(emit: Emitter, images: string, ratio: string, arithmetic: QuotaArithmetic): string {
@@ -23,7 +23,7 @@ export function quota(emit: Emitter, images: string, ratio: string, arithmetic: 
 
 function float64Quota(emit: Emitter, images: string, ratio: string): string {
   const million = emit.double(1e6);
-  const exact = emit.cast(ratio, DataType.DOUBLE);
+  const exact = emit.cast(ratio, DataType.DOUBLE); // the nearest float64 of a float32
   const decimal = emit.op('Div', [emit.op('Round', [emit.op('Mul', [exact, million])]), million]);
   const inRange = emit.op('Min', [emit.op('Max', [decimal, emit.double(0)]), emit.double(1)]);
   const kept = emit.op('Sub', [emit.double(1), inRange]);
@@ -42,5 +42,5 @@ function integerQuota(emit: Emitter, images: string, ratio: string): string {
   const odd = emit.op('Sub', [whole, emit.op('Mul', [emit.op('Div', [whole, two]), two])]);
   // A half goes up if that makes it even.
   const up = emit.op('Greater', [emit.op('Add', [rest, odd]), emit.int(500_000)]);
-  return emit.op('Add', [whole, emit.cast(up, DataType.INT64)]);
+  return emit.op('Add', [whole, emit.ones(up)]);
 }

@@ -10,6 +10,7 @@ import { visibleTokens } from './mask.js';
 import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import { select } from './select.js';
+import { chooseAmongImages } from './when-pruning.js';
 import { ratioOf, stageContext } from './stage-context.js';
 import { FastvError } from '../errors.js';
 import { checkStanding, DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
@@ -41,13 +42,15 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
 
   let tokens = mode === 'mask' ? visibleTokens(plan, emit) : allTokens(plan, emit, strategy.needsScores, use);
+  const choices: string[] = [];
   for (const stage of cuts.keys()) {
     // score: how much attention each image token gets from the last token at layer K−1
     const context = stageContext(plan, stage, tokens, emit, quota);
     const scores = strategy.score(context);
     // select: the image tokens with the highest scores, and all other tokens
     const { imageTokenMask, lost } = tokens;
-    const kept = select(emit, scores, imageTokenMask, ratioOf(emit, stage), quota, lost);
+    const kept = select(emit, scores, imageTokenMask, ratioOf(emit, stage, quota), quota, lost);
+    choices.push(kept.indices);
     // gather: layers K… see those only
     tokens = tokens.keep(kept.indices, () => context.residualBefore());
   }
@@ -57,12 +60,13 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   emit.op('Identity', [keptIndices], { output: KEPT_INDICES });
   const { graph } = decoder.model;
   const renamed = (info: ValueInfoProto): ValueInfoProto => withSuffix(info, decoder, axisSuffix);
-  const result = editModel(decoder.model, {
+  const whole = editModel(decoder.model, {
     replace,
     emit,
     inputs: [...graph.input.map(renamed), ...newInputs(strategy, cuts)],
     outputs: [...graph.output.map(renamed), KEPT],
   });
+  const result = chooseAmongImages(whole, decoder.opset, choices);
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
   const report = { layers: decoder.layers.length, stages, strategy: asked.name, ...standing, mode, nodes };

@@ -23,7 +23,7 @@ const LOWEST = -3.4028234663852886e38;
  * Emits the selection.
  * @param scores float32 [batch, sequence]
  * @param imageTokenMask bool [batch, sequence]: the tokens that may be dropped
- * @param ratio R of this stage: float32 scalar
+ * @param ratio R of this stage: float32 or float64 scalar
  * @param arithmetic how quotas are counted
  * @param lost bool [batch, sequence]: tokens that are lost already and do not count (masking mode only)
  */
@@ -36,9 +36,13 @@ export function select(
   lost?: string,
 ): Selection {
   const droppable = withoutLast(emit, imageTokenMask);
+  // float64 stays on the processor: what a GPU has scored comes over once, and what is kept goes back once
+  const wide = arithmetic === 'float64';
+  const values = wide ? emit.cast(scores, DataType.DOUBLE) : scores;
+  const number = (value: number): string => (wide ? emit.double(value) : emit.float(value));
   // NaN equals nothing, itself neither; IsNaN would leave the GPU, which has no kernel for it
-  const known = emit.op('Equal', [scores, scores]);
-  const ranks = emit.op('And', [droppable, known]);
+  const known = emit.op('Equal', [values, values]);
+  const ranks = both(emit, droppable, known);
   const spare = emit.op('Where', [
     emit.op('Greater', [countOf(emit, ranks), emit.int(0)]),
     spareCounts(emit, imageTokenMask, ratio, arithmetic),
@@ -48,11 +52,11 @@ export function select(
   const remaining = lost === undefined ? emit.dim1(imageTokenMask, 1) : remainingCount(emit, lost);
   const count = emit.op('Sub', [remaining, emit.op('Max', [dropped, emit.ints(0)])]);
 
-  const lowest = emit.float(LOWEST);
-  const numbers = emit.op('Where', [known, scores, lowest]);
-  const bounded = emit.op('Min', [emit.op('Max', [numbers, lowest]), emit.float(-LOWEST)]);
-  let ranked = emit.op('Where', [droppable, bounded, emit.float(Number.POSITIVE_INFINITY)]);
-  if (lost !== undefined) ranked = emit.op('Where', [lost, emit.float(Number.NEGATIVE_INFINITY), ranked]);
+  const lowest = number(LOWEST);
+  const numbers = emit.op('Where', [known, values, lowest]);
+  const bounded = emit.op('Min', [emit.op('Max', [numbers, lowest]), number(-LOWEST)]);
+  let ranked = emit.op('Where', [droppable, bounded, number(Number.POSITIVE_INFINITY)]);
+  if (lost !== undefined) ranked = emit.op('Where', [lost, number(Number.NEGATIVE_INFINITY), ranked]);
   // TopK takes the lower index first among equal values.
   const [, highest = ''] = emit.ops('TopK', [ranked, count], { outputs: 2, attributes: { axis: 1n } });
   const [indices = ''] = emit.ops('TopK', [highest, count], {
@@ -92,16 +96,21 @@ function spareCounts(
 function withoutLast(emit: Emitter, mask: string): string {
   const length = emit.dim(mask, 1);
   const before = emit.op('Less', [emit.range(length), emit.op('Sub', [length, emit.int(1)])]);
-  return emit.op('And', [mask, before]);
+  return both(emit, before, mask);
+}
+
+/** Where two masks both hold: bool. In integers, as an And would run on a GPU, and what counts it does not. */
+function both(emit: Emitter, a: string, b: string): string {
+  return emit.op('Greater', [emit.op('Where', [a, emit.ones(b), emit.int(0)]), emit.int(0)]);
 }
 
 /** How many places of each row a mask holds: int64 [batch]. */
 function countOf(emit: Emitter, mask: string): string {
-  return emit.reduce('ReduceSum', emit.cast(mask, DataType.INT64), [1], false);
+  return emit.reduce('ReduceSum', emit.ones(mask), [1], false);
 }
 
 /** How many tokens of a row are not lost; the same for every row: int64 [1]. */
 function remainingCount(emit: Emitter, lost: string): string {
-  const alive = emit.cast(emit.op('Not', [lost]), DataType.INT64);
+  const alive = emit.ones(emit.op('Not', [lost]));
   return emit.reduce('ReduceMin', emit.reduce('ReduceSum', alive, [1], false), [0], true);
 }

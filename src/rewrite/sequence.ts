@@ -255,7 +255,7 @@ export class Sequence {
   inOpPositions(core: AttentionCore): string {
     if (this.#before !== undefined) return this.gather(this.#before.inOpPositions(core));
     if (core.kind.positions === undefined) throw new RangeError(`${core.kind.name} rotates nothing`);
-    return core.kind.positions(this.#emit, core);
+    return core.kind.positions(this.#emit, this.#partition.decoder.graph, core);
   }
 
   /** The tokens' places in the flattened [batch · sequence] rows of the sequence before: int64 [batch, kept]. */
@@ -272,7 +272,7 @@ export class Sequence {
     const attended = emit.slice(ATTENTION_MASK, emit.ints(0), this.#fullPast(), 1);
     const padded = emit.op('Sub', [this.#fullPast(), emit.reduce('ReduceSum', attended, [1], true)]);
     const places = emit.unsqueeze(emit.range(emit.dim(this.#pastKey(), 2)), 0);
-    return emit.cast(emit.op('GreaterOrEqual', [places, padded]), DataType.INT64);
+    return emit.ones(emit.op('GreaterOrEqual', [places, padded]));
   }
 
   /** The unpruned past: the mask's length without this call's tokens; int64 [1]. */

@@ -4,7 +4,7 @@ import { lastRowAttention, lastRowHeads } from '../decoder/attention/rows.js';
 import { EMBEDS, PRUNE_RATIO } from '../decoder/contract.js';
 import { attentionOf } from '../decoder/decoder.js';
 import { residualBefore } from '../decoder/residual.js';
-import type { Emitter } from '../onnx/index.js';
+import { DataType, type Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import type { QuotaArithmetic } from './quota.js';
 import { keepCounts } from './select.js';
@@ -45,12 +45,13 @@ export function stageContext(
     features: () => unitRows(emit, emit.reduce('ReduceMean', emit.castToFloat(keys()), [1], false)),
     residualBefore: () => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1)),
     residual: () => tokens.activation(residualBefore(decoder, k)),
-    keepCount: () => keepCounts(emit, tokens.imageTokenMask, ratioOf(emit, stage), arithmetic),
+    keepCount: () => keepCounts(emit, tokens.imageTokenMask, ratioOf(emit, stage, arithmetic), arithmetic),
     callerScores: () => tokens.scores,
   };
 }
 
-/** R of a stage: float32 scalar. */
-export function ratioOf(emit: Emitter, stage: number): string {
-  return emit.gather(PRUNE_RATIO, emit.int(stage), 0);
+/** R of a stage: a scalar, float64 where quotas are counted so, which no GPU takes. */
+export function ratioOf(emit: Emitter, stage: number, arithmetic: QuotaArithmetic): string {
+  const ratios = arithmetic === 'float64' ? emit.cast(PRUNE_RATIO, DataType.DOUBLE) : PRUNE_RATIO;
+  return emit.gather(ratios, emit.int(stage), 0);
 }

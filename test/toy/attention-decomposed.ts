@@ -19,7 +19,7 @@ export function emitDecomposedAttention(
   const q = emitRotary(context, splitHeads(context, projections.q, config.heads), config.heads, '4d');
   const k4d = emitRotary(context, splitHeads(context, projections.k, config.kvHeads), config.kvHeads, '4d');
   const present = emitOutsideCache(context, k4d, projections.v);
-  if (attention.repeat === 'expand') {
+  if (attention.repeat !== '5d') {
     const k = emitRepeatKv(context, present.k);
     const v = emitRepeatKv(context, present.v);
     const scores = emitScores(context, q, b.transpose(k, 0, 1, 3, 2), attention.scale);

@@ -45,8 +45,8 @@ export interface DecomposedAttentionConfig {
   readonly kind: 'decomposed';
   /** Where 1/sqrt(head) goes: Mul or Div on the scores, or sqrt of it on q and on k (SDPA exports). */
   readonly scale: 'mul' | 'div' | 'both';
-  /** KV heads repeated by Expand and Reshape, or q reshaped to 5 dimensions. */
-  readonly repeat: 'expand' | '5d';
+  /** KV heads repeated by Expand or Tile and Reshape, or q reshaped to 5 dimensions. */
+  readonly repeat: 'expand' | 'tile' | '5d';
   /** Mask added to the scores, or chosen by Where. */
   readonly mask: 'add' | 'where';
   /** Where(IsNaN(p), 0, p) after the softmax, as newer SDPA exports have. */

@@ -210,6 +210,7 @@ const table: Readonly<Record<string, Partial<ToyConfig>>> = {
   // decomposed attention
   eager: { ...torchscript, attention: decomposed() },
   'eager 5d': { ...torchscript, attention: decomposed({ repeat: '5d', scale: 'div' }), qkvBias: true },
+  'eager tile': { ...torchscript, attention: decomposed({ repeat: 'tile' }) },
   'eager where': { ...torchscript, attention: decomposed({ mask: 'where' }), qkNorm: true },
   'eager opset 21': { attention: decomposed(), norm: 'decomposed', opset: 21, numLogitsToKeep: true },
   'eager opset 14': { ...torchscript, opset: 14, attention: decomposed() },

@@ -4,12 +4,17 @@
 import { cacheNames } from './qkv.js';
 import { splitHeads, type LayerContext } from './rotary.js';
 
-/** [batch, kvHeads, T, head] → [batch, heads, T, head] by Unsqueeze, Expand and Reshape. */
+/** [batch, kvHeads, T, head] → [batch, heads, T, head] by Unsqueeze, Expand or Tile, and Reshape. */
 export function emitRepeatKv({ b, config }: LayerContext, x: string): string {
   const groups = config.heads / config.kvHeads;
   if (groups === 1) return x;
-  const shape = b.vector(b.dim(x, 0), config.kvHeads, groups, b.dim(x, 2), config.headDim);
-  const expanded = b.node('Expand', [b.unsqueeze(x, 2), shape]);
+  const tiled = config.attention.kind === 'decomposed' && config.attention.repeat === 'tile';
+  const expanded = tiled
+    ? b.node('Tile', [b.unsqueeze(x, 2), b.ints(1, 1, groups, 1, 1)])
+    : b.node('Expand', [
+        b.unsqueeze(x, 2),
+        b.vector(b.dim(x, 0), config.kvHeads, groups, b.dim(x, 2), config.headDim),
+      ]);
   return b.node('Reshape', [expanded, b.vector(b.dim(x, 0), config.heads, b.dim(x, 2), config.headDim)]);
 }
 

@@ -21,6 +21,7 @@ import {
 } from '../../bench/sessions.js';
 import { FastvError } from '../../errors.js';
 import { rotaryPositions } from '../../runtime/limits.js';
+import { processorClass } from '../../runtime/processor-class.js';
 import type { ProgressStream, Terminal } from '../terminal.js';
 
 /** The flags of `fastv bench`. */
@@ -67,13 +68,14 @@ export async function bench(path: string, flags: BenchFlags, terminal: Terminal)
         };
 
   const { tail } = after;
-  const settings = { file: path, layer, ratios, tokens, rounds, decodeRounds, tail, device };
+  const processor = await processorClass();
+  const settings = { file: path, layer, ratios, tokens, rounds, decodeRounds, tail, device, processor };
   const profiled = profiles === undefined ? undefined : { ratio, ...profiles, placement };
   const heading = [
     `${basename(path)}: ${tokens.image} image + ${tokens.text} other tokens`,
     `K=${layer}`,
     ...(tail === 'last' ? ['last-token tail'] : []),
-    ...(device === 'cpu' ? [] : [device]),
+    ...(device === 'cpu' ? [`processor ${processor}`] : [device]),
   ].join(', ');
   const parts = [`### ${heading}`, prefillTables(result)];
   if (profiles !== undefined) {

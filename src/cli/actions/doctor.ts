@@ -10,6 +10,7 @@ import { listSupportedBackends } from 'onnxruntime-node';
 import { EMBEDDED_MODEL } from '../../runtime/embedded.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
 import { int8Products } from '../../runtime/processor.js';
+import { processorClass } from '../../runtime/processor-class.js';
 import { clearRewrites, listRewrites } from '../../runtime/rewrite-cache.js';
 import { version } from '../../version.js';
 import { configFile, defaultModel } from '../default-model.js';
@@ -40,6 +41,7 @@ export async function doctor(flags: DoctorFlags, terminal: Terminal): Promise<vo
       ...table([
         ...Object.entries(versions),
         ['processor', `${machine.processor}, ${machine.threads} threads, ${machine.platform}`],
+        ['processor class', `${machine.processorClass} (docs/performance.md has speeds by class)`],
         ['memory', `${bytes(machine.memory)}, ${bytes(machine.freeMemory)} free`],
         ['int8 products', INT8[machine.int8Products]],
         ['devices', devices.join(', ')],
@@ -84,6 +86,7 @@ async function examine() {
     machine: {
       platform: `${platform()} ${arch()}`,
       processor: cpus()[0]?.model.trim() ?? 'unknown',
+      processorClass: await processorClass(),
       threads: availableParallelism(),
       memory: totalmem(),
       freeMemory: freemem(),

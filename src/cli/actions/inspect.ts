@@ -12,6 +12,7 @@ import {
 import { unsigned } from '../../quantize/unsigned.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
 import { int8Products as productsOf } from '../../runtime/processor.js';
+import { processorClass } from '../../runtime/processor-class.js';
 import type { Terminal } from '../terminal.js';
 import { inspectFolder } from './inspect-folder.js';
 
@@ -26,11 +27,12 @@ export async function inspect(file: string, terminal: Terminal): Promise<void> {
   const int8Products = await productsOf(await nodeSessionClass());
   const formats = weightAdvice(source.model, int8Products);
   const loadedAs = int8Products === 'saturating' && unsigned(source.model).changed ? 'uint8' : null;
-  const processor = { int8Products, int8LoadedAs: loadedAs };
+  const processor = { class: await processorClass(), int8Products, int8LoadedAs: loadedAs };
   terminal.result({ file, dataFiles: source.dataFiles, ...inspection, formats, processor }, () =>
     [
       ...describe(inspection, source.dataFiles),
       ...formats.flatMap(describeFormat),
+      `processor ${processor.class}`,
       ...(loadedAs === null ? [] : [UNSIGNED]),
     ].join('\n'),
   );
@@ -90,6 +92,9 @@ function describeLayer(layer: LayerInspection): string {
     layer.rotation === 'in-op' ? 'rotation inside the operator' : 'rotation outside the operator',
     ...(layer.localWindow === undefined ? [] : [`local window ${layer.localWindow}`]),
     ...(layer.softcap === undefined ? [] : [`softcap ${layer.softcap}`]),
+    ...(layer.sharedBy === undefined
+      ? []
+      : [`keys shared by ${layer.sharedBy} later layers without a cache`]),
   ].join(', ');
 }
 

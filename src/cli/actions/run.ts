@@ -16,6 +16,7 @@ import { overlayOf } from '../overlay.js';
 import { answerJson } from '../report-json.js';
 import { sceneNotice } from '../scene-notice.js';
 import type { Terminal } from '../terminal.js';
+import { processorClass } from '../../runtime/processor-class.js';
 
 /** The flags of `fastv run`. */
 export interface RunFlags extends ModelFlags {
@@ -102,7 +103,14 @@ async function answer(call: Call, terminal: Terminal): Promise<void> {
   terminal.stream('\n');
   const overlay = await writeOverlay(call, result.report);
   terminal.answered(
-    { model: name, question, ...answerJson(result, flags), overlay, notice: call.notice },
+    {
+      model: name,
+      question,
+      ...answerJson(result, flags),
+      overlay,
+      notice: call.notice,
+      processor: await processorClass(),
+    },
     () => [...timings(result), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])],
   );
   await model.close();
@@ -136,6 +144,7 @@ async function compare(call: Call, terminal: Terminal): Promise<void> {
     prefillSpeedup: original.prefillMs / pruned.prefillMs,
     overlay,
     notice: call.notice,
+    processor: await processorClass(),
   };
   terminal.result(document, () =>
     [comparison(original, pruned), ...(overlay === undefined ? [] : [`overlay: ${overlay}`])].join('\n'),

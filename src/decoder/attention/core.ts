@@ -134,7 +134,7 @@ export interface AttentionKind {
   /** The operator with its cache outside; what it needs besides is left in `emit` (`cache-outside.ts`). */
   cacheOutside?(emit: Emitter, graph: GraphView, core: AttentionCore): NodeProto;
   /** The positions by which the operator rotates this call's tokens: int64 [batch, sequence]. */
-  positions?(emit: Emitter, core: AttentionCore): string;
+  positions?(emit: Emitter, graph: GraphView, core: AttentionCore): string;
   /** The operator, as it stands in its place, with the rotation by given positions in front of it. */
   rotateOutside?(
     emit: Emitter,

@@ -2,7 +2,7 @@
 // operator itself, or the Concat in front of it. What stands there decides the kind; the kind's own file reads the rest.
 // Anything else is refused, naming the node.
 import type { NodeProto } from 'onnx-buf';
-import { input, inSet, isOperator, label, type GraphView } from '../../onnx/index.js';
+import { inSet, label, type GraphView } from '../../onnx/index.js';
 import { SHAPE_ONLY } from '../dependence.js';
 import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';
 import { decomposed } from './decomposed.js';
@@ -10,12 +10,13 @@ import { groupQuery } from './group-query.js';
 import { multiHead } from './multi-head.js';
 import { onnxAttention } from './onnx.js';
 import { isOtherName, refuse } from './operator.js';
+import { croppedTo } from './sliding-caches.js';
 
 /** The kinds of attention that are known. */
 const attentionKinds: readonly AttentionKind[] = [groupQuery, multiHead, onnxAttention, decomposed];
 
 /** Ops through which keys pass on without their tokens mixing. */
-const LAYOUT = new Set('Identity Cast Transpose Reshape Expand Unsqueeze Squeeze Flatten'.split(' '));
+const LAYOUT = new Set('Identity Cast Transpose Reshape Expand Tile Unsqueeze Squeeze Flatten'.split(' '));
 /** The same behind the Concat, where keys may be scaled too. */
 const ON_KEYS = new Set([...LAYOUT, 'Mul', 'Div']);
 
@@ -68,12 +69,24 @@ function keyUse(graph: GraphView, cache: CacheNames): KeyUse {
   return { node, concat: taker };
 }
 
-/** How many of a cache's last tokens a Slice keeps, as torch exports of a sliding cache have it; undefined if it does not. */
-function croppedTo(graph: GraphView, node: NodeProto): number | undefined {
-  if (!isOperator(node, 'Slice')) return undefined;
-  const value = (name: 'starts' | 'axes'): number | undefined => graph.constantInts(input(node, name))?.[0];
-  const [start, axis] = [value('starts'), value('axes')];
-  return start !== undefined && start < 0 && (axis === 2 || axis === -2) ? -start : undefined;
+/**
+ * How many other attentions meet a layer's keys: those of later layers without a cache of their own, as in Gemma 3n and 4.
+ */
+export function sharersOf(graph: GraphView, { keys, node }: AttentionCore): number {
+  const met = new Set<NodeProto>();
+  const seen = new Set<string>();
+  const stack = [keys];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    for (const user of graph.consumers(name)) {
+      if (kindOf(user) !== undefined) met.add(user);
+      else if (ON_KEYS.has(user.opType)) stack.push(...user.output);
+    }
+  }
+  met.delete(node);
+  // written out, the layer's own scores are a node besides
+  return Math.max(0, met.size - (kindOf(node)?.canKeepCache === true ? 0 : 1));
 }
 
 /** Whether a node appends new keys to past ones. */

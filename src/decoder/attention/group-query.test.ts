@@ -40,8 +40,8 @@ function rotateOutside(emit: Emitter, graph: GraphView, core: AttentionCore, pos
   return node;
 }
 
-function inOpPositions(emit: Emitter, core: AttentionCore): string {
-  return core.kind.positions?.(emit, core) ?? '';
+function inOpPositions(emit: Emitter, graph: GraphView, core: AttentionCore): string {
+  return core.kind.positions?.(emit, graph, core) ?? '';
 }
 
 describe('rotateOutside', () => {
@@ -53,7 +53,7 @@ describe('rotateOutside', () => {
       const [inside, outside] = await probe(config, model, (emit, decoder) => {
         const core = attentionOf(decoder, 1);
         expect(core.rotation).toBe('in-op');
-        const positions = inOpPositions(emit, core);
+        const positions = inOpPositions(emit, decoder.graph, core);
         const node = rotateOutside(emit, decoder.graph, core, positions);
         expect(intAttribute(node, 'do_rotary', 0)).toBe(0);
         const copies = emit.copy(node, (tensor) => tensor);
@@ -69,7 +69,7 @@ describe('rotateOutside', () => {
     const model = decodeModel(toyDecoder(config).bytes);
     const [inside, outside] = await probe(config, model, (emit, decoder) => {
       const core = attentionOf(decoder, 0);
-      const doubled = emit.op('Mul', [inOpPositions(emit, core), emit.int(2)]);
+      const doubled = emit.op('Mul', [inOpPositions(emit, decoder.graph, core), emit.int(2)]);
       const node = rotateOutside(emit, decoder.graph, core, doubled);
       const copies = emit.copy(node, (tensor) => tensor);
       return [core.node.output[0] ?? '', copies.get(core.node.output[0] ?? '') ?? ''];

@@ -7,6 +7,7 @@
 // where the operator still rotates itself they stay inside.
 import {
   DataType,
+  elementType,
   floatAttribute,
   input,
   intAttribute,
@@ -96,11 +97,15 @@ export const groupQuery: AttentionKind = {
   allQueries: ({ node }) => `${label(node)} takes as many queries as new keys`,
 
   // At the first call they count from 0, later from the row's valid length, whatever position_ids say.
-  positions: (emit, core) => {
+  positions: (emit, graph, core) => {
     const node: Node = core.node;
     const sequence = emit.dim(EMBEDS, 1);
-    const int64 = (tensor: string, shape: string): string =>
-      emit.cast(emit.reshape(tensor, shape), DataType.INT64);
+    // Lengths are int64 before they are cast for the operator; casting them back would bring them to a GPU and back.
+    const int64 = (tensor: string, shape: string): string => {
+      const before = graph.upstream(tensor, ({ opType }) => opType === 'Cast');
+      if (elementType(graph, before) === DataType.INT64) return emit.reshape(before, shape);
+      return emit.cast(emit.reshape(tensor, shape), DataType.INT64);
+    };
     const total = int64(input(node, 'total_sequence_length'), emit.ints(1));
     const valid = int64(input(node, 'seqlens_k'), emit.ints(-1, 1));
     const past = emit.op('Sub', [emit.op('Add', [valid, emit.int(1)]), sequence]);

@@ -16,7 +16,7 @@ async function row(config: ToyConfig): Promise<{ values: number[]; dims: readonl
   const model = decodeModel(toyDecoder(config).bytes);
   const [result] = await probe(config, model, (emit, decoder) => {
     const core = attentionOf(decoder, LAYER);
-    const positions = (): string => core.kind.positions?.(emit, core) ?? '';
+    const positions = (): string => core.kind.positions?.(emit, graph, core) ?? '';
     const { graph } = decoder;
     return [lastRowAttention({ emit, graph, core, node: core.node, mask: ATTENTION_MASK, positions })];
   });
@@ -69,7 +69,7 @@ describe('a float16 decoder', () => {
       const decoder = recogniseDecoder(decodeModel(toyDecoder(toyFamily(name).config).bytes));
       const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
       const core = attentionOf(decoder, LAYER);
-      const positions = (): string => core.kind.positions?.(emit, core) ?? '';
+      const positions = (): string => core.kind.positions?.(emit, graph, core) ?? '';
       const { graph } = decoder;
       lastRowAttention({ emit, graph, core, node: core.node, mask: ATTENTION_MASK, positions });
       const product = emit.nodes.find(({ opType }) => opType === 'MatMul');
