@@ -4,11 +4,14 @@ import { listSupportedBackends } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { lfsPointerIn, modelNameOrFolder } from '../files/model-name.js';
 import { LFS_HINT } from '../lfs-pointer.js';
+import type { LoadOptions } from '../media/index.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
 import { defaultDtype } from '../runtime/model-folder.js';
 import type { PlugOptions, WarningListener } from '../runtime/options.js';
+import { hubFetch } from './hub/fetch.js';
+import { hubSettings } from './hub/settings.js';
 import type { ModelFlags } from './options/model.js';
 import { methodOf } from './options/strategy.js';
 import { prepareTransformers } from './transformers-env.js';
@@ -41,6 +44,11 @@ export function warningsOn(
     said.add(message);
     stream.write(`warning: ${message}\n`);
   };
+}
+
+/** How pictures are loaded, as the flags say: through the proxies of the environment, as models are. */
+export function mediaOptions({ frames, allowNetwork = false }: ModelFlags): LoadOptions {
+  return { frames, allowNetwork, fetch: hubFetch(hubSettings()) };
 }
 
 /** Transformers.js's options as the flags say. */
