@@ -17,6 +17,7 @@ describe('an option without effect is refused by its name', () => {
     ['run --ratio 0 --strategy grid a.png what', '--strategy'],
     ['run --ratio 0 --preset sizes a.png what', '--preset'],
     ['chat --seed 1', '--seed'],
+    ['serve --seed 1 --print-config', '--seed'],
     ['eval --tasks scenes -o x --seed 1', '--seed'],
     ['eval --tasks scenes -o x --ratio 0 --layer 3', '--layer'],
     ['eval --tasks scenes -o x --ratio 0 --strategy grid', '--strategy'],

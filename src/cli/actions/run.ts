@@ -51,12 +51,12 @@ export async function run(
   const { sources, question } = imagesAndQuestion(inputs);
   if (flags.overlay !== undefined)
     await checkOutputFile(flags.overlay, { option: '--overlay', inputs: sources });
+  const { name, conversation } = await openConversation(flags);
   const media: LoadedMedia[] = [];
   for (const source of sources) media.push(await loadMedia(source, mediaOptions(flags)));
   if (media.every(({ video }) => !video))
     refuseIdle(command, '--frames', 'no input is a video', 'leave it out');
   const pictures = media.flatMap((one) => one.pictures);
-  const { name, conversation } = await openConversation(flags);
   const notice = flags.model === undefined ? sceneNotice(pictures, question) : undefined;
   if (notice !== undefined) terminal.warn(notice);
   const call: Call = { name, conversation, question, pictures, flags, notice };
