@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FastvError } from '../errors.js';
 
-/** Its folder. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/scenes-llava', import.meta.url));
+// a bundle in CommonJS has no import.meta.url
+const here: unknown = import.meta.url;
+
+/** Its folder; empty in a bundle that has no places. */
+export const EMBEDDED_MODEL =
+  typeof here === 'string' ? fileURLToPath(new URL('../../models/scenes-llava', here)) : '';
 
 /** Its folder, if it is there. @throws {FastvError} `io` if it is not */
 export function embeddedModel(): string {
-  if (!existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
+  if (EMBEDDED_MODEL === '' || !existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
     throw new FastvError('io', 'the embedded model is missing from this installation', {
       where: EMBEDDED_MODEL,
-      hint: 'Install the package again, or name a model with --model.',
+      hint: 'Install the package again, leave fastv out of the bundle, or name a model.',
     });
   }
   return EMBEDDED_MODEL;
