@@ -1,12 +1,13 @@
 // The ONNX Runtime that Transformers.js runs in Node, and how it is asked for a decoder.
 import { createRequire } from 'node:module';
+import type * as OnnxRuntime from 'onnxruntime-node';
 import { basename } from 'node:path';
 import { FastvError } from '../errors.js';
 import type { SessionClass } from './session-swap.js';
 import { reasonOf } from './tell.js';
 
 /** What ONNX Runtime exports in Node. */
-type Runtime = typeof import('onnxruntime-node');
+type Runtime = typeof OnnxRuntime;
 
 /** Its session class. @throws as {@link nodeRuntime} */
 export async function nodeSessionClass(): Promise<SessionClass> {
