@@ -150,9 +150,9 @@ async function* piecesOf({ body }: Response, most: number, where: string): Async
   const pieces = atMost(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), most, where);
   try {
     for (;;) {
-      const { done, value } = await orIo(where, pieces.next());
-      if (done === true) return;
-      yield value;
+      const next = await orIo(where, pieces.next());
+      if (next.done === true) return;
+      yield next.value;
     }
   } finally {
     await pieces.return(undefined);
