@@ -21,10 +21,11 @@ LAYERS.bench = ['runtime', ...LAYERS.runtime];
 LAYERS.eval = ['runtime', ...LAYERS.runtime];
 LAYERS.analysis = ['eval', ...LAYERS.eval];
 LAYERS.server = ['eval', ...LAYERS.eval];
+LAYERS['ai-sdk'] = ['runtime', ...LAYERS.runtime];
 LAYERS.cli = ['server', 'analysis', 'bench', 'build', ...LAYERS.analysis];
 
 /** Files beside the folders that need nothing and may be used anywhere. */
-const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics|dtypes)';
+const ANYWHERE = '(errors|version|lfs-pointer|printable|statistics|dtypes|once)';
 /** Tests may look anywhere. */
 const TEST = '\\.test\\.ts$';
 const group = (names) => `(${names.join('|')})`;

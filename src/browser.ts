@@ -1,3 +1,3 @@
 // `fastv` in a browser: the plug, the rewrite and the costs; nothing of Node.
-export { fastv } from './runtime/browser.js';
+export { fastv, withFastv } from './runtime/browser.js';
 export * from './runtime/public.js';

@@ -5,11 +5,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const ENTRIES = [
   'src/index.ts',
   'src/browser.ts',
+  'src/model.ts',
   'src/runtime/conversation.ts',
   'src/rewrite/index.ts',
   'src/cost/index.ts',
   'src/build/index.ts',
   'src/server/index.ts',
+  'src/ai-sdk/index.ts',
+  'src/ai-sdk/browser.ts',
 ];
 
 /** Parts that passes over graphs are made of: documented, without an example each. */
@@ -29,7 +32,7 @@ beforeAll(() => {
 describe.each(ENTRIES)('%s', (entry) => {
   it('is documented, with examples of what is called', () => {
     const symbols = exportsOf(entry);
-    expect(symbols.length).toBeGreaterThan(3);
+    expect(symbols.length).toBeGreaterThan(2);
     expect(undocumented(symbols)).toEqual([]);
     // a function that is exported as a type only cannot be called
     const called = symbols.filter(

@@ -1,6 +1,7 @@
 /** Greedy answers of one model to a batch of prompts of one length, with what they took. */
 import { StoppingCriteria, type PreTrainedTokenizer, type Tensor } from '@huggingface/transformers';
 import type { ModelInputs } from '../runtime/conversation.js';
+import { GREEDY } from '../runtime/greedy.js';
 import type { HfModel } from '../runtime/transformers.js';
 
 /** What one row said. */
@@ -9,24 +10,6 @@ export interface Reply {
   /** Generated tokens, the one that ends the reply included. */
   readonly tokens: number;
 }
-
-/**
- * What a model's `generation_config.json` may change about greedy decoding, off: a repetition penalty (1.05 in some
- * Qwen models) would punish the letters and words that a prompt names. Names as in Transformers.js 4.3.
- */
-const PLAIN = {
-  do_sample: false,
-  repetition_penalty: 1,
-  no_repeat_ngram_size: 0,
-  bad_words_ids: null,
-  suppress_tokens: null,
-  begin_suppress_tokens: null,
-  forced_bos_token_id: null,
-  forced_eos_token_id: null,
-  guidance_scale: null,
-  min_length: 0,
-  min_new_tokens: 0,
-} as const;
 
 /**
  * Generates without sampling, whatever the model's own settings are: equal questions get equal answers.
@@ -45,7 +28,7 @@ export async function greedyReplies(
   const sequences = (await model.generate({
     ...inputs,
     max_new_tokens: maxTokens,
-    ...PLAIN,
+    ...GREEDY,
     stopping_criteria: new EveryRowEnded(prompt, ends),
     ...call,
   })) as Tensor;

@@ -1,6 +1,7 @@
 // Which stage each part of a decoder belongs to: what the attention of layer K−1 needs lies before a cut, the rest behind
 // it, on a shorter sequence. Stage 0 lies before the first cut.
 import type { NodeProto } from 'onnx-buf';
+import type { AttentionCore } from '../decoder/attention/core.js';
 import type { Decoder } from '../decoder/decoder.js';
 import { TokenFlow } from '../decoder/token-flow.js';
 import { FastvError } from '../errors.js';
@@ -11,6 +12,7 @@ export class Partition {
   /** K of each cut. */
   readonly cuts: readonly number[];
   readonly #stages: ReadonlyMap<NodeProto, number>;
+  readonly #attention: ReadonlyMap<NodeProto, AttentionCore>;
 
   private constructor(
     decoder: Decoder,
@@ -22,6 +24,9 @@ export class Partition {
     this.cuts = cuts;
     this.flow = flow;
     this.#stages = stages;
+    this.#attention = new Map(
+      decoder.layers.flatMap(({ attention: core }) => (core === undefined ? [] : [[core.node, core]])),
+    );
   }
 
   /**
@@ -50,6 +55,11 @@ export class Partition {
   /** The stage of an activation's node; 0 for the prologue. */
   stageOf(node: NodeProto): number {
     return this.#stages.get(node) ?? 0;
+  }
+
+  /** The attention whose node this is. */
+  attentionAt(node: NodeProto): AttentionCore | undefined {
+    return this.#attention.get(node);
   }
 
   /** The stage in which a tensor is made; 0 for graph inputs and the prologue. */

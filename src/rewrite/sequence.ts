@@ -45,6 +45,7 @@ export class Sequence {
   readonly #clusters: SequenceClusters | undefined;
   /** Activations that are there for these tokens under other names. */
   readonly #copies: ReadonlyMap<string, string>;
+  readonly #gathered = new Map<string, string>();
   readonly #prologue: Readonly<Record<Purpose, (tensor: string) => string>>;
   readonly #withFullPast: (tensor: string) => string;
 
@@ -108,8 +109,8 @@ export class Sequence {
     if (this.#before === undefined) return node;
     const rotates = node.opType === 'RotaryEmbedding';
     const renamed = renameInputs(node, (tensor) => this.resolve(tensor, rotates));
-    const { layers, graph } = this.#partition.decoder;
-    const core = layers.find(({ attention }) => attention?.node === node)?.attention;
+    const { graph } = this.#partition.decoder;
+    const core = this.#partition.attentionAt(node);
     const placed =
       core?.rotation !== 'in-op' || core.kind.rotateOutside === undefined
         ? renamed
@@ -205,11 +206,15 @@ export class Sequence {
 
   /** What is known of each token of the sequence before, [batch, sequence, …], for these tokens only. */
   gather(tensor: string): string {
+    const known = this.#gathered.get(tensor);
+    if (known !== undefined) return known;
     const emit = this.#emit;
     const shape = emit.op('Shape', [tensor]);
     const rest = emit.slice(shape, emit.ints(2), emit.ints(Number.MAX_SAFE_INTEGER), 0);
     const rows = emit.reshape(tensor, emit.concat([emit.ints(-1), rest], 0));
-    return emit.gather(rows, this.#rows(), 0);
+    const gathered = emit.gather(rows, this.#rows(), 0);
+    this.#gathered.set(tensor, gathered);
+    return gathered;
   }
 
   /** The number of tokens: int64 scalar. */

@@ -2,9 +2,14 @@
 import { TextStreamer, type Tensor } from '@huggingface/transformers';
 import type { FastvCall } from './call.js';
 import type { Conversation, ModelInputs } from './conversation.js';
+import { GREEDY } from './greedy.js';
 import type { CallOptions, PrefillReport } from './options.js';
 
-/** An answer and what it took. */
+/**
+ * An answer and what it took.
+ * @example
+ * const { text, ttftMs, report }: Answer = await model.ask(messages, { maxNewTokens: 64 });
+ */
 export interface Answer {
   readonly text: string;
   /** Generated tokens. */
@@ -22,10 +27,16 @@ export interface Answer {
   readonly sequences: Tensor;
 }
 
-/** How to ask. */
+/**
+ * How to ask.
+ * @example
+ * const options: AskOptions = { maxNewTokens: 64, ratio: 0.75, signal: AbortSignal.timeout(10_000) };
+ */
 export interface AskOptions extends CallOptions {
   /** The longest answer. */
   readonly maxNewTokens: number;
+  /** Whether the likeliest token is taken each time, whatever the model's generation_config.json says; default false. */
+  readonly greedy?: boolean;
   /** Called with each piece of text. */
   readonly onText?: (text: string) => void;
   /** The cache of earlier turns; filled further. */
@@ -48,7 +59,7 @@ const ENOUGH = 5;
  * @throws what `signal` was aborted with; {@link FastvError} `invalid-input` for a prompt that is too long, `inference`
  */
 export async function ask(asked: Asked, inputs: ModelInputs, options: AskOptions): Promise<Answer> {
-  const { maxNewTokens, onText, cache, ...callOptions } = options;
+  const { maxNewTokens, greedy = false, onText, cache, ...callOptions } = options;
   const { conversation, model } = asked;
   const call = asked.call(callOptions);
   let first = 0;
@@ -66,6 +77,7 @@ export async function ask(asked: Asked, inputs: ModelInputs, options: AskOptions
   const sequences = (await model.generate({
     ...inputs,
     max_new_tokens: maxNewTokens,
+    ...(greedy ? GREEDY : {}),
     streamer,
     fastv: call,
     ...(cache === undefined ? {} : { past_key_values: cache }),

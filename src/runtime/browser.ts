@@ -1,6 +1,7 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
 import { FastvError } from '../errors.js';
 import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
+import type { PlugOptions } from './options.js';
 import {
   plug,
   type Loaded,
@@ -12,6 +13,7 @@ import {
 import { looksLikeDecoder } from './rewritten-graph.js';
 import type { SessionClass } from './session-swap.js';
 import { reasonOf } from './tell.js';
+import { classWith, type FastvClass } from './with-fastv.js';
 
 const browser: Platform = {
   device: 'wasm',
@@ -67,4 +69,16 @@ export function fastv<C extends ModelClass>(
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
   return plug(browser, modelClass, name, options);
+}
+
+/**
+ * A class that loads pruned models, for code that takes a class of Transformers.js and calls its `from_pretrained`.
+ * @param modelClass as for {@link fastv}
+ * @param options what is fixed when a model is loaded; options that `from_pretrained` is given take their place
+ * @example
+ * const Pruned = withFastv(AutoModelForImageTextToText, { layer: 2, ratio: 0.5 });
+ * const model = await Pruned.from_pretrained('HuggingFaceTB/SmolVLM-256M-Instruct', { dtype: 'q8' });
+ */
+export function withFastv<C extends ModelClass>(modelClass: C, options: PlugOptions = {}): FastvClass<C> {
+  return classWith((loads, name, given) => fastv(loads, name, given), modelClass, options);
 }

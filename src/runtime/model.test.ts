@@ -4,6 +4,7 @@ import { scene } from '../../test/server/scene-turn.js';
 import type { Family } from '../scenes/question.js';
 import type { Message } from './conversation.js';
 import { EMBEDDED_MODEL } from './embedded.js';
+import { calibrate } from './calibrate.js';
 import { openModel, type OpenedModel } from './model.js';
 
 const message = (family: Family, index: number): Message => {
@@ -128,4 +129,78 @@ describe('a chat', () => {
     await chat.forget();
     expect(chat.messages).toEqual([]);
   });
+});
+
+describe('stream', () => {
+  it('gives the answer piece by piece, and what it took', async () => {
+    const question = [message('caption', 3)];
+    const stream = pruned.stream(question, { maxNewTokens: 12 });
+    const pieces: string[] = [];
+    for await (const piece of stream) pieces.push(piece);
+    const { text, report } = await stream.answer;
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.join('').trim()).toBe(text);
+    expect(text).toBe((await pruned.ask(question, { maxNewTokens: 12 })).text);
+    expect(report?.rows[0]?.keptImageTokens).toBe(72);
+  });
+
+  it('ends the call when nobody listens any more, and when it fails', async () => {
+    const stream = pruned.stream([message('caption', 3)], { maxNewTokens: 64 });
+    for await (const piece of stream) if (piece !== '') break;
+    await expect(stream.answer).rejects.toThrow('nobody listens');
+    const failing = pruned.stream([{ role: 'user', text: LONG }], { maxNewTokens: 4 });
+    const listened = (async () => {
+      for await (const piece of failing) expect(piece).toBe('');
+    })();
+    await expect(listened).rejects.toMatchObject({ code: 'invalid-input' });
+  });
+});
+
+describe('calibrate', () => {
+  it.each([
+    [1, [0.25, 0.5], 0.5],
+    [1, [], 0],
+    [0.5, [0.25, 0.75], 0.25],
+    [1, [0.25, 0.5, 0.75], 0.75],
+  ])('takes the largest R up to which answers stay, %#', async (agreement, same, expected) => {
+    const said: number[] = [];
+    const ask = ((_: unknown, { ratio = 0 }: { ratio?: number }) => {
+      said.push(ratio);
+      return Promise.resolve({ text: ratio === 0 || same.includes(ratio) ? 'yes' : 'no', report: undefined });
+    }) as unknown as OpenedModel['ask'];
+    const steps: number[] = [];
+    const found = await calibrate({ ...pruned, ask }, [[message('existence', 0)], [message('color', 1)]], {
+      ratios: [0.75, 0.25, 0.5],
+      agreement,
+      onProgress: (done, total) => steps.push(done / total),
+    });
+    expect(found.ratio).toBe(expected);
+    expect(found.tried.map(({ ratio }) => ratio)).toEqual([0.25, 0.5, 0.75]);
+    expect(said.slice(0, 4)).toEqual([0, 0.25, 0.5, 0.75]);
+    expect(steps.at(-1)).toBe(1);
+  });
+
+  it('asks the model itself', async () => {
+    const { tried } = await calibrate(pruned, [[message('existence', 0)]], {
+      ratios: [0.25],
+      maxNewTokens: 4,
+    });
+    expect(tried[0]?.flopsRatio).toBeLessThan(1);
+    expect([0, 1]).toContain(tried[0]?.agreement);
+  });
+
+  it('refuses what makes no sense', async () => {
+    const sample = [message('existence', 0)];
+    await expect(calibrate(original, [sample])).rejects.toThrow('does not prune');
+    await expect(calibrate(pruned, [])).rejects.toThrow('nothing to ask');
+    await expect(calibrate(pruned, [sample], { agreement: 0 })).rejects.toThrow('no share');
+    await expect(calibrate(pruned, [sample], { ratios: [2] })).rejects.toThrow('make no sense');
+  });
+});
+
+it('is ready after a warm-up, and is closed where it goes out of scope', async () => {
+  const model = await openModel(EMBEDDED_MODEL, { conversation: pruned.conversation });
+  await model.warmup();
+  await model[Symbol.asyncDispose]();
+  await expect(model.warmup()).rejects.toThrow();
 });

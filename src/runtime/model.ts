@@ -2,6 +2,7 @@
 // that may be asked one beside the other. In Node; a browser app has the plug.
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
+import { streamOf, type AnswerStream } from './answer-stream.js';
 import { ask, type Answer, type Asked, type AskOptions } from './ask.js';
 import type { FastvCall } from './call.js';
 import { Chat } from './chat.js';
@@ -16,7 +17,11 @@ import type { VisionAround } from './passes.js';
 import type { FastvHandle } from './plug.js';
 import { isDecoderModel, type HfModel } from './transformers.js';
 
-/** How a model is opened. */
+/**
+ * How a model is opened.
+ * @example
+ * const options: OpenOptions = { fastv: { layer: 2, ratio: 0.5 }, loading: { dtype: 'q8' } };
+ */
 export interface OpenOptions {
   /** How it prunes; without, the original runs. */
   readonly fastv?: PlugOptions;
@@ -32,7 +37,12 @@ export interface OpenOptions {
   readonly modelClass?: Loader;
 }
 
-/** A model that can be asked. */
+/**
+ * A model that can be asked, several questions at a time.
+ * @example
+ * await using model = await openModel(name, { fastv: { ratio: 0.5 } });
+ * await model.warmup();
+ */
 export interface OpenedModel {
   readonly name: string;
   readonly conversation: Conversation;
@@ -49,11 +59,19 @@ export interface OpenedModel {
    *   aborted with, if it was
    */
   ask(question: readonly Message[] | ModelInputs, options: AskOptions): Promise<Answer>;
+  /** The same, piece by piece, and times and report in the end. Who stops listening ends the call. */
+  stream(question: readonly Message[] | ModelInputs, options: Omit<AskOptions, 'onText'>): AnswerStream;
+  /** Answers one short question, so that the first one that counts finds memory and kernels ready. */
+  warmup(): Promise<void>;
   /** A conversation on one KV cache. */
   chat(): Chat;
   /** Frees the model; a second time does nothing. */
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** Pixels of the side of the picture that models are warmed up by: what most vision encoders take or shrink to. */
+const WARMUP_SIDE = 336;
 
 /**
  * Opens a model.
@@ -96,19 +114,30 @@ export async function openModel(name: string, options: OpenOptions = {}): Promis
   if (options.vision !== undefined) passes.aroundVision(options.vision);
   const asked: Asked = { conversation, model, call: (given) => passes.call(given) };
   let closed: Promise<unknown> | undefined;
+  const answer: OpenedModel['ask'] = async (question, how) =>
+    ask(asked, isMessages(question) ? await conversation.inputs(question) : question, how);
+  const close = async (): Promise<void> => {
+    closed ??= (model as unknown as { dispose(): Promise<unknown> }).dispose();
+    await closed;
+  };
   return {
     name,
     conversation,
     model,
     fastv: handle,
     call: (given = {}) => asked.call(given),
-    ask: async (question, how) =>
-      ask(asked, isMessages(question) ? await conversation.inputs(question) : question, how),
-    chat: () => new Chat(asked),
-    close: async () => {
-      closed ??= (model as unknown as { dispose(): Promise<unknown> }).dispose();
-      await closed;
+    ask: answer,
+    stream: (question, how) =>
+      streamOf((onText, signal) => answer(question, { ...how, onText, signal }), how.signal),
+    async warmup() {
+      const data = new Uint8ClampedArray(3 * WARMUP_SIDE ** 2).fill(128);
+      const picture = { data, width: WARMUP_SIDE, height: WARMUP_SIDE };
+      // two tokens: a prefill and a decoding step
+      await answer([{ role: 'user', text: 'What is this?', images: [picture] }], { maxNewTokens: 2 });
     },
+    chat: () => new Chat(asked),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

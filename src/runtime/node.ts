@@ -4,6 +4,7 @@ import { readModelBytes } from '../files/model-file.js';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
 import { isDecoderFile, loadedRuntimes, nodeSessionClass } from './node-session.js';
+import type { PlugOptions } from './options.js';
 import {
   plug,
   type Loaded,
@@ -14,6 +15,7 @@ import {
 } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
 import { unsignedSource } from './unsigned-file.js';
+import { classWith, type FastvClass } from './with-fastv.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
 const node: Platform = {
@@ -59,4 +61,16 @@ export function fastv<C extends ModelClass>(
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
   return plug(node, modelClass, name, options);
+}
+
+/**
+ * A class that loads pruned models, for code that takes a class of Transformers.js and calls its `from_pretrained`.
+ * @param modelClass as for {@link fastv}
+ * @param options what is fixed when a model is loaded; options that `from_pretrained` is given take their place
+ * @example
+ * const Pruned = withFastv(AutoModelForImageTextToText, { layer: 2, ratio: 0.5 });
+ * const model = await Pruned.from_pretrained('HuggingFaceTB/SmolVLM-256M-Instruct', { dtype: 'q8' });
+ */
+export function withFastv<C extends ModelClass>(modelClass: C, options: PlugOptions = {}): FastvClass<C> {
+  return classWith((loads, name, given) => fastv(loads, name, given), modelClass, options);
 }

@@ -2,6 +2,7 @@
 export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 export type { CallerStrategy, GraphStrategy, Strategy, StrategyName } from '../strategies/index.js';
 export type { CallTimes, FastvCall } from './call.js';
+export type { FastvClass } from './with-fastv.js';
 export type { FastvHandle, Loaded, LoadOptions, ModelClass, WithFastv } from './plug.js';
 export type {
   CallOptions,
