@@ -55,8 +55,8 @@ export class App {
   readonly #chat: ChatCompletions;
   readonly #metrics: Metrics;
   readonly #web: PublicFetch | undefined;
-  readonly #ending = new AbortController();
-  readonly #active = new Set<object>();
+  /** What ends each request that is being answered. */
+  readonly #active = new Set<AbortController>();
   #draining = false;
   #idle: () => void = () => undefined;
 
@@ -93,7 +93,8 @@ export class App {
     if (this.#active.size > 0) {
       const idle = new Promise<void>((resolve) => (this.#idle = resolve));
       const timer = setTimeout(() => {
-        this.#ending.abort(new ApiError(503, 'the server is ending', { code: 'shutting_down' }));
+        const reason = new ApiError(503, 'the server is ending', { code: 'shutting_down' });
+        for (const request of this.#active) request.abort(reason);
       }, graceMs);
       await idle;
       clearTimeout(timer);
@@ -274,29 +275,36 @@ export class App {
     const start = performance.now();
     const facts = c.get('facts');
     const { seconds } = this.#options.limits;
-    const gone = new AbortController();
-    const late = new AbortController();
+    // not AbortSignal.any: one that hangs on a signal of the server's is kept as long as that
+    const ending = new AbortController();
+    const { signal } = ending;
+    let away = false;
+    const goAway = (): void => {
+      away = true;
+      // nobody reads it; the log does, and 499 is what nginx calls it
+      ending.abort(new ApiError(499, 'the client went away', { code: 'aborted' }));
+    };
+    const { signal: client } = c.req.raw;
+    if (client.aborted) goAway();
+    else client.addEventListener('abort', goAway, { once: true });
     const timer = setTimeout(() => {
-      late.abort(new ApiError(504, `the answer took more than ${seconds} seconds`, { code: 'timeout' }));
+      ending.abort(new ApiError(504, `the answer took more than ${seconds} seconds`, { code: 'timeout' }));
     }, seconds * 1000);
-    const signal = AbortSignal.any([c.req.raw.signal, gone.signal, late.signal, this.#ending.signal]);
-    this.#active.add(signal);
+    this.#active.add(ending);
     const ends: (() => void)[] = [];
     let asked: ServedModel | undefined;
     const streams = { begun: false };
     const done = (error?: unknown): void => {
       clearTimeout(timer);
       for (const end of ends.splice(0)) end();
-      this.#active.delete(signal);
+      client.removeEventListener('abort', goAway);
+      this.#active.delete(ending);
       if (this.#active.size === 0) this.#idle();
-      if (asked !== undefined)
-        this.#metrics.ended(asked.id, outcome(error, c.req.raw.signal.aborted || gone.signal.aborted));
+      if (asked !== undefined) this.#metrics.ended(asked.id, outcome(error, away));
     };
     const controls: Controls = {
       signal,
-      gone: () => {
-        gone.abort(new Error('the client went away'));
-      },
+      gone: goAway,
       enter: (model) => {
         asked = model;
         facts['model'] = model.id;

@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -701,6 +703,37 @@ describe('the server', () => {
       await until(async () => (await gauge('fastv_requests_inside')) === 0);
     }
     expect((await completion(await about('color', 1))).choices).toHaveLength(1);
+  });
+
+  it('keeps nothing of a request that is over', async () => {
+    const handler = createHandler({ logger, limits: { prefixCacheBytes: 0, visionCacheBytes: 0 } });
+    await handler.loaded;
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify(await about('color', 2, { max_tokens: 1 }));
+    const ask = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        const { signal } = new AbortController();
+        const request = new Request('http://x/v1/chat/completions', {
+          method: 'POST',
+          headers,
+          body,
+          signal,
+        });
+        await (await handler.fetch(request)).text();
+      }
+    };
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const held = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    await ask(5);
+    const before = held();
+    await ask(20);
+    // a request has its picture, its pixels and their features: 100 kB and more
+    await until(() => Promise.resolve(held() - before < 5e5));
+    await handler.close();
   });
 
   it('keeps to the plan that it was started with where no other may be loaded', async () => {
