@@ -54,6 +54,11 @@ export async function hubMirror(
       response.end(JSON.stringify(await Promise.all([...files].map(listed))));
       return;
     }
+    if (pathname === `/api/${kind}/${name}`) {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ id: name, gated: 'auto' }));
+      return;
+    }
     const prefix = `${kind === 'models' ? '' : '/datasets'}/${name}/resolve/main/`;
     const path = pathname.startsWith(prefix) ? files.get(pathname.slice(prefix.length)) : undefined;
     if (path === undefined) {

@@ -59,7 +59,7 @@ describe('the package', () => {
       Object.keys(manifest.dependencies).filter((name) => /huggingface|onnxruntime/u.test(name)),
     ).toEqual([]);
     expect(manifest.peerDependencies).toHaveProperty('@huggingface/transformers');
-    expect(manifest.peerDependenciesMeta).toEqual({
+    expect(manifest.peerDependenciesMeta).toMatchObject({
       'onnxruntime-node': { optional: true },
       'onnxruntime-web': { optional: true },
     });

@@ -54,7 +54,7 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
         ? ` ${list(kinds.slice(1))} moved a little to the right, so that no interval hides another.`
         : ''),
     key: [
-      { text: 'Pareto front', color: FRONT, sample: 'broad' },
+      ...(front.length > 1 ? [{ text: 'Pareto front', color: FRONT, sample: 'broad' } as const] : []),
       { text: '95% interval over samples', color: MUTED, sample: 'upright' },
       ...(base === undefined ? [] : [{ text: 'unpruned', ...curveStyle('unpruned') }]),
     ],

@@ -155,7 +155,7 @@ function failingCondition(
     const found = named(wanted);
     if (found !== undefined) return found;
     throw new FastvError('invalid-option', `no condition of this run is called ${JSON.stringify(wanted)}`, {
-      where: 'failures',
+      where: '--failures',
       hint: `choose one of ${conditions.map((c) => c.name).join(', ')}`,
     });
   }

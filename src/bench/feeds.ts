@@ -1,5 +1,6 @@
 // Feeds for a decoder, whatever it declares: a prefill of one row with random embeddings, and the decoding step after it.
-import { Tensor, type InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { nodeRuntime } from '../runtime/node-session.js';
 import type { Tokens } from '../cost/paper.js';
 import { FastvError } from '../errors.js';
 import { toHalfBits } from '../quantize/matrix.js';
@@ -7,6 +8,9 @@ import { IMAGE_TOKEN_MASK, PRUNE_RATIO } from '../decoder/contract.js';
 import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
 import { NUM_LOGITS_TO_KEEP } from '../rewrite/tail.js';
 import type { DecoderInputs, DeclaredInput, State } from './inputs.js';
+
+type Tensor = OrtTensor;
+const { Tensor } = await nodeRuntime();
 
 export type Feeds = Record<string, Tensor>;
 

@@ -1,12 +1,13 @@
 // A decoder and its rewritten self as ONNX Runtime sessions. The rewritten graph is handed over in memory; its weights
 // are read from where they lie, so nothing is copied and nothing is written to disk.
 import { basename, resolve } from 'node:path';
-import { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
 import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
 import { besideWeights } from '../runtime/decoder-file.js';
+import { nodeSessionClass } from '../runtime/node-session.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
 import { reasonOf } from '../runtime/tell.js';
 import { exactSession } from '../runtime/unsigned-file.js';
@@ -122,7 +123,7 @@ async function createSession(
   try {
     const source =
       graph === undefined ? { model: path, options } : besideWeights(resolve(path), graph, options);
-    return await exactSession(InferenceSession, source.model, source.options);
+    return await exactSession(await nodeSessionClass(), source.model, source.options);
   } catch (cause) {
     if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {
       throw new FastvError('invalid-option', `there is no WebGPU device: ${reasonOf(cause)}`, {

@@ -1,5 +1,5 @@
 // Datasets are fetched as models are: from HF_ENDPOINT, through a proxy, with the token of whoever has logged in.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
@@ -76,6 +76,50 @@ it('through the proxy that the environment names', async () => {
   } finally {
     await proxy.close();
   }
+});
+
+it.each(['whose end is announced', 'whose end is not'])(
+  'on from where a connection was cut, %s',
+  async (kind) => {
+    const rows = Array.from({ length: 400 }, (_, i) => ({
+      question: `Is it ${i}?`,
+      answer: 'yes',
+      image: null,
+    }));
+    const file = join(folder, 'set', 'data', 'test.jsonl');
+    const whole = await readFile(file);
+    const content = Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'));
+    await writeFile(file, content);
+    try {
+      mirror.fault = ({ url, headers }, response) => {
+        if (url?.endsWith('.jsonl') !== true || headers.range !== undefined) return false;
+        const half = content.subarray(0, content.length / 2);
+        if (kind === 'whose end is not') response.end(half);
+        else {
+          response.writeHead(200, { 'content-length': content.length });
+          response.write(half, () => response.destroy());
+        }
+        return true;
+      };
+      expect(await prompts()).toEqual(rows.map(({ question }) => question));
+      const ranges = mirror.requests.flatMap(({ range }) => (range === undefined ? [] : [range]));
+      expect(ranges.length).toBeGreaterThan(0);
+      expect(
+        ranges.every((range) => /^bytes=[1-9]\d*-$/u.test(range) || kind === 'whose end is announced'),
+      ).toBe(true);
+    } finally {
+      await writeFile(file, whole);
+    }
+  },
+);
+
+it('ends, where it is cut again and again, with one line', async () => {
+  mirror.fault = ({ url }, response) => {
+    if (url?.endsWith('.jsonl') !== true) return false;
+    response.destroy();
+    return true;
+  };
+  await expect(prompts()).rejects.toMatchObject({ code: 'io', hint: expect.any(String) as unknown });
 });
 
 it('not at all with HF_HUB_OFFLINE', async () => {

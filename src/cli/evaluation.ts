@@ -1,5 +1,6 @@
 /** What the commands that evaluate have in common: tasks, data, limits, the model. */
 import { availableParallelism } from 'node:os';
+import type { Command } from 'commander';
 import { progressLine } from '../eval/progress.js';
 import type { Answerer } from '../eval/answerer.js';
 import { evaluate, type Run, type RunOptions } from '../eval/runner.js';
@@ -13,6 +14,8 @@ import { datasetOptions } from './dataset-options.js';
 import type { EvalFlags } from './options/evaluation.js';
 import { Interrupted } from './interrupt.js';
 import { prepareOutputFolder } from './output-path.js';
+import { refuseIdle } from './parse/idle.js';
+import { HOW } from './scene-notice.js';
 import type { Terminal } from './terminal.js';
 
 /** A task is a page of JSON. */
@@ -35,6 +38,55 @@ export async function tasksOf(
   return findTasks(names, own);
 }
 
+/** Options of datasets, which scenes have nothing to do with. */
+const DATASET_OPTIONS = ['--data', '--images', '--revision', '--sample', '--sample-seed'];
+
+/** Flags that say something of some tasks only. */
+type TaskFlags = Pick<EvalFlags, 'allowNetwork'> & Partial<Pick<EvalFlags, 'sample'>>;
+
+/**
+ * Refuses options that say nothing of these tasks.
+ * @param command knows which were given; those that it does not have are passed over
+ * @param limit samples of each task at most; undefined: all
+ * @throws {FastvError} `invalid-option`
+ */
+export function refuseIdleForTasks(
+  command: Command,
+  { allowNetwork, sample }: TaskFlags,
+  tasks: readonly Task[],
+  limit: number | undefined,
+): void {
+  const idle = (option: string, why: string, hint: string): void => {
+    refuseIdle(command, option, why, hint);
+  };
+  if (tasks.every(({ data }) => data.kind === 'scenes')) {
+    for (const option of DATASET_OPTIONS)
+      idle(option, 'scenes are drawn, and read from no dataset', 'leave it out, or give other --tasks');
+  }
+  if (limit === undefined) {
+    for (const option of ['--sample', '--sample-seed']) idle(option, 'every sample is asked', 'add --limit');
+  }
+  if (sample === 'first')
+    idle('--sample-seed', 'the first rows are taken, and none are drawn', 'add --sample random');
+  if (allowNetwork !== true)
+    idle('--revision', 'it is of datasets on the hub, which is not asked', 'add --allow-network');
+  if (tasks.every(({ choices }) => choices === undefined))
+    idle('--choices', 'none of these tasks has choices', 'leave it out, or give other --tasks');
+}
+
+/** What the user is told where the bundled model is asked about anything else than scenes. */
+export function noteOnTasks(
+  model: string | undefined,
+  tasks: readonly Task[],
+  terminal: Terminal,
+): string | undefined {
+  const strange = tasks.find(({ data }) => data.kind !== 'scenes');
+  if (model !== undefined || strange === undefined) return undefined;
+  const notice = `the bundled model knows synthetic scenes only, not ${strange.name}; a real one: ${HOW}`;
+  terminal.warn(notice);
+  return notice;
+}
+
 /** The run's options as the flags say; Ctrl-C ends the run after the question at hand. */
 export function runOptions(
   flags: EvalFlags,
@@ -45,6 +97,7 @@ export function runOptions(
   const signal = terminal.interrupts.inGoodOrder(
     'ending after this question; the same command goes on later',
   );
+  const notice = noteOnTasks(flags.model, tasks, terminal);
   let found = 0;
   return {
     out: flags.output,
@@ -60,7 +113,11 @@ export function runOptions(
     progress: progressLine(terminal.progress, () => found),
     onFound: (count) => void (found = count),
     data: datasetOptions(flags),
-    about: { command: `fastv ${process.argv.slice(2).join(' ')}`, parallelism: availableParallelism() },
+    about: {
+      command: `fastv ${process.argv.slice(2).join(' ')}`,
+      parallelism: availableParallelism(),
+      ...(notice === undefined ? {} : { notice }),
+    },
   };
 }
 

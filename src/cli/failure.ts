@@ -25,10 +25,19 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+/** Options of the library that commands have too. */
+const OPTIONS: ReadonlySet<string> = new Set(
+  'layer ratio budget seed strategy weights merge preset mode device dtype'.split(' '),
+);
+
 /** What was thrown, to be reported. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof FastvError) {
-    return { ...error.toJSON(), exitCode: error.code === 'invalid-option' ? EXIT.usage : EXIT.refused };
+    const usage = error.code === 'invalid-option';
+    const json = error.toJSON();
+    // the library names its own options, which are the command line's without the dashes
+    const where = usage && OPTIONS.has(json.where ?? '') ? `--${json.where ?? ''}` : json.where;
+    return { ...json, ...(where && { where }), exitCode: usage ? EXIT.usage : EXIT.refused };
   }
   if (error instanceof CommanderError) return usage(error);
   if (error instanceof Interrupted) {

@@ -1,14 +1,17 @@
 /** Loading the model that a command's flags mean. */
 import { ModelFileNotFoundError } from '@huggingface/transformers';
-import { listSupportedBackends } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { lfsPointerIn, modelNameOrFolder } from '../files/model-name.js';
 import { LFS_HINT } from '../lfs-pointer.js';
+import type { LoadOptions } from '../media/index.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
+import { nodeRuntime } from '../runtime/node-session.js';
 import { defaultDtype } from '../runtime/model-folder.js';
 import type { PlugOptions, WarningKind, WarningListener } from '../runtime/options.js';
+import { hubFetch } from './hub/fetch.js';
+import { hubSettings } from './hub/settings.js';
 import type { ModelFlags } from './options/model.js';
 import { methodOf } from './options/strategy.js';
 import { prepareTransformers } from './transformers-env.js';
@@ -44,6 +47,11 @@ export function warningsOn(
     said.add(message);
     stream.write(`warning: ${message}\n`);
   };
+}
+
+/** How pictures are loaded, as the flags say: through the proxies of the environment, as models are. */
+export function mediaOptions({ frames, allowNetwork = false }: ModelFlags): LoadOptions {
+  return { frames, allowNetwork, fetch: hubFetch(hubSettings()) };
 }
 
 /** Transformers.js's options as the flags say. */
@@ -84,7 +92,7 @@ export async function loading<T>(
     }
     if (cause instanceof ModelFileNotFoundError) throw notFound(error, flags);
     if (error.code === 'invalid-option' && cause !== undefined && flags.device !== undefined)
-      throw deviceError(flags.device, error);
+      throw await deviceError(flags.device, error);
     throw error;
   }
 }
@@ -107,8 +115,8 @@ function notFound(error: FastvError, { allowNetwork }: Pick<ModelFlags, 'allowNe
 }
 
 /** A device that is not there, or that cannot run the model. */
-function deviceError(device: string, error: FastvError): FastvError {
-  const here = listSupportedBackends().map(({ name }) => name);
+async function deviceError(device: string, error: FastvError): Promise<FastvError> {
+  const here = (await nodeRuntime()).listSupportedBackends().map(({ name }) => name);
   return new FastvError('invalid-option', error.message, {
     where: `--device ${device}`,
     hint: `This ONNX Runtime has ${here.join(', ')}; each but cpu needs its hardware and drivers.`,

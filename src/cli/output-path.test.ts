@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -45,6 +45,22 @@ describe('an output file', () => {
     });
     await expect(check(join(folder, 'sub'))).rejects.toMatchObject({ code: 'io' });
     await expect(check('')).rejects.toMatchObject({ code: 'invalid-option', where: '--overlay' });
+    await expect(check('-')).rejects.toMatchObject({ code: 'invalid-option', where: '--overlay' });
+  });
+});
+
+describe('a place', () => {
+  it('that takes no files is refused, whoever asks', async () => {
+    if (process.platform !== 'linux') return;
+    // root may write there, as far as permissions go
+    await expect(check('/proc/x.png')).rejects.toMatchObject({ code: 'io', where: '/proc/x.png' });
+  });
+
+  it('is left as it was', async () => {
+    const before = await readdir(folder);
+    await check(join(folder, 'new.png'));
+    await prepareOutputFolder(folder);
+    expect(await readdir(folder)).toEqual(before);
   });
 });
 

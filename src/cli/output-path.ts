@@ -1,5 +1,6 @@
 /** Checks of output paths before the work: a refusal after a minute is one too late, and no input is written over. */
-import { access, constants, realpath, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, constants, open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileError } from '../files/file-error.js';
@@ -23,7 +24,12 @@ export async function checkOutputFile(
   path: string,
   { option, inputs = [], makesFolder = false }: OutputFile,
 ): Promise<void> {
-  if (path === '') throw new FastvError('invalid-option', 'a file is needed', { where: option });
+  if (path === '' || path === '-') {
+    throw new FastvError('invalid-option', 'a file is needed', {
+      where: option,
+      ...(path === '-' ? { hint: 'Standard output is for what is said; ./- is a file of that name.' } : {}),
+    });
+  }
   const wanted = dirname(resolve(path));
   const folder = makesFolder ? await nearest(wanted) : wanted;
   try {
@@ -44,6 +50,7 @@ export async function checkOutputFile(
       hint: 'Give the name of a file.',
     });
   }
+  if (there === undefined) await probe(folder, path);
   const target = await real(path);
   for (const input of inputs) {
     const source = await stat(input).catch(() => undefined);
@@ -65,9 +72,18 @@ export async function checkOutputFile(
 export async function prepareOutputFolder(path: string, option = '--output'): Promise<void> {
   if (path === '') throw new FastvError('invalid-option', 'a folder is needed', { where: option });
   await makeFolder(path);
-  await access(path, constants.W_OK).catch((cause: unknown) => {
-    throw fileError('written', path, cause);
-  });
+  await probe(path, path);
+}
+
+/** Makes a file there and removes it: permissions alone do not say that a file system takes files. */
+async function probe(folder: string, where: string): Promise<void> {
+  const file = join(folder, `.fastv-${process.pid}-${randomUUID()}`);
+  try {
+    await (await open(file, 'wx')).close();
+    await rm(file);
+  } catch (cause) {
+    throw fileError('written', where, cause);
+  }
 }
 
 /** A folder, or the first one above it that is there. */

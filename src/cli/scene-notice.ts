@@ -6,9 +6,9 @@ import type { Picture } from '../media/index.js';
 import { loadAtlas } from '../scenes/atlas.js';
 import { IMAGE_SIZE, REGIONS } from '../scenes/scene.js';
 
-/** The command that brings a real model. */
 const REAL_MODEL = 'HuggingFaceTB/SmolVLM-256M-Instruct';
-const HOW = `fastv pull ${REAL_MODEL} --dtype q4`;
+/** The command that brings a real model. */
+export const HOW = `fastv pull ${REAL_MODEL} --dtype q4`;
 
 /** Questions of the benchmark (src/scenes/ask.ts, sequence.ts); `#` is a class of objects, `@` a region. */
 const QUESTIONS = [

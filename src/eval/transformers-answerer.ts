@@ -7,9 +7,9 @@
  * Limit: likelihoods are those of choices that are one token long.
  */
 import { AutoModelForImageTextToText, env, Tensor } from '@huggingface/transformers';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
+import { installedVersion } from '../runtime/installed.js';
 import { Conversation, type ModelInputs, type RgbImage } from '../runtime/conversation.js';
 import type { FastvCall } from '../runtime/call.js';
 import type { Loader } from '../runtime/load-pretrained.js';
@@ -107,8 +107,8 @@ class TransformersAnswerer implements Answerer {
         ...(files === undefined ? {} : { files }),
       },
       versions: {
-        '@huggingface/transformers': versionOf('@huggingface/transformers'),
-        'onnxruntime-node': versionOf('onnxruntime-node'),
+        '@huggingface/transformers': installedVersion('@huggingface/transformers'),
+        'onnxruntime-node': installedVersion('onnxruntime-node'),
       },
     };
   }
@@ -409,15 +409,4 @@ interface Said extends Reply {
 
 function rgb({ data, width, height }: Picture): RgbImage {
   return { data: new Uint8ClampedArray(data.buffer, data.byteOffset, data.byteLength), width, height };
-}
-
-/** The version of an installed package. */
-function versionOf(name: string): string {
-  try {
-    const require = createRequire(import.meta.url);
-    const path = require.resolve(name).replace(/^(.*node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+).*$/u, '$1');
-    return (require(`${path}/package.json`) as { version: string }).version;
-  } catch {
-    return 'unknown';
-  }
 }

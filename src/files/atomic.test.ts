@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { pendingFile, writeAtomically } from './atomic.js';
+import { checkReplaceable, pendingFile, writeAtomically } from './atomic.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -27,6 +27,24 @@ it('replaces a file, leaves nothing else behind, and says where it could not', a
 it.skipIf(!existsSync('/dev/full'))('writes to a device and does not replace it', async () => {
   await expect(writeAtomically('/dev/full', 'x')).rejects.toMatchObject({ code: 'io', where: '/dev/full' });
   expect((await stat('/dev/full')).isCharacterDevice()).toBe(true);
+});
+
+describe('a stream is never replaced by a file', () => {
+  it.skipIf(!existsSync('/proc/self/fd'))('whatever a link to it leads to', async () => {
+    const link = join(folder, 'stdout');
+    await symlink('/proc/self/fd/1', link);
+    const refused = { code: 'io', where: link, hint: 'Give the name of a file.' };
+    expect(() => pendingFile(link)).toThrow(expect.objectContaining(refused) as Error);
+    expect(() => {
+      checkReplaceable(link);
+    }).toThrow(expect.objectContaining(refused) as Error);
+    expect(await readdir(folder)).toEqual(['stdout']);
+  });
+
+  it.skipIf(!existsSync('/dev/null'))('and neither is a device', async () => {
+    expect(() => pendingFile('/dev/null')).toThrow(/no file but a stream or a device/u);
+    expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
+  });
 });
 
 describe('writeAtomically', () => {

@@ -1,7 +1,17 @@
 // The one way a file appears: written under a random name beside its place, put on the disk, then given its name. A full
 // disk, a failure or Ctrl-C leaves the old file or the new one, never half of one, and nothing besides.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  type Stats,
+} from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FastvError } from '../errors.js';
@@ -35,8 +45,10 @@ export async function writeAtomically(
   try {
     const there = await stat(path).catch(() => undefined);
     if (there?.isDirectory() === true) throw isFolder(path);
-    if (there === undefined || there.isFile()) await replace(path, content, there, options);
-    else await pour(await open(path, 'w'), content, signal);
+    if (there === undefined || there.isFile()) {
+      checkReplaceable(path);
+      await replace(path, content, there, options);
+    } else await pour(await open(path, 'w'), content, signal);
   } catch (cause) {
     signal?.throwIfAborted();
     throw writeError(path, cause);
@@ -65,7 +77,7 @@ export interface PendingFile {
 export function pendingFile(path: string): PendingFile {
   const temporary = temporaryBeside(path);
   let file: number | undefined = refused(path, () => {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw isFolder(path);
+    checkReplaceable(path);
     return openSync(temporary, 'wx');
   });
   const forget = removeAtExit(temporary);
@@ -99,6 +111,30 @@ export function pendingFile(path: string): PendingFile {
       forget();
     },
   };
+}
+
+/**
+ * Checks that a file may take the place of what is there: whoever may write in /dev would else replace a device, or
+ * `/dev/stdout`, for every program of the machine.
+ * @throws {FastvError} `io` for a folder, a device, a pipe, or a link to an open stream
+ */
+export function checkReplaceable(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw isFolder(path);
+  if (there?.isFile() !== false && !linkOf(path).startsWith('/proc/')) return;
+  throw new FastvError('io', 'cannot be written: this is no file but a stream or a device', {
+    where: path,
+    hint: 'Give the name of a file.',
+  });
+}
+
+/** Where a link leads; empty for what is none. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 /** A name beside a file's that nobody can guess, and that is no longer than the file system allows. */

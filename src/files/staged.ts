@@ -1,7 +1,7 @@
 // Files that are checked before they get their names: made in a folder beside the place where they belong.
 import { mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
-import { writeError } from './atomic.js';
+import { checkReplaceable, writeError } from './atomic.js';
 import { removeAtExit } from './leftovers.js';
 
 /**
@@ -11,6 +11,7 @@ import { removeAtExit } from './leftovers.js';
  * @throws {FastvError} `io` if the disk refuses
  */
 export async function staged<T>(output: string, make: (folder: string) => Promise<T>): Promise<T> {
+  checkReplaceable(output);
   const folder = await refused(output, mkdtemp(join(dirname(output), '.fastv-')));
   const forget = removeAtExit(folder);
   try {

@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileError } from '../files/file-error.js';
 import { readRegular } from '../files/read.js';
-import { decodePicture, decodePictures, evenly, sideFor, type Picture } from './decode.js';
+import { decodePicture, decodePictures, evenly, inspectPicture, sideFor, type Picture } from './decode.js';
 import { LIMITS, PixelBudget } from './limits.js';
 import { videoFrames } from './video.js';
 
@@ -15,12 +15,16 @@ export interface LoadOptions {
   /** Whether http(s) URLs may be fetched. */
   readonly allowNetwork?: boolean;
   readonly signal?: AbortSignal;
+  /** Fetches URLs; default: the global one, which knows no proxy. What it throws as a `FastvError` is passed on. */
+  readonly fetch?: (url: string, init: { readonly signal: AbortSignal }) => Promise<Response>;
 }
 
 /** One argument's pictures: one, or a video's frames in order. */
 export interface LoadedMedia {
   readonly name: string;
   readonly pictures: readonly Picture[];
+  /** Whether it is a video, of which frames were taken: a film, a folder, an animated picture. */
+  readonly video: boolean;
 }
 
 const IMAGE_NAMES = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.avif']);
@@ -33,14 +37,10 @@ const VIDEO_NAMES = new Set(['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi']);
 export async function loadMedia(source: string, options: LoadOptions = {}): Promise<LoadedMedia> {
   const frames = Math.min(options.frames ?? LIMITS.frames, LIMITS.maxFrames);
   if (source === '-') {
-    return {
-      name: 'standard input',
-      pictures: await decodePictures(await readStdin(), 'standard input', frames),
-    };
+    return encoded(await readStdin(), { name: 'standard input', where: 'standard input', frames });
   }
   if (/^[a-z][a-z0-9+.-]+:\/\//iu.test(source)) {
-    const bytes = await download(source, options);
-    return { name: source, pictures: await decodePictures(bytes, source, frames) };
+    return encoded(await download(source, options), { name: source, where: source, frames });
   }
   const found = await stat(source).catch((cause: unknown) => {
     throw new FastvError('invalid-input', 'there is no such image', {
@@ -49,16 +49,26 @@ export async function loadMedia(source: string, options: LoadOptions = {}): Prom
       cause,
     });
   });
-  if (found.isDirectory()) return { name: basename(source), pictures: await folderFrames(source, frames) };
+  if (found.isDirectory()) {
+    return { name: basename(source), pictures: await folderFrames(source, frames), video: true };
+  }
   if (!found.isFile()) {
     throw new FastvError('invalid-input', 'this is neither a file nor a folder', { where: source });
   }
   if (VIDEO_NAMES.has(extname(source).toLowerCase())) {
     const pngs = await videoFrames(source, frames);
-    return { name: basename(source), pictures: await decodeAll(pngs, source) };
+    return { name: basename(source), pictures: await decodeAll(pngs, source), video: true };
   }
-  const bytes = await readImage(source);
-  return { name: basename(source), pictures: await decodePictures(bytes, source, frames) };
+  return encoded(await readImage(source), { name: basename(source), where: source, frames });
+}
+
+/** The pictures of a file's bytes: one, or the frames of an animated one. */
+async function encoded(
+  bytes: Uint8Array,
+  { name, where, frames }: { readonly name: string; readonly where: string; readonly frames: number },
+): Promise<LoadedMedia> {
+  const { pages } = await inspectPicture(bytes, where);
+  return { name, pictures: await decodePictures(bytes, where, frames), video: pages > 1 };
 }
 
 async function folderFrames(folder: string, frames: number): Promise<Picture[]> {
@@ -112,7 +122,10 @@ async function readStdin(): Promise<Uint8Array> {
   return collect(process.stdin, 'standard input');
 }
 
-async function download(url: string, { allowNetwork = false, signal }: LoadOptions): Promise<Uint8Array> {
+async function download(
+  url: string,
+  { allowNetwork = false, signal, fetch: get = fetch }: LoadOptions,
+): Promise<Uint8Array> {
   if (!/^https?:/iu.test(url)) {
     throw new FastvError('invalid-input', 'only http and https URLs are fetched', { where: url });
   }
@@ -124,7 +137,7 @@ async function download(url: string, { allowNetwork = false, signal }: LoadOptio
   }
   const limit = AbortSignal.timeout(LIMITS.timeout);
   try {
-    const response = await fetch(url, {
+    const response = await get(url, {
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     });
     if (!response.ok) throw new FastvError('io', `the server answers ${response.status}`, { where: url });

@@ -22,6 +22,7 @@ export const MICROSOFT = 'com.microsoft';
 /** An attribute's value: integers as bigint, floats as number, so that `1` cannot be taken for `1.0`. */
 export type AttributeValue = bigint | number | string | readonly bigint[] | TensorProto | GraphProto;
 
+/** What a node has besides its operator and its inputs. */
 export interface OpOptions {
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, AttributeValue>>;

@@ -17,8 +17,12 @@ const user = (text: string, images = 0): Message => ({
 const ids = ({ input_ids: tensor }: { readonly input_ids: Tensor }): number[] =>
   Array.from(tensor.data as BigInt64Array, Number);
 
+/** What an Idefics 3 processor puts around the image tokens of a tile. */
+const SMOL_TOKENS = ['<fake_token_around_image>', '<global-img>', '<row_1_col_1>'];
+
 let llava: Conversation;
 let qwen: Conversation;
+let smol: Conversation;
 let folder = '';
 beforeAll(async () => {
   llava = await Conversation.load(EMBEDDED_MODEL);
@@ -50,6 +54,22 @@ beforeAll(async () => {
     size: { shortest_edge: 3136, longest_edge: 100352 },
   });
   qwen = await Conversation.load(folder);
+
+  const own = JSON.parse(read('tokenizer.json')) as { added_tokens: object[] };
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const tiles = SMOL_TOKENS.map((content, i) => ({ id: 900 + i, content, ...flags }));
+  write('tokenizer.json', { ...own, added_tokens: [...own.added_tokens, ...tiles] });
+  write('tokenizer_config.json', tokenizer);
+  write('config.json', { ...json('config.json'), model_type: 'smolvlm' });
+  write('preprocessor_config.json', {
+    processor_class: 'Idefics3Processor',
+    image_processor_type: 'Idefics3ImageProcessor',
+    do_image_splitting: true,
+    max_image_size: { longest_edge: 512 },
+    size: { longest_edge: 2048 },
+  });
+  write('processor_config.json', { processor_class: 'Idefics3Processor', image_seq_len: 64 });
+  smol = await Conversation.load(folder);
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -67,6 +87,17 @@ describe('a text', () => {
       });
     }
   });
+
+  it.each(['<image>', ...SMOL_TOKENS])(
+    'with %s is refused for SmolVLM, whose tiles are told apart',
+    async (token) => {
+      await expect(smol.inputs([user(`What is ${token}?`, 0)])).rejects.toMatchObject({
+        code: 'invalid-input',
+        message: `the text contains ${token}, which stands for an image`,
+      });
+      expect(await smol.inputs([user('What is in row_1_col_1, <row 1>?', 0)])).toHaveProperty('input_ids');
+    },
+  );
 
   it('with another family’s is text', async () => {
     expect(await qwen.inputs([user('How do I write an <image> tag?', 1)])).toHaveProperty('image_grid_thw');

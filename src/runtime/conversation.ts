@@ -50,10 +50,13 @@ function hasTemplate(value: unknown): value is Templated {
 }
 
 /** Where processors and tokenizers of Transformers.js 4.3 keep the texts that they turn into images. */
-const PLACEHOLDERS = ['image_token', 'video_token', 'boi_token', 'eoi_token', 'fake_image_token'];
+const PLACEHOLDERS = [
+  ...['image_token', 'video_token', 'boi_token', 'eoi_token', 'image_tag'],
+  ...['fake_image_token', 'global_img_token'],
+];
 
-/** How special tokens that stand for images are written, whatever keeps them. */
-const OF_IMAGES = /image|img|video|vision/iu;
+/** How special tokens that stand for images, or for their tiles, are written, whatever keeps them. */
+const OF_IMAGES = /image|img|video|vision|^<\|?row_\d+_col_\d+\|?>$/iu;
 
 /** Several conversations that need no padding together. */
 export interface ConversationBatch {

@@ -1,23 +1,27 @@
 // The ONNX Runtime that Transformers.js runs in Node, and how it is asked for a decoder.
 import { createRequire } from 'node:module';
+import type * as OnnxRuntime from 'onnxruntime-node';
 import { basename } from 'node:path';
 import { FastvError } from '../errors.js';
 import type { SessionClass } from './session-swap.js';
 import { reasonOf } from './tell.js';
 
-interface Runtime {
-  readonly InferenceSession: SessionClass;
+/** What ONNX Runtime exports in Node. */
+type Runtime = typeof OnnxRuntime;
+
+/** Its session class. @throws as {@link nodeRuntime} */
+export async function nodeSessionClass(): Promise<SessionClass> {
+  return (await nodeRuntime()).InferenceSession;
 }
 
 /**
- * Its session class: of the copy that Transformers.js itself loads, wherever the package manager put it; in a bundle,
- * where no module has a place, of the one that `onnxruntime-node` means there.
+ * The copy that Transformers.js itself loads, wherever the package manager put it, so that it needn't be within our
+ * own reach; in a bundle, where no module has a place, the one that `onnxruntime-node` means there.
  * @throws {FastvError} `io` with what to set, or which copies are in each other's way
  */
-export async function nodeSessionClass(): Promise<SessionClass> {
+export async function nodeRuntime(): Promise<Runtime> {
   try {
-    const { InferenceSession } = requireRuntime() ?? (await import('onnxruntime-node'));
-    return InferenceSession;
+    return requireRuntime() ?? (await import('onnxruntime-node'));
   } catch (cause) {
     throw new FastvError('io', `ONNX Runtime cannot be loaded: ${reasonOf(cause)}`, {
       where: 'onnxruntime-node',

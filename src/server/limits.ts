@@ -30,6 +30,7 @@ export interface ServerLimits {
   readonly visionCacheBytes: number;
 }
 
+/** What a server allows unless it is told otherwise. */
 export const DEFAULT_LIMITS: ServerLimits = {
   bodyBytes: 32 * 2 ** 20,
   images: 16,

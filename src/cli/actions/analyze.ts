@@ -1,5 +1,6 @@
 /** What `fastv analyze` does. */
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { allocationPlot, efficiencyPlot, PARTS } from '../../analysis/allocation-plot.js';
 import { efficiency } from '../../analysis/allocation.js';
 import { analyzeAttention, type Analysis, type AnalyzeOptions } from '../../analysis/analyze.js';
@@ -11,7 +12,7 @@ import { modelNameOrFolder } from '../../files/model-name.js';
 import { progressLine } from '../../eval/progress.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { datasetOptions } from '../dataset-options.js';
-import { tasksOf } from '../evaluation.js';
+import { noteOnTasks, refuseIdleForTasks, tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
@@ -32,10 +33,15 @@ export interface AnalyzeFlags {
   readonly images?: string;
 }
 
-/** Measures where attention goes, and draws it. */
-export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<void> {
+/**
+ * Measures where attention goes, and draws it.
+ * @param command knows which flags were given
+ */
+export async function analyze(flags: AnalyzeFlags, terminal: Terminal, command: Command): Promise<void> {
   const { limit, ratio, dtype, output } = flags;
   const tasks = await tasksOf(flags, ['scenes']);
+  refuseIdleForTasks(command, flags, tasks, limit);
+  const notice = noteOnTasks(flags.model, tasks, terminal);
   await prepareOutputFolder(output);
   prepareTransformers(flags);
   const progress = progressLine(terminal.progress, () => 0);
@@ -57,6 +63,7 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal): Promise<
     model: flags.model ?? 'scenes-llava (embedded)',
     tasks: tasks.map((t) => t.name),
     limit,
+    ...(notice === undefined ? {} : { notice }),
   };
   await writeAtomically(
     join(output, 'allocation.json'),

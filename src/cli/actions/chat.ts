@@ -7,11 +7,11 @@ import type { OpenedModel } from '../../runtime/model.js';
 import { AnswerStream } from '../answer-stream.js';
 import { describeFailure, failureOf } from '../failure.js';
 import { timings } from '../format.js';
-import { openConversation, openPruned } from '../model.js';
+import { mediaOptions, openConversation, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
 import { answerJson } from '../report-json.js';
 import { sceneNotice } from '../scene-notice.js';
-import { readShare } from '../parse/share.js';
+import { readShare, share } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
 
 /** The flags of `fastv chat`. */
@@ -25,7 +25,8 @@ class Talk {
   readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
   #waiting: Picture[] = [];
-  #warned = false;
+  /** What the user is told of the bundled model, once. */
+  #notice: string | undefined;
 
   constructor(chat: Chat, flags: ChatFlags, terminal: Terminal) {
     this.#chat = chat;
@@ -34,10 +35,8 @@ class Talk {
   }
 
   async addImage(source: string): Promise<number> {
-    const { pictures } = await loadMedia(source, this.#flags);
-    const notice = this.#flags.model === undefined && !this.#warned ? sceneNotice(pictures) : undefined;
-    if (notice !== undefined) this.#terminal.warn(notice);
-    this.#warned ||= notice !== undefined;
+    const { pictures } = await loadMedia(source, mediaOptions(this.#flags));
+    this.#notify(pictures);
     this.#waiting.push(...pictures);
     return pictures.length;
   }
@@ -45,6 +44,13 @@ class Talk {
   async forget(): Promise<void> {
     await this.#chat.forget();
     this.#waiting = [];
+  }
+
+  /** A later question leans on those before it, so only pictures are looked at. */
+  #notify(pictures: readonly Picture[]): void {
+    if (this.#flags.model !== undefined || this.#notice !== undefined) return;
+    this.#notice = sceneNotice(pictures);
+    if (this.#notice !== undefined) this.#terminal.warn(this.#notice);
   }
 
   async ask(text: string): Promise<void> {
@@ -60,7 +66,7 @@ class Talk {
     this.#waiting = [];
     this.#terminal.stream('\n');
     this.#terminal.answered(
-      { question: text, ...answerJson(result, this.#flags), ...(this.#warned ? { scenesOnly: true } : {}) },
+      { question: text, ...answerJson(result, this.#flags), notice: this.#notice },
       () => timings(result),
     );
   }
@@ -115,12 +121,17 @@ async function command(line: string, talk: Talk, model: OpenedModel, terminal: T
       await talk.forget();
       return false;
     case '/image': {
+      if (value === '' || value === '-') {
+        throw new FastvError('invalid-option', 'an image is needed: a file, a folder of frames, or a URL', {
+          where: '/image',
+        });
+      }
       const count = await talk.addImage(value);
       terminal.note(`${count} image${count === 1 ? '' : 's'} for the next question`);
       return false;
     }
     case '/ratio':
-      if (model.fastv !== undefined) model.fastv.ratio = readShare(value) ?? Number.NaN;
+      if (model.fastv !== undefined) model.fastv.ratio = readShare(value) ?? share('/ratio')(value);
       return false;
     default:
       if (word.startsWith('/'))

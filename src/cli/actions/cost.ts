@@ -33,6 +33,8 @@ export async function cost(flags: CostFlags, terminal: Terminal): Promise<void> 
   const { name, shape, source, imageTokens } = await decoderOf(flags);
   const tokens = tokensOf(flags, name, imageTokens);
   const stages = stagesOf(flags);
+  if (flags.stage?.some(({ layer }, i) => layer !== stages[i]?.layer) === true)
+    terminal.warn('the stages were not in ascending order; the lowest K comes first');
   const { cut, lmHead, tail, attention, generated } = flags;
   const options = { cut, lmHead, tail, attention, generated };
   const comparison = compareCost(shape, tokens, stages, options);

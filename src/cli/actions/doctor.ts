@@ -1,14 +1,13 @@
 /** What `fastv doctor` does. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, freemem, platform, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { env } from '@huggingface/transformers';
-import { listSupportedBackends } from 'onnxruntime-node';
 import { EMBEDDED_MODEL } from '../../runtime/embedded.js';
-import { nodeSessionClass } from '../../runtime/node-session.js';
+import { installedVersion } from '../../runtime/installed.js';
+import { nodeRuntime } from '../../runtime/node-session.js';
 import { int8Products } from '../../runtime/processor.js';
 import { processorClass } from '../../runtime/processor-class.js';
 import { clearRewrites, listRewrites } from '../../runtime/rewrite-cache.js';
@@ -66,6 +65,7 @@ async function examine() {
   const settings = hubSettings();
   const folder = modelCacheFolder(settings);
   const rewrites = await listRewrites();
+  const runtime = await nodeRuntime();
   const video = versionOf('ffmpeg');
   const problems = [
     ...(existsSync(join(EMBEDDED_MODEL, 'config.json'))
@@ -80,8 +80,8 @@ async function examine() {
       fastv: version,
       node: process.versions.node,
       'transformers.js': env.version,
-      'onnxruntime-node': installed('onnxruntime-node'),
-      sharp: installed('sharp'),
+      'onnxruntime-node': installedVersion('onnxruntime-node'),
+      sharp: installedVersion('sharp'),
     },
     machine: {
       platform: `${platform()} ${arch()}`,
@@ -90,9 +90,9 @@ async function examine() {
       threads: availableParallelism(),
       memory: totalmem(),
       freeMemory: freemem(),
-      int8Products: await int8Products(await nodeSessionClass()),
+      int8Products: await int8Products(runtime.InferenceSession),
     },
-    devices: listSupportedBackends().map(({ name }) => name),
+    devices: runtime.listSupportedBackends().map(({ name }) => name),
     video: video ?? null,
     caches: {
       models: { folder, bytes: await sizeOf(folder) },
@@ -106,23 +106,6 @@ async function examine() {
     },
     problems,
   };
-}
-
-/** The version of a package as it is installed. */
-function installed(name: string): string {
-  const require = createRequire(import.meta.url);
-  // not every package exports its package.json: it is looked for above the package's entry
-  try {
-    for (let folder = dirname(require.resolve(name)); folder !== dirname(folder); folder = dirname(folder)) {
-      const file = join(folder, 'package.json');
-      if (!existsSync(file)) continue;
-      const found = JSON.parse(readFileSync(file, 'utf8')) as { readonly name?: string; version?: string };
-      if (found.name === name) return found.version ?? 'unknown';
-    }
-  } catch {
-    // it is not there, or cannot be read: a report goes on
-  }
-  return 'unknown';
 }
 
 /** A program's own word for its version; undefined if it is not installed. */

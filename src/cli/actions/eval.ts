@@ -1,8 +1,9 @@
 /** What `fastv eval` does. */
+import type { Command } from 'commander';
 import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
-import { endedEarly, evaluateAsFlagged, runOptions, tasksOf } from '../evaluation.js';
+import { endedEarly, evaluateAsFlagged, refuseIdleForTasks, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { methodOf, type MethodFlags } from '../options/strategy.js';
 import { table } from '../table.js';
@@ -18,10 +19,14 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly baseline: boolean;
 }
 
-/** Scores a model on tasks. */
-export async function evaluate(flags: EvalCommandFlags, terminal: Terminal): Promise<void> {
+/**
+ * Scores a model on tasks.
+ * @param command knows which flags were given
+ */
+export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, command: Command): Promise<void> {
   const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
+  refuseIdleForTasks(command, flags, tasks, flags.limit);
   const method = methodOf(flags);
   const tokens = tokensOf(flags);
   const pruned =

@@ -48,19 +48,25 @@ async function sizes(model: string, flags: ModelsFlags, terminal: Terminal): Pro
       hint: 'add --allow-network',
     });
   }
-  const [{ hubFetch }, { bytesByDtype }, { checkName, listFiles }, { hubSettings }] = await Promise.all([
-    import('../hub/fetch.js'),
-    import('../hub/model-files.js'),
-    import('../hub/repository.js'),
-    import('../hub/settings.js'),
-  ]);
+  const [{ hubFetch }, { bytesByDtype }, { checkName, isGated, listFiles }, { hubSettings }] =
+    await Promise.all([
+      import('../hub/fetch.js'),
+      import('../hub/model-files.js'),
+      import('../hub/repository.js'),
+      import('../hub/settings.js'),
+    ]);
   checkName(model);
   const settings = hubSettings();
-  const files = await listFiles({ model, revision: 'main' }, hubFetch(settings), settings);
+  const fetch = hubFetch(settings);
+  const files = await listFiles({ model, revision: 'main' }, fetch, settings);
+  const gated = await isGated({ model }, fetch, settings);
   const byDtype = bytesByDtype(files);
-  terminal.result({ model, bytes: byDtype }, () =>
-    Object.keys(byDtype).length === 0
-      ? `${model} has no ONNX files in Transformers.js's layout`
-      : table(Object.entries(byDtype).map(([dtype, size]) => [dtype, bytes(size)])).join('\n'),
+  terminal.result({ model, gated, bytes: byDtype }, () =>
+    [
+      ...(gated === true ? [`gated: accept its terms at ${settings.endpoint}/${model}`] : []),
+      Object.keys(byDtype).length === 0
+        ? `${model} has no ONNX files in Transformers.js's layout`
+        : table(Object.entries(byDtype).map(([dtype, size]) => [dtype, bytes(size)])).join('\n'),
+    ].join('\n'),
   );
 }

@@ -1,6 +1,7 @@
 /** `fastv quantize --evaluate`: quantises, and lets the model answer with the decoder before and after. */
 import { basename, dirname, join } from 'node:path';
 import { statSync } from 'node:fs';
+import type { Command } from 'commander';
 import { FastvError } from '../../errors.js';
 import { UNPRUNED, type Answerer } from '../../eval/answerer.js';
 import { compareModels, type BeforeAfter, type ModelComparison } from '../../eval/compare-models.js';
@@ -11,7 +12,7 @@ import type { QuantizeOptions } from '../../quantize/quantize.js';
 import { staged } from '../../files/staged.js';
 import { modelFolderOf, type ModelFolder } from '../../runtime/model-folder.js';
 import { datasetOptions } from '../dataset-options.js';
-import { tasksOf } from '../evaluation.js';
+import { refuseIdleForTasks, tasksOf } from '../evaluation.js';
 import { loading } from '../model.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
@@ -54,6 +55,7 @@ export async function quantizeAndEvaluate(
   options: QuantizeOptions,
   flags: EvaluateFlags,
   terminal: Terminal,
+  command: Command,
 ): Promise<{ result: QuantizedFile; evaluation: Evaluation }> {
   statSync(decoder);
   const place = modelFolderOf(decoder);
@@ -66,6 +68,7 @@ export async function quantizeAndEvaluate(
   const names = flags.evaluate === true ? {} : { tasks: flags.evaluate };
   const tasks = await tasksOf({ ...flags, ...names }, DEFAULT_TASKS);
   const limit = flags.limit ?? LIMIT;
+  refuseIdleForTasks(command, flags, tasks, limit);
   prepareTransformers(flags);
 
   return staged(output, async (folder) => {

@@ -1,4 +1,5 @@
 /** What `fastv quantize` does. */
+import type { Command } from 'commander';
 import { quantizingFile, type QuantizedFile } from '../../files/quantize-file.js';
 import type { QuantizedType, QuantizeOptions } from '../../quantize/quantize.js';
 import { nodeSessionClass } from '../../runtime/node-session.js';
@@ -17,8 +18,16 @@ export interface QuantizeFlags extends Omit<EvaluateFlags, 'evaluate'> {
   readonly evaluate?: EvaluateFlags['evaluate'];
 }
 
-/** Quantises a decoder file. */
-export async function quantize(decoder: string, flags: QuantizeFlags, terminal: Terminal): Promise<void> {
+/**
+ * Quantises a decoder file.
+ * @param command knows which flags were given
+ */
+export async function quantize(
+  decoder: string,
+  flags: QuantizeFlags,
+  terminal: Terminal,
+  command: Command,
+): Promise<void> {
   const { block = 32, exclude = [], output, evaluate } = flags;
   await checkOutputFile(output, { option: '--output', inputs: [decoder] });
   const products = await int8Products(await nodeSessionClass());
@@ -45,6 +54,7 @@ export async function quantize(decoder: string, flags: QuantizeFlags, terminal: 
     options,
     { ...flags, evaluate },
     terminal,
+    command,
   );
   terminal.result(
     { ...chosen, ...result, evaluation },

@@ -1,16 +1,18 @@
 /** What `fastv run` does. */
 import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import { FastvError } from '../../errors.js';
 import { measure, type Measured } from '../../bench/in-turns.js';
 import { writeAtomically } from '../../files/atomic.js';
-import { loadMedia, type Picture } from '../../media/index.js';
+import { loadMedia, type LoadedMedia, type Picture } from '../../media/index.js';
 import type { Conversation, Message } from '../../runtime/conversation.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import type { PrefillReport } from '../../runtime/options.js';
 import { AnswerStream } from '../answer-stream.js';
 import { comparison, timings } from '../format.js';
-import { openConversation, openOriginal, openPruned } from '../model.js';
+import { mediaOptions, openConversation, openOriginal, openPruned } from '../model.js';
 import type { ModelFlags } from '../options/model.js';
+import { refuseIdle } from '../parse/idle.js';
 import { checkOutputFile } from '../output-path.js';
 import { overlayOf } from '../overlay.js';
 import { answerJson } from '../report-json.js';
@@ -39,14 +41,25 @@ interface Call {
   readonly notice: string | undefined;
 }
 
-/** Answers one question. */
-export async function run(inputs: readonly string[], flags: RunFlags, terminal: Terminal): Promise<void> {
+/**
+ * Answers one question.
+ * @param command knows which flags were given
+ */
+export async function run(
+  inputs: readonly string[],
+  flags: RunFlags,
+  terminal: Terminal,
+  command: Command,
+): Promise<void> {
   const { sources, question } = imagesAndQuestion(inputs);
   if (flags.overlay !== undefined)
     await checkOutputFile(flags.overlay, { option: '--overlay', inputs: sources });
   const { name, conversation } = await openConversation(flags);
-  const pictures: Picture[] = [];
-  for (const source of sources) pictures.push(...(await loadMedia(source, flags)).pictures);
+  const media: LoadedMedia[] = [];
+  for (const source of sources) media.push(await loadMedia(source, mediaOptions(flags)));
+  if (media.every(({ video }) => !video))
+    refuseIdle(command, '--frames', 'no input is a video', 'leave it out');
+  const pictures = media.flatMap((one) => one.pictures);
   const notice = flags.model === undefined ? sceneNotice(pictures, question) : undefined;
   if (notice !== undefined) terminal.warn(notice);
   const call: Call = {

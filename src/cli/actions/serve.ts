@@ -12,7 +12,7 @@ import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
 import type { ModelToServe } from '../../server/served-model.js';
 import { loading, loadingOptions, plugOptions } from '../model.js';
-import type { ModelFlags } from '../options/model.js';
+import { refuseIdleSeed, type ModelFlags } from '../options/model.js';
 import { LIMIT_OPTIONS } from '../options/serve-limits.js';
 import { methodOf } from '../options/strategy.js';
 import { prepareTransformers } from '../transformers-env.js';
@@ -42,6 +42,7 @@ export async function serveCommandLine(
   given: ServeFlags,
   terminal: Terminal,
 ): Promise<void> {
+  refuseIdleSeed(command, given);
   const flags = given.config === undefined ? given : await withConfig(command, given.config);
   if (flags.printConfig === true) {
     printConfig(command, flags, terminal);

@@ -1,14 +1,29 @@
 /** What `fastv sweep` does. */
-import type { TokenTarget } from '../../eval/answerer.js';
+import type { Command } from 'commander';
+import type { Condition, TokenTarget } from '../../eval/answerer.js';
 import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
 import { checkRun } from '../../eval/run-options.js';
 import { sweepWith } from '../../eval/sweep.js';
-import { DEFAULT_STRATEGY, type Method } from '../../strategies/index.js';
-import { endedEarly, evaluateAsFlagged, runOptions, tasksOf, type BeforeRun } from '../evaluation.js';
+import {
+  DEFAULT_STRATEGY,
+  isSeeded,
+  needsLayer,
+  type Method,
+  type StrategyName,
+} from '../../strategies/index.js';
+import {
+  endedEarly,
+  evaluateAsFlagged,
+  refuseIdleForTasks,
+  runOptions,
+  tasksOf,
+  type BeforeRun,
+} from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { beforeLongRun } from '../long-run.js';
+import { refuseIdle } from '../parse/idle.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 import { sayOf } from './eval.js';
@@ -27,8 +42,11 @@ export interface SweepFlags extends EvalFlags {
   readonly yes?: boolean;
 }
 
-/** Scores a model over a grid. */
-export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void> {
+/**
+ * Scores a model over a grid.
+ * @param command knows which flags were given
+ */
+export async function sweep(flags: SweepFlags, terminal: Terminal, command: Command): Promise<void> {
   const recipe = flags.recipe === undefined ? undefined : findRecipe(flags.recipe);
   const tokens: readonly TokenTarget[] = [
     ...(flags.budgets ?? []).map((keep) => ({ keep })),
@@ -45,6 +63,8 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   const tasks = await tasksOf(flags, recipe?.tasks);
   const limit = flags.limit ?? recipe?.limit;
   const conditions = gridConditions(grid);
+  refuseIdleForTasks(command, flags, tasks, limit);
+  refuseIdleForGrid(command, flags, grid, conditions);
   // what makes no sense is refused before a model is loaded for it
   checkRun({ out: flags.output, tasks, conditions, ...(limit === undefined ? {} : { limit }) });
   const options = runOptions(flags, tasks, terminal, limit);
@@ -62,6 +82,28 @@ export async function sweep(flags: SweepFlags, terminal: Terminal): Promise<void
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();
 }
+
+/** Refuses options that change nothing of this grid. */
+function refuseIdleForGrid(
+  command: Command,
+  { queue }: SweepFlags,
+  { layers, ratios, strategies, baselineLayers = [] }: Grid,
+  conditions: readonly Condition[],
+): void {
+  if (conditions.every(({ pruning }) => pruning === null || !isSeeded(pruning.strategy)))
+    refuseIdle(command, '--seeds', 'nothing is drawn at these K', 'leave it out');
+  if (layers.every((k) => k === 0) && strategies.some((method) => needsLayer(nameOf(method))))
+    refuseIdle(command, '--strategies', 'before layer 0 there is no attention to rank by', 'add --layers 2');
+  if (baselineLayers.some((k) => !layers.includes(k)))
+    refuseIdle(command, '--baseline-layers', 'K of the sweep are needed', 'name some of --layers');
+  if (ratios.length === 0)
+    refuseIdle(command, '--no-downsample', 'images are scaled down for --ratios only', 'leave it out');
+  if (queue !== undefined)
+    refuseIdle(command, '--yes', 'with a queue nothing is estimated, and nobody asked', 'leave it out');
+}
+
+const nameOf = (method: Grid['strategies'][number]): StrategyName =>
+  typeof method === 'string' ? method : method.strategy;
 
 function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLayers' | 'downsample'> {
   const layers = flags.baselineLayers ?? (flags.layers === undefined ? recipe?.baselineLayers : undefined);

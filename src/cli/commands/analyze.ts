@@ -34,6 +34,6 @@ export function analyzeCommand(terminal: Terminal): Command {
   addOutput(command, { placeholder: 'folder', about: 'where allocation.json and the plots go' });
   return addOutputOptions(command).action(async (flags: AnalyzeFlags) => {
     const { analyze } = await import('../actions/analyze.js');
-    await analyze(flags, terminal);
+    await analyze(flags, terminal, command);
   });
 }

@@ -1,7 +1,9 @@
 /** `fastv build`: a Hugging Face checkpoint into a model that Transformers.js loads. */
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { BuildFlags } from '../actions/build.js';
 import { addOptions, addOutput, addOutputOptions, networkOption } from '../options/option.js';
+import { refuseIdle } from '../parse/idle.js';
 import { partDtypes } from '../parse/part-dtypes.js';
 import type { Terminal } from '../terminal.js';
 
@@ -26,6 +28,13 @@ export function buildCommand(terminal: Terminal): Command {
   ]);
   addOutput(command, { placeholder: 'folder', about: 'the folder to make' });
   return addOutputOptions(command).action(async (checkpoint: string, flags: BuildFlags) => {
+    if (existsSync(checkpoint))
+      refuseIdle(
+        command,
+        '--revision',
+        'the checkpoint is a folder',
+        'leave it out, or name a model of the hub',
+      );
     const { build } = await import('../actions/build.js');
     await build(checkpoint, flags, terminal);
   });

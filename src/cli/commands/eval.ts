@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
-import { refuseIdleSeed } from '../options/model.js';
+import { refuseIdlePruning, refuseIdleSeed } from '../options/model.js';
 import { budgetOption, layerOption, ratioOption, seedOption } from '../options/option.js';
 import { refuseIdle } from '../parse/idle.js';
 import { addMethodOptions } from '../options/strategy.js';
@@ -27,11 +27,12 @@ export function evalCommand(terminal: Terminal): Command {
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
     .action(async (flags: EvalCommandFlags) => {
+      refuseIdlePruning(command, flags);
       refuseIdleSeed(command, flags);
-      for (const option of flags.ratio === 0 ? ['--layer', '--strategy', '--seed', '--no-baseline'] : [])
-        refuseIdle(command, option, 'R = 0 runs the original model only', 'give --ratio, or leave it out');
+      if (flags.ratio === 0)
+        refuseIdle(command, '--no-baseline', 'R = 0 runs the original model only', 'give --ratio');
       const { evaluate } = await import('../actions/eval.js');
-      await evaluate(flags, terminal);
+      await evaluate(flags, terminal, command);
     });
   addMethodOptions(command);
   return addEvalOptions(command);

@@ -150,11 +150,28 @@ describe('fastv pull', () => {
     const { code, err } = await pull();
     expect(code).toBe(1);
     expect(err).toMatch(/^error: (?:nobody listens at|127\.0\.0\.1:9 cannot be reached)/u);
+    vi.stubEnv('HF_ENDPOINT', 'http://127.0.0.1:1'); // a port that fetch refuses
+    expect((await pull()).err).toMatch(/cannot be reached \(bad port\)/u);
     for (const name of ['../../etc/passwd', 'a/b/c', 'a b', '']) {
       expect((await runCli('pull', name)).code, name).toBe(2);
     }
     vi.stubEnv('HF_HUB_OFFLINE', '1');
     expect((await pull()).err).toMatch(/HF_HUB_OFFLINE/u);
+  });
+
+  it.each([
+    ['HF_ENDPOINT', 'nonsense'],
+    ['HF_ENDPOINT', 'ftp://hub.example'],
+    ['HTTP_PROXY', 'http://[nonsense'],
+    ['HTTPS_PROXY', 'socks5://127.0.0.1:1080'],
+  ])('refuses %s=%s by its name, once something is fetched', async (name, value) => {
+    vi.stubEnv(name, value);
+    const { code, err } = await pull();
+    expect(code).toBe(2);
+    expect(err).toMatch(new RegExp(`^error: this is no address: .*\n {2}where: ${name}\n`, 'u'));
+    // without the network it says nothing
+    const { code: local } = await runCli('models');
+    expect(local).toBe(0);
   });
 
   it('lists the dtypes that there are, and refuses what has no decoder', async () => {
@@ -208,7 +225,12 @@ describe('fastv pull', () => {
       await rm(kept('config.json'));
       expect((await pull()).code).toBe(0);
       expect(new Set(proxy.hosts)).toEqual(new Set([new URL(mirror.endpoint).host]));
+      // a host alone is a proxy, too
+      vi.stubEnv('HTTP_PROXY', new URL(proxy.url).host);
+      await rm(kept('config.json'));
+      expect((await pull()).code).toBe(0);
       vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:9');
+      expect((await pull()).err).toMatch(/, or at its proxy/u);
       expect((await pull()).err).toMatch(/^error: .*\n {2}where: .*\n {2}hint: .*HTTPS_PROXY/u);
     } finally {
       await proxy.close();
@@ -243,6 +265,7 @@ describe('fastv pull', () => {
 it('fastv models asks the hub for bytes only if it may', async () => {
   expect((await runCli('models', MODEL)).code).toBe(2);
   const { out } = await runCli('models', MODEL, '--allow-network', '--json');
-  const { bytes } = JSON.parse(out) as { bytes: Record<string, number> };
+  const { bytes, gated } = JSON.parse(out) as { bytes: Record<string, number>; gated: boolean | null };
+  expect(gated).toBe(true);
   expect(Object.keys(bytes)).toEqual(expect.arrayContaining(['fp32', 'q8']));
 });

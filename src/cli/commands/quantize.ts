@@ -64,6 +64,6 @@ export function quantizeCommand(terminal: Terminal): Command {
       );
     }
     const { quantize } = await import('../actions/quantize.js');
-    await quantize(decoder, flags, terminal);
+    await quantize(decoder, flags, terminal, command);
   });
 }

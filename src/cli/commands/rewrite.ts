@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { RewriteFlags } from '../actions/rewrite.js';
 import { addOptions, addOutput, addOutputOptions, layerOption } from '../options/option.js';
 import { standingOptions } from '../options/strategy.js';
+import { refuseIdle } from '../parse/idle.js';
 import { collectStage } from '../parse/stage.js';
 import type { Terminal } from '../terminal.js';
 
@@ -33,6 +34,8 @@ export function rewriteCommand(terminal: Terminal): Command {
     .option('--web', 'for ONNX Runtime Web, which has no float64: quotas are counted in integers')
     .option('--copy-data', 'copy external weights instead of linking them')
     .action(async (input: string, flags: RewriteFlags) => {
+      if (flags.mode === 'mask')
+        refuseIdle(command, '--no-early-queries', 'masking keeps every token', 'leave it out');
       const { rewrite } = await import('../actions/rewrite.js');
       await rewrite(input, flags, terminal);
     });

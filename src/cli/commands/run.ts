@@ -1,7 +1,7 @@
 /** `fastv run`: one question about images. */
 import { Command } from 'commander';
 import type { RunFlags } from '../actions/run.js';
-import { addModelOptions, refuseIdleKept, refuseIdleSeed } from '../options/model.js';
+import { addModelOptions, refuseIdleKept, refuseIdlePruning, refuseIdleSeed } from '../options/model.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
@@ -19,12 +19,13 @@ export function runCommand(terminal: Terminal): Command {
     )
     .option('--overlay <file>', 'write a PNG of the kept image patches over the picture')
     .action(async (inputs: readonly string[], flags: RunFlags) => {
+      refuseIdlePruning(command, flags);
       refuseIdleSeed(command, flags);
       refuseIdleKept(command, terminal);
       if (flags.compare !== true)
         refuseIdle(command, '--repeat', 'an answer alone is not timed again', 'add --compare');
       const { run } = await import('../actions/run.js');
-      await run(inputs, flags, terminal);
+      await run(inputs, flags, terminal, command);
     });
   return addModelOptions(command).addHelpText(
     'after',

@@ -13,7 +13,7 @@ import {
 } from '../options/option.js';
 import { addMethodOptions } from '../options/strategy.js';
 import { defaultModel } from '../default-model.js';
-import { wholeNumber } from '../parse/number.js';
+import { PORTS, wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 import { LIMIT_OPTIONS, limitFlag } from '../options/serve-limits.js';
 
@@ -29,7 +29,7 @@ export function serveCommand(terminal: Terminal): Command {
     .addOption(new Option('--host <address>', 'where to listen').default('127.0.0.1').env('FASTV_HOST'))
     .addOption(
       new Option('--port <n>', 'the port; 0: any that is free')
-        .argParser(wholeNumber('--port'))
+        .argParser(wholeNumber('--port', 0, PORTS))
         .default(8321)
         .env('FASTV_PORT'),
     )

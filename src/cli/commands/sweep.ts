@@ -40,7 +40,7 @@ export function sweepCommand(terminal: Terminal): Command {
     )
     .action(async (flags: SweepFlags) => {
       const { sweep } = await import('../actions/sweep.js');
-      await sweep(flags, terminal);
+      await sweep(flags, terminal, command);
     });
   return addEvalOptions(command);
 }

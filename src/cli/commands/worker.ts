@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { WorkerFlags } from '../actions/worker.js';
 import { addOptions, addOutputOptions, dataOptions, networkOption } from '../options/option.js';
-import { wholeNumber } from '../parse/number.js';
+import { PORTS, wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
 /** The command, to be added to the program. */
@@ -16,7 +16,7 @@ export function workerCommand(terminal: Terminal): Command {
     )
     .addOption(
       new Option('--dashboard <port>', 'show the queue as a web page on this machine').argParser(
-        wholeNumber('--dashboard', 1),
+        wholeNumber('--dashboard', 1, PORTS),
       ),
     )
     .action(async (flags: WorkerFlags) => {

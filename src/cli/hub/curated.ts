@@ -10,7 +10,10 @@ import { layerWeights, type DecoderShape } from '../../cost/shape.js';
 export interface CuratedModel {
   readonly name: string;
   readonly licence: string;
-  /** Whether terms must be accepted first. */
+  /**
+   * Whether terms must be accepted first. None of these: Transformers.js's own demos load them in a browser, without a
+   * token. What the hub says today: `fastv models NAME --allow-network`.
+   */
   readonly gated: boolean;
   /** Parameters of the decoder, LM head included; null where its shape isn't known here. */
   readonly decoderParameters: number | null;

@@ -1,6 +1,7 @@
 /** Requests to the hub: through a proxy where the environment names one, with a token where there is one, and one error a failure. */
 import { EnvHttpProxyAgent, fetch as proxied } from 'undici';
 import { FastvError } from '../../errors.js';
+import { once } from '../../once.js';
 import type { HubSettings } from './settings.js';
 
 /** Fetches; a status that is no success is the caller's to judge, with {@link refusal}. */
@@ -14,9 +15,26 @@ function variable(name: string): string | undefined {
   return [process.env[name.toLowerCase()], process.env[name]].find((value) => (value ?? '') !== '');
 }
 
+/** The proxy that a variable names, which may be a host alone, as curl takes it. */
+function proxyOf(name: string): string | undefined {
+  const value = variable(name);
+  if (value === undefined) return undefined;
+  const url = /^[a-z][a-z0-9+.-]*:\/\//iu.test(value) ? value : `http://${value}`;
+  return httpAddress(url, name, 'http://proxy.example:3128');
+}
+
+/** @throws {FastvError} `invalid-option` for what is no address of HTTP */
+function httpAddress(url: string, name: string, example: string): string {
+  if (URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol)) return url;
+  throw new FastvError('invalid-option', `this is no address: ${url.slice(0, 100)}`, {
+    where: name,
+    hint: `write ${example}, or unset it`,
+  });
+}
+
 /** What sends requests through the proxies of the environment; undefined where there are none. */
 function proxies(): EnvHttpProxyAgent | undefined {
-  const [httpProxy, httpsProxy] = [variable('HTTP_PROXY'), variable('HTTPS_PROXY')];
+  const [httpProxy, httpsProxy] = [proxyOf('HTTP_PROXY'), proxyOf('HTTPS_PROXY')];
   if (httpProxy === undefined && httpsProxy === undefined) return undefined;
   const noProxy = variable('NO_PROXY') ?? '';
   const emitWarning = process.emitWarning.bind(process);
@@ -35,9 +53,14 @@ function proxies(): EnvHttpProxyAgent | undefined {
  * @throws {FastvError} `io` if nobody answers
  */
 export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
-  const dispatcher = proxies();
+  // the environment may be wrong as long as nothing is fetched
+  const checked = once(() => ({
+    dispatcher: proxies(),
+    origin: new URL(httpAddress(endpoint, 'HF_ENDPOINT', 'https://huggingface.co')).origin,
+  }));
   return async (url, { headers = {}, signal } = {}) => {
-    const own = token !== undefined && new URL(url).origin === new URL(endpoint).origin;
+    const { dispatcher, origin } = checked();
+    const own = token !== undefined && new URL(url).origin === origin;
     const init = {
       headers: { 'user-agent': 'fastv', ...headers, ...(own ? { authorization: `Bearer ${token}` } : {}) },
       ...(signal === undefined ? {} : { signal }),
@@ -48,7 +71,7 @@ export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
         : ((await proxied(url, { ...init, dispatcher })) as unknown as Response);
     } catch (cause) {
       signal?.throwIfAborted();
-      throw unreachable(url, cause);
+      throw unreachable(url, cause, dispatcher !== undefined);
     }
   };
 }
@@ -61,9 +84,12 @@ export function isCut(error: unknown): boolean {
   return error instanceof FastvError && error.message.endsWith(' was cut');
 }
 
-/** Nobody answered, or the answer was cut off. */
-export function unreachable(url: string, cause: unknown): FastvError {
-  const { host } = new URL(url);
+/**
+ * Nobody answered, or the answer was cut off.
+ * @param proxied whether it may be the proxy that does not answer
+ */
+export function unreachable(url: string, cause: unknown, proxied = false): FastvError {
+  const host = `${new URL(url).host}${proxied ? ', or at its proxy' : ''}`;
   const code = codeOf(cause);
   const reasons: Readonly<Record<string, string>> = {
     ENOTFOUND: `there is no host ${host}, or no network`,
@@ -79,12 +105,18 @@ export function unreachable(url: string, cause: unknown): FastvError {
     reasons[code] ??
     (code.startsWith('UND_ERR') || code === 'ECONNRESET' || code === 'EPIPE'
       ? cut
-      : `${host} cannot be reached (${code === '' ? 'no reason given' : code})`);
+      : `${host} cannot be reached (${code === '' ? reasonOf(cause) : code})`);
   return new FastvError('io', reason, {
     where: url,
     hint: 'Check the network, HF_ENDPOINT and HTTPS_PROXY; the same command goes on where it was.',
     cause,
   });
+}
+
+/** What fetch says where the system has no code: `bad port`, say, behind `fetch failed`. */
+function reasonOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return inner instanceof Error ? inner.message : 'no reason given';
 }
 
 /** The system's code, which undici hides one or two causes deep. */

@@ -56,6 +56,30 @@ export async function listFiles(
   return files;
 }
 
+/**
+ * Whether a model's terms must be accepted first, as the hub says.
+ * @returns null where it does not say
+ * @throws {FastvError} `io`
+ */
+export async function isGated(
+  { model }: Pick<Repository, 'model'>,
+  fetch: HubFetch,
+  settings: HubSettings,
+): Promise<boolean | null> {
+  const url = `${settings.endpoint}/api/models/${model}`;
+  const response = await fetch(url, { headers: { accept: 'application/json' } });
+  if (!response.ok) {
+    await response.body?.cancel();
+    return null;
+  }
+  const about: unknown = await response.json().catch((cause: unknown) => {
+    throw unreachable(url, cause);
+  });
+  const gated = isRecord(about) ? about['gated'] : undefined;
+  // false, or how requests are granted: 'auto' or 'manual'
+  return gated === undefined ? null : gated !== false;
+}
+
 /** An entry of a listing; folders, and paths that would leave the model's folder, are none. */
 function fileOf(entry: unknown): HubFile[] {
   if (!isRecord(entry) || entry['type'] !== 'file') return [];

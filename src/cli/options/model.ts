@@ -1,6 +1,7 @@
 /** Options that the commands which ask a model have in common. */
 import { Option, type Command } from 'commander';
 import { isSeeded } from '../../strategies/index.js';
+import { LIMITS } from '../../media/limits.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import {
@@ -44,7 +45,9 @@ export function addModelOptions(command: Command): Command {
     new Option('--max-new-tokens <n>', 'the longest answer')
       .argParser(wholeNumber('--max-new-tokens', 1))
       .default(128),
-    new Option('--frames <n>', 'frames to take of a video').argParser(wholeNumber('--frames', 1)).default(8),
+    new Option('--frames <n>', 'frames to take of a video')
+      .argParser(wholeNumber('--frames', 1, LIMITS.maxFrames))
+      .default(LIMITS.frames),
     networkOption('models and images'),
     new Option('--kept-indices', 'with --json: the positions of all kept tokens too'),
   ]);
@@ -55,6 +58,16 @@ export function addModelOptions(command: Command): Command {
 /** @throws {FastvError} `invalid-option` if something is said of the JSON, and there is none */
 export function refuseIdleKept(command: Command, { json }: { readonly json: boolean }): void {
   if (!json) refuseIdle(command, '--kept-indices', 'the positions are in the JSON only', 'add --json');
+}
+
+/** Options that say how image tokens are dropped. */
+const PRUNING = ['--layer', '--strategy', '--seed', '--weights', '--merge', '--preset'] as const;
+
+/** @throws {FastvError} `invalid-option` if it is said how tokens are dropped, and none are: R is 0 */
+export function refuseIdlePruning(command: Command, { ratio }: { readonly ratio?: number }): void {
+  if (ratio !== 0) return;
+  for (const option of PRUNING)
+    refuseIdle(command, option, 'R = 0 runs the original model only', 'give --ratio, or leave it out');
 }
 
 /** @throws {FastvError} `invalid-option` if a seed is given to a strategy that draws nothing */

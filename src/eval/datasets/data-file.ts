@@ -66,6 +66,9 @@ export interface RemoteOptions {
   readonly timeout?: number;
 }
 
+/** Times that a cut connection is taken up again. */
+const ATTEMPTS = 5;
+
 /** A file on an HTTP server that answers range requests. @throws FastvError `io` if it does not */
 export function remoteFile(url: string, size: number, name: string, options: RemoteOptions = {}): DataFile {
   const { fetch: get = fetch, headers = {}, timeout = 120_000 } = options;
@@ -94,22 +97,66 @@ export function remoteFile(url: string, size: number, name: string, options: Rem
     async slice(start, end) {
       const last = Math.min(end, size) - 1;
       if (last < start) return new ArrayBuffer(0);
-      const response = await request(`bytes=${start}-${last}`);
       const wanted = last - start + 1;
-      const bytes = await orIo(name, bodyOf(response, wanted, name));
-      if (bytes.byteLength !== wanted) {
-        throw new FastvError('io', `${wanted} bytes were asked for, ${bytes.byteLength} came`, {
-          where: name,
-        });
+      for (let attempt = 1; ; attempt++) {
+        const response = await request(`bytes=${start}-${last}`);
+        try {
+          const bytes = await orIo(name, bodyOf(response, wanted, name));
+          if (bytes.byteLength === wanted) return bytes.buffer;
+          throw cutAt(name, wanted, bytes.byteLength);
+        } catch (error) {
+          if (attempt === ATTEMPTS || !isCut(error)) throw error;
+        }
       }
-      return bytes.buffer;
     },
     async stream() {
-      const { body } = await request();
-      if (body === null) throw new FastvError('io', 'the server sent no body', { where: name });
-      return atMost(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), size, name);
+      const first = await request();
+      return (async function* (): AsyncGenerator<Uint8Array> {
+        let response = first;
+        let length = 0;
+        for (let attempt = 1; ; attempt++) {
+          try {
+            for await (const chunk of piecesOf(response, size - length, name)) {
+              length += chunk.length;
+              yield chunk;
+            }
+            if (length === size) return;
+            throw cutAt(name, size, length);
+          } catch (error) {
+            if (attempt === ATTEMPTS || !isCut(error)) throw error;
+          }
+          response = await request(`bytes=${length}-`);
+        }
+      })();
     },
   };
+}
+
+function cutAt(where: string, wanted: number, came: number): FastvError {
+  const hint = 'The connection was cut; the same command goes on where it was.';
+  return new FastvError('io', `${wanted} bytes were asked for, ${came} came`, { where, hint });
+}
+
+/** Whether fewer bytes came than are there: the connection broke, or the server ended it. Any other fault stays one. */
+function isCut(error: unknown): boolean {
+  return (
+    error instanceof FastvError && (error.cause !== undefined || error.message.includes(' were asked for, '))
+  );
+}
+
+/** An answer's bytes as they come. @throws {FastvError} `io` for more than agreed, or where the connection breaks */
+async function* piecesOf({ body }: Response, most: number, where: string): AsyncGenerator<Uint8Array> {
+  if (body === null) throw new FastvError('io', 'the server sent no body', { where });
+  const pieces = atMost(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), most, where);
+  try {
+    for (;;) {
+      const next = await orIo(where, pieces.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await pieces.return(undefined);
+  }
 }
 
 async function* atMost(

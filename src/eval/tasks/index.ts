@@ -1,5 +1,6 @@
 /** The built-in tasks and groups of them, by name. */
 import { FastvError } from '../../errors.js';
+import { nearestName } from '../../runtime/option-names.js';
 import { aOkvqa, aOkvqaFastv } from './a-okvqa.js';
 import { aOkvqaDirect } from './a-okvqa-direct.js';
 import { ai2d } from './ai2d.js';
@@ -75,9 +76,11 @@ export function findTasks(names: readonly string[], own: readonly Task[] = []): 
     for (const one of GROUPS[name] ?? [name]) {
       const task = own.find((t) => t.name === one) ?? TASKS.get(one);
       if (task === undefined) {
+        const known = [...Object.keys(GROUPS), ...TASKS.keys(), ...own.map((t) => t.name)];
+        const near = nearestName(name.slice(0, 100), known);
         throw new FastvError('invalid-option', `no task is named ${JSON.stringify(name.slice(0, 100))}`, {
           where: '--tasks',
-          hint: `tasks: ${[...TASKS.keys()].join(', ')}; groups: ${Object.keys(GROUPS).join(', ')}`,
+          hint: `${near === undefined ? '' : `did you mean ${near}? `}tasks: ${[...TASKS.keys()].join(', ')}; groups: ${Object.keys(GROUPS).join(', ')}`,
         });
       }
       found.set(one, task);

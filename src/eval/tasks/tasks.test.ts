@@ -673,5 +673,10 @@ describe('names', () => {
   });
   it('refuses others', () => {
     expect(() => findTasks(['vqa2'])).toThrow(/no task is named "vqa2"/);
+    expect(() => findTasks(['vqa2'])).toThrow(
+      expect.objectContaining({
+        hint: expect.stringMatching(/^did you mean vqav2\? tasks: /u) as unknown,
+      }) as Error,
+    );
   });
 });

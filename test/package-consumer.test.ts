@@ -1,0 +1,140 @@
+// The package as an app gets it, compiled and packed: its exports are there, its types hold however an app resolves
+// modules, and a bundler of the browser's takes the browser's build.
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { build as esbuild } from 'esbuild';
+import ts from 'typescript';
+import { build as vite } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, object>>;
+}
+
+/** Every path of a package's exports, whatever its conditions. */
+function targets(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(targets) : [];
+}
+
+let app = '';
+let packed: string[] = [];
+let manifest: Manifest;
+beforeAll(async () => {
+  // below node_modules, so that what the package depends on is found
+  const cache = join(root, 'node_modules', '.cache');
+  await mkdir(cache, { recursive: true });
+  app = await mkdtemp(join(cache, 'fastv-app-'));
+  const fastv = join(app, 'node_modules', 'fastv');
+  await mkdir(fastv, { recursive: true });
+  // a package of its own: within this one, `fastv` would be this one
+  await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', type: 'module' }));
+  for (const name of ['package.json', 'bin', 'docs'])
+    await cp(join(root, name), join(fastv, name), { recursive: true });
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), (path) =>
+    ts.sys.readFile(path),
+  ) as {
+    config: unknown;
+  };
+  const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  ts.createProgram(fileNames, { ...options, outDir: join(fastv, 'dist'), sourceMap: false }).emit();
+  manifest = JSON.parse(await readFile(join(fastv, 'package.json'), 'utf8')) as Manifest;
+  const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: fastv,
+    maxBuffer: 2 ** 26,
+  });
+  // npm 11 answers with a list, npm 12 with an object by names
+  const answer = Object.values(JSON.parse(stdout) as Record<string, { readonly files: { path: string }[] }>);
+  packed = answer.flatMap(({ files }) => files.map(({ path }) => path));
+}, 600_000);
+afterAll(() => rm(app, { recursive: true, force: true }));
+
+describe('the package', { timeout: 480_000 }, () => {
+  it('holds everything that it exports', () => {
+    const paths = targets(manifest.exports).map((path) => path.replace(/^\.\//u, ''));
+    expect(paths.length).toBeGreaterThan(10);
+    expect(paths.filter((path) => !packed.includes(path))).toEqual([]);
+    expect(packed).toEqual(
+      expect.arrayContaining(['bin/fastv.js', 'dist/cli/process.js', 'docs/library.md']),
+    );
+    expect(packed.filter((path) => /\.test\.|^src\//u.test(path))).toEqual([]);
+  });
+
+  it.each([
+    ['nodenext', ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
+    ['bundler', ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
+  ])('has types that hold under %s, with skipLibCheck off', async (name, module, moduleResolution) => {
+    const file = join(app, `use-${name}.mts`);
+    const entries = Object.keys(manifest.exports).map((path) => path.replace(/^\./u, 'fastv'));
+    await writeFile(
+      file,
+      [
+        ...entries.map((entry, i) => `export * as entry${i} from '${entry}';`),
+        "import { AutoModelForImageTextToText } from '@huggingface/transformers';",
+        "import { fastv, FastvError } from 'fastv';",
+        'export async function use(): Promise<boolean> {',
+        "  const model = await fastv(AutoModelForImageTextToText, 'name', { layer: 2, ratio: 0.5, dtype: 'q4' });",
+        '  await model.generate({ fastv: { ratio: 0.75 } });',
+        '  // @ts-expect-error ration is no option',
+        "  await fastv(AutoModelForImageTextToText, 'name', { ration: 0.5 });",
+        '  return model.fastv.active && new FastvError("io", "x") instanceof Error;',
+        '}',
+      ].join('\n'),
+    );
+    const program = ts.createProgram([file], {
+      ...{ module, moduleResolution, strict: true, noEmit: true, skipLibCheck: false },
+      ...{
+        target: ts.ScriptTarget.ES2022,
+        lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
+      },
+      ...{ exactOptionalPropertyTypes: true, types: ['node'] },
+    });
+    // others' types have errors of their own
+    const ours = ts
+      .getPreEmitDiagnostics(program)
+      .filter((one) => one.file === undefined || one.file.fileName.startsWith(app.replaceAll('\\', '/')))
+      .map(
+        ({ file: where, messageText }) =>
+          `${where?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+      );
+    expect(ours).toEqual([]);
+    expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith('fastv/dist/index.d.ts'))).toBe(
+      true,
+    );
+  });
+
+  const PAGE = "import { fastv } from 'fastv';\nconsole.log(fastv);\n";
+
+  it('is bundled for a browser by esbuild, without anything of Node', async () => {
+    const { metafile, outputFiles } = await esbuild({
+      ...{ stdin: { contents: PAGE, resolveDir: app }, bundle: true, platform: 'browser', format: 'esm' },
+      ...{ external: ['onnxruntime-web/*'], write: false, metafile: true, logLevel: 'silent' },
+    });
+    const inputs = Object.keys(metafile.inputs);
+    expect(inputs.some((path) => path.endsWith('fastv/dist/browser.js'))).toBe(true);
+    expect(inputs.some((path) => path.endsWith('fastv/dist/index.js'))).toBe(false);
+    expect(outputFiles[0]?.text).not.toMatch(/["']node:/u);
+  });
+
+  it('is bundled for a browser by Vite', async () => {
+    const entry = join(app, 'page.js');
+    await writeFile(entry, PAGE);
+    const output = await vite({
+      ...{ root: app, configFile: false, logLevel: 'silent' },
+      build: { write: false, rolldownOptions: { input: entry, external: [/^onnxruntime-web/u] } },
+    });
+    const modules = [output]
+      .flat()
+      .flatMap((one) =>
+        'output' in one ? one.output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])) : [],
+      );
+    expect(modules.some((path) => path.endsWith('fastv/dist/runtime/browser.js'))).toBe(true);
+    expect(modules.some((path) => path.endsWith('fastv/dist/runtime/node.js'))).toBe(false);
+    expect(modules.filter((path) => path.includes('node:'))).toEqual([]);
+  });
+});
