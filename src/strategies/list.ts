@@ -5,6 +5,7 @@ import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
+import { keyMeanNorm } from './key-mean-norm.js';
 import { keyNorm } from './key-norm.js';
 import { mmr } from './mmr.js';
 import { random } from './random.js';
@@ -14,6 +15,7 @@ import type { Strategy } from './strategy.js';
 const LIST = [
   attention,
   keyNorm,
+  keyMeanNorm,
   headMax,
   attentionDiversity,
   divprune,
