@@ -11,12 +11,14 @@ import { mmr } from './mmr.js';
 import { random } from './random.js';
 import { scope } from './scope.js';
 import type { Strategy } from './strategy.js';
+import { v2drop } from './v2drop.js';
 
 const LIST = [
   attention,
   keyNorm,
   keyMeanNorm,
   headMax,
+  v2drop,
   attentionDiversity,
   divprune,
   mmr,
