@@ -1,6 +1,6 @@
 // What every strategy that gives each token a number has to do, run on a graph that is nothing but the strategy: it is
 // compared with the same rule in plain TypeScript, written for one token.
-import { Tensor, type InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataType, Emitter } from '../src/onnx/index.js';
 import type { GraphStrategy } from '../src/strategies/index.js';
