@@ -5,6 +5,7 @@ import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
+import { headsInTurn } from './heads-in-turn.js';
 import { keyMeanNorm } from './key-mean-norm.js';
 import { keyNorm } from './key-norm.js';
 import { mmr } from './mmr.js';
@@ -18,6 +19,7 @@ const LIST = [
   keyNorm,
   keyMeanNorm,
   headMax,
+  headsInTurn,
   v2drop,
   attentionDiversity,
   divprune,
