@@ -3,10 +3,12 @@
 import { Tensor, type InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataType, Emitter } from '../src/onnx/index.js';
-import type { GraphStrategy } from '../src/strategies/index.js';
+import { unitRows, type GraphStrategy } from '../src/strategies/index.js';
 import { info, node, numbers, open, openInWasm, type GraphParts } from './graphs.js';
 import { strategyContext } from './strategy-context.js';
+import { roundTo, type FloatType } from './toy/half.js';
 import { normals, seededRandom, type Random } from './toy/random.js';
+import { floatTensor } from './toy/run.js';
 
 /** A token as the rules know it. */
 export interface Token {
@@ -59,18 +61,20 @@ export function scaledAttention(tokens: readonly Token[]): number[] {
 /** Runs the tests of a strategy. */
 export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
   const runtimes = [
-    ['ONNX Runtime, opset 13', open, 13],
-    ['ONNX Runtime, opset 21', open, 21],
-    ['its WASM build', openInWasm, 21],
+    ['ONNX Runtime, opset 13', open, 13, 'float32'],
+    ['ONNX Runtime, opset 21', open, 21, 'float32'],
+    ['ONNX Runtime, float16', open, 21, 'float16'],
+    ['its WASM build', openInWasm, 21, 'float32'],
+    ['its WASM build, float16', openInWasm, 21, 'float16'],
   ] as const;
-  describe.each(runtimes)(`${strategy.name}: %s`, (_, load, opset) => {
+  describe.each(runtimes)(`${strategy.name}: %s`, (_, load, opset, type) => {
     let session: InferenceSession;
     beforeAll(async () => {
-      session = await load(strategyGraph(strategy, opset), opset);
+      session = await load(strategyGraph(strategy, opset, type), opset);
     });
     afterAll(() => session.release());
     const picks = (rows: readonly Row[], keep: readonly number[]): Promise<number[][]> =>
-      run(session, rows, keep).then((scores) => scores.map(picksOf));
+      run(session, rows, keep, type).then((scores) => scores.map(picksOf));
     const expected = ({ tokens, images }: Row, count: number): number[] => {
       const places = images.flatMap((image, i) => (image ? [i] : []));
       const own = places.flatMap((i) => tokens[i] ?? []);
@@ -81,14 +85,14 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
       for (let seed = 0; seed < 200; seed++) {
         const random = seededRandom(seed * 31 + (kind === 'random' ? 1 : 2));
         const images = 4 + Math.floor(random() * 20);
-        const row = randomRow(random, [2, images, 3], kind === 'clustered' ? 4 : 0);
+        const row = randomRow(random, [2, images, 3], type, kind === 'clustered' ? 4 : 0);
         const count = 1 + Math.floor(random() * Math.min(images, SIZE));
         expect((await picks([row], [count]))[0], `seed ${seed}`).toEqual(expected(row, count));
       }
     });
 
     it('picks first what it picks alone, and at full budget all', async () => {
-      const row = randomRow(seededRandom(3), [2, 12, 3]);
+      const row = randomRow(seededRandom(3), [2, 12, 3], type);
       const [all = []] = await picks([row], [12]);
       expect(all.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
       for (let count = 0; count < 12; count++) {
@@ -99,7 +103,7 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
     it('treats each row of a batch as if it were alone, whatever is its number of images', async () => {
       const random = seededRandom(4);
       const rows = [[3, 9, 4], [1, 4, 2, 6, 3], [0, 2, 14], [16], [0, 16]].map((spans) =>
-        randomRow(random, spans, 3),
+        randomRow(random, spans, type, 3),
       );
       const keep = [5, 7, 1, 0, 6];
       const given = await picks(rows, keep);
@@ -120,24 +124,25 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
 
     it('cannot rank NaN: such tokens have no score, and the others are picked as if they were not there', async () => {
       const random = seededRandom(5);
-      const { tokens, images } = randomRow(random, [2, 10, 3]);
+      const { tokens, images } = randomRow(random, [2, 10, 3], type);
       const broken = tokens.map((token, i) => {
         if (i === 4) return { ...token, attention: NaN, vector: token.vector.map(() => NaN) };
         return token;
       });
-      const [scores = []] = await run(session, [{ tokens: broken, images }], [6]);
+      const [scores = []] = await run(session, [{ tokens: broken, images }], [6], type);
       expect(scores[4]).toBeNaN();
       expect(picksOf(scores)).toEqual(expected({ tokens, images: images.with(4, false) }, 6));
       const none = broken.map((token) => ({ attention: NaN, vector: token.vector.map(() => NaN) }));
-      const [all = []] = await run(session, [{ tokens: none, images }], [6]);
+      const [all = []] = await run(session, [{ tokens: none, images }], [6], type);
       expect(all.slice(2, 12).every(Number.isNaN)).toBe(true);
     });
 
     it('takes infinite and huge numbers as they come', async () => {
-      const { tokens, images } = randomRow(seededRandom(6), [1, 8, 2]);
+      const { tokens, images } = randomRow(seededRandom(6), [1, 8, 2], type);
       const large = tokens.map(({ attention, vector }) => ({
         attention,
-        vector: vector.map((x) => x * 3e18),
+        // A power of two leaves float16 numbers what they are.
+        vector: vector.map((x) => x * (type === 'float16' ? 2 ** 13 : 3e18)),
       }));
       expect(await picks([{ tokens: large, images }], [5])).toEqual([expected({ tokens, images }, 5)]);
       const infinite = tokens.map((token, i) =>
@@ -151,26 +156,27 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
 }
 
 /** Rows of text and images by turns, text first; vectors in some clusters, or anywhere. */
-function randomRow(random: Random, spans: readonly number[], clusters = 0): Row {
+function randomRow(random: Random, spans: readonly number[], type: FloatType, clusters = 0): Row {
   const centres = Array.from({ length: clusters }, () => normals(random, SIZE));
   const images = spans.flatMap((span, i) => Array.from({ length: span }, () => i % 2 === 1));
   const tokens = images.map(() => {
     const centre = centres[Math.floor(random() * clusters)];
     const own = normals(random, SIZE, centre === undefined ? 1 : 0.15);
-    const vector = Array.from(own, (x, i) => Math.fround(x + (centre?.[i] ?? 0)));
-    return { attention: Math.fround(random() ** 3), vector };
+    const vector = own.map((x, i) => x + (centre?.[i] ?? 0));
+    return { attention: Math.fround(random() ** 3), vector: Array.from(roundTo(type, vector)) };
   });
   return { tokens, images };
 }
 
-/** Whether the strategy is given the tokens' vectors as keys or as hidden states, it gets the same. */
-function strategyGraph(strategy: GraphStrategy, opset: number): GraphParts {
-  const emit = new Emitter(opset, ['attention', 'vectors', 'features', 'images', 'keep', 'scores']);
+/** Whether the strategy is given the tokens' vectors as keys, as hidden states or as what heads pay, it gets the same. */
+function strategyGraph(strategy: GraphStrategy, opset: number, type: FloatType): GraphParts {
+  const emit = new Emitter(opset, ['attention', 'vectors', 'images', 'keep', 'scores']);
   const scores = strategy.score(
     strategyContext(emit, {
       imageTokenMask: 'images',
       lastRowAttention: () => 'attention',
-      features: () => 'features',
+      lastRowHeads: () => emit.transpose(emit.castToFloat('vectors'), 0, 2, 1),
+      features: () => unitRows(emit, emit.castToFloat('vectors')),
       residual: () => 'vectors',
       residualBefore: () => 'vectors',
       keepCount: () => 'keep',
@@ -181,8 +187,7 @@ function strategyGraph(strategy: GraphStrategy, opset: number): GraphParts {
   return {
     inputs: [
       info('attention', DataType.FLOAT, axes),
-      info('vectors', DataType.FLOAT, [...axes, SIZE]),
-      info('features', DataType.FLOAT, [...axes, SIZE]),
+      info('vectors', type === 'float16' ? DataType.FLOAT16 : DataType.FLOAT, [...axes, SIZE]),
       info('images', DataType.BOOL, axes),
       info('keep', DataType.INT64, ['batch']),
     ].filter(({ name }) => used.has(name)),
@@ -197,23 +202,15 @@ async function run(
   session: InferenceSession,
   rows: readonly Row[],
   keep: readonly number[],
+  type: FloatType,
 ): Promise<number[][]> {
   const length = rows[0]?.tokens.length ?? 0;
   const dims = [rows.length, length];
   const tokens = rows.flatMap((row) => row.tokens);
-  const floats = (values: readonly number[], ...rest: number[]): Tensor =>
-    new Tensor('float32', Float32Array.from(values), [...dims, ...rest]);
-  const unit = ({ vector }: Token): readonly number[] => {
-    const norm = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
-    return vector.map((x) => x / norm);
-  };
+  const vectors = Float32Array.from(tokens.flatMap(({ vector }) => vector));
   const feeds: Record<string, Tensor> = {
-    attention: floats(tokens.map(({ attention }) => attention)),
-    vectors: floats(
-      tokens.flatMap(({ vector }) => vector),
-      SIZE,
-    ),
-    features: floats(tokens.flatMap(unit), SIZE),
+    attention: new Tensor('float32', Float32Array.from(tokens.map(({ attention }) => attention)), dims),
+    vectors: floatTensor(type, vectors, [...dims, SIZE]),
     images: new Tensor(
       'bool',
       Uint8Array.from(

@@ -5,16 +5,22 @@ import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
+import { headsInTurn } from './heads-in-turn.js';
+import { keyMeanNorm } from './key-mean-norm.js';
 import { keyNorm } from './key-norm.js';
 import { mmr } from './mmr.js';
 import { random } from './random.js';
 import { scope } from './scope.js';
 import type { Strategy } from './strategy.js';
+import { v2drop } from './v2drop.js';
 
 const LIST = [
   attention,
   keyNorm,
+  keyMeanNorm,
   headMax,
+  headsInTurn,
+  v2drop,
   attentionDiversity,
   divprune,
   mmr,
