@@ -50,8 +50,8 @@ export async function writeReport(
   const failures = await withImages(found, summary.tasks, options.data);
   const written: string[] = [];
   for (const { name, svg } of plots) {
-    await writeAtomically(join(folder, `${name}.svg`), svg);
-    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg));
+    await writeAtomically(join(folder, `${name}.svg`), svg, { own: true });
+    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg), { own: true });
     written.push(join(folder, `${name}.svg`), join(folder, `${name}.png`));
   }
   const question = summary.about['question'];
@@ -62,7 +62,7 @@ export async function writeReport(
     ...{ title, summary, results, points, front, plots, failures, failuresOf: condition },
     ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
   });
-  await writeAtomically(join(folder, 'report.html'), html);
+  await writeAtomically(join(folder, 'report.html'), html, { own: true });
   return [join(folder, 'report.html'), ...written];
 }
 

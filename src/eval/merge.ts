@@ -39,8 +39,8 @@ export async function mergeRuns(folders: readonly string[], out: string): Promis
   const results = inRunOrder([...known.values()], first.summary, first.shard.window);
   const summary = summaryOf(first.summary, parts, results);
   await makeFolder(out);
-  await writeAtomically(join(out, 'results.jsonl'), linesOf(results));
-  await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
+  await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
   return summary;
 }
 

@@ -141,7 +141,9 @@ async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome):
     ...(options.shard === undefined ? {} : { shard: { ...options.shard, window: plan.window } }),
     about: options.about ?? {},
   });
-  await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, {
+    own: true,
+  });
   return { summary, results };
 }
 
