@@ -7,6 +7,7 @@ import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
 import { readSummary } from './compare-runs.js';
+import { readingRuns } from './foreign-run.js';
 import { eachLine } from './files.js';
 import type { AnsweringOptions, Result } from './result.js';
 import type { Shard } from './shard.js';
@@ -25,7 +26,11 @@ interface Part {
  * @param out the folder to write `results.jsonl` and `summary.json` into
  * @throws FastvError `invalid-input` for parts that are missing, twice there, not through, or of different runs
  */
-export async function mergeRuns(folders: readonly string[], out: string): Promise<Summary> {
+export function mergeRuns(folders: readonly string[], out: string): Promise<Summary> {
+  return readingRuns(folders, () => merged(folders, out));
+}
+
+async function merged(folders: readonly string[], out: string): Promise<Summary> {
   const parts: Part[] = [];
   for (const folder of folders) parts.push(await readPart(folder));
   const first = checked(parts);

@@ -14,6 +14,7 @@ import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { openLines, type LineFile } from './files.js';
+import { resultsByKey } from './foreign-run.js';
 import type { Result } from './result.js';
 import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
@@ -67,7 +68,7 @@ interface Outcome {
 async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
   const { options, window } = plan;
   const { tasks, conditions, limit, signal, shard } = options;
-  const known = new Map((file.before as Result[]).map((r) => [r.key, r]));
+  const known = resultsByKey<Result>(file.before);
   const skips = new Skips(options.onError ?? 'stop');
   const counter = new Counter(options);
   const results: Result[] = [];
