@@ -4,6 +4,7 @@ WORKDIR /app
 # the CPU's libraries are in the package; its script would fetch those of CUDA
 ENV ONNXRUNTIME_NODE_INSTALL=skip
 COPY package.json package-lock.json ./
+COPY packages packages
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src

@@ -1,16 +1,14 @@
 // The bundled model end to end, through Transformers.js with the plug: vision encoder, prefill, decoding.
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { resolve } from 'node:path';
 import { measure, type Contender } from '../src/bench/in-turns.js';
 import { openModel } from '../src/runtime/model.js';
 import { Conversation } from '../src/runtime/conversation.js';
-import { makeAtlas, type AtlasIndex } from '../src/scenes/atlas.js';
 import { makeItem } from '../src/scenes/dataset.js';
 import type { Family } from '../src/scenes/question.js';
 import { renderScene } from '../src/scenes/render.js';
 import { IMAGE_SIZE } from '../src/scenes/scene.js';
 import { printTable } from './print.js';
+import { sceneAtlas } from './scene-files.js';
 
 export interface EmbeddedOptions {
   /** The model's folder. */
@@ -44,9 +42,7 @@ export async function benchEmbedded(options: EmbeddedOptions): Promise<void> {
     contenders.push({ dtype, model: await openModel(name, { loading, conversation }) });
     for (const ratio of ratios) contenders.push({ dtype, ratio, model: pruned });
   }
-  const folder = resolve('assets/scenes');
-  const index = JSON.parse(readFileSync(join(folder, 'atlas.json'), 'utf8')) as AtlasIndex;
-  const atlas = makeAtlas(index, gunzipSync(readFileSync(join(folder, 'atlas.bin'))));
+  const atlas = sceneAtlas();
   for (const { title, family } of INPUTS) {
     const { question, scenes } = makeItem('test', family, 0, atlas);
     const images = scenes.map((scene) => {

@@ -4,9 +4,9 @@
  * are told at the end; it fails at a wrong answer, a stuck place, or memory that grew by more than 5 % after the first third.
  */
 import { readFileSync } from 'node:fs';
-import { EMBEDDED_MODEL } from '../src/runtime/embedded.js';
 import { openModel } from '../src/runtime/model.js';
 import { Random } from '../src/scenes/random.js';
+import { EMBEDDED_FOLDER } from './scene-files.js';
 import { bodyOf, question, startServed } from './served.js';
 import { printTable } from './print.js';
 
@@ -16,7 +16,7 @@ const KINDS = ['caption', 'color', 'count-all', 'existence'] as const;
 const RATIOS = [0, 0.5, 0.75];
 const MOST_GROWTH = 0.05;
 
-const model = await openModel(EMBEDDED_MODEL, {
+const model = await openModel(EMBEDDED_FOLDER, {
   loading: { dtype: 'fp32', device: 'cpu' },
   fastv: { layer: 2, ratio: 0.5, cache: false, onWarning: () => undefined },
 });

@@ -2,13 +2,13 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { loadAtlas } from '../src/scenes/atlas.js';
 import { makeItem } from '../src/scenes/dataset.js';
 import type { Family } from '../src/scenes/question.js';
 import { renderScene } from '../src/scenes/render.js';
 import { IMAGE_SIZE } from '../src/scenes/scene.js';
 import type { RgbImage } from '../src/runtime/conversation.js';
 import type { ServerLimits } from '../src/server/limits.js';
+import { sceneAtlas } from './scene-files.js';
 
 /** The bundled model's name. */
 export const MODEL = 'scenes-llava';
@@ -46,7 +46,7 @@ export async function startServed(limits: Partial<ServerLimits>): Promise<Served
   };
 }
 
-const atlas = loadAtlas();
+const atlas = sceneAtlas();
 
 /** A question of the scene benchmark and its picture. */
 export function question(family: Family, index: number): { text: string; image: RgbImage } {

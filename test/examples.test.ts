@@ -25,7 +25,10 @@ let picture: string;
 
 /** `fastv/x` by the package's own exports, as TypeScript rather than as it was last built. */
 async function sources(browser: boolean): Promise<Map<string, string>> {
-  type Target = { readonly default: string; readonly browser?: { readonly default: string } };
+  interface Target {
+    readonly default: string;
+    readonly browser?: { readonly default: string };
+  }
   const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as {
     exports: Record<string, Target>;
   };
@@ -41,9 +44,9 @@ async function bundled(example: string): Promise<string> {
   const entries = await sources(false);
   const own: Plugin = {
     name: 'fastv',
-    setup: ({ onResolve }) => {
+    setup: (bundle) => {
       // esbuild's expressions are Go's, which know no flag u
-      onResolve({ filter: new RegExp('^fastv(/|$)') }, ({ path }) => ({
+      bundle.onResolve({ filter: new RegExp('^fastv(/|$)') }, ({ path }) => ({
         path: entries.get(path) ?? `no-such/${path}`,
       }));
     },
@@ -183,7 +186,7 @@ describe('examples', { timeout: 180_000 }, () => {
       baseURL: 'http://app.test/vision/v1',
       apiKey: 'none',
       maxRetries: 10,
-      fetch: (url, init) => route.POST(new Request(url, init as RequestInit)),
+      fetch: (url, init) => route.POST(new Request(url, init)),
     });
     try {
       expect(await answerOf(client)).toMatch(/\w/u);
@@ -211,9 +214,9 @@ describe('examples', { timeout: 180_000 }, () => {
         // Transformers.js alone is larger than what Vite warns of
         chunkSizeWarningLimit: 2000,
         rolldownOptions: {
-          onwarn: ({ code, message }) => {
+          onLog: (level, { code, message }) => {
             // how long plugins took says something of the machine
-            if (code !== 'PLUGIN_TIMINGS') warnings.push(message);
+            if (level === 'warn' && code !== 'PLUGIN_TIMINGS') warnings.push(message);
           },
         },
       },

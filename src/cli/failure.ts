@@ -8,6 +8,7 @@ import { fileCode, fileError } from '../files/file-error.js';
 import { printable, printableLine } from '../printable.js';
 import { reasonOf } from '../runtime/tell.js';
 import { Interrupted } from './interrupt.js';
+import { missingPackage } from './missing-package.js';
 
 /** Exit codes. A signal's is 128 and its number, as shells have it. */
 export const EXIT = { ok: 0, refused: 1, usage: 2, interrupted: 130 } as const;
@@ -33,6 +34,8 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Interrupted) {
     return failure('interrupted', error.message, { hint: error.hint }, error.exitCode);
   }
+  const missing = missingPackage(error);
+  if (missing !== undefined) return failureOf(missing);
   const path = pathOf(error);
   if (path !== undefined) return failureOf(fileError(path.written ? 'written' : 'read', path.path, error));
   const text = error instanceof Error ? error.message : String(error);

@@ -1,11 +1,11 @@
 // The model that comes with the package: a small LLaVA, trained on this project's synthetic scenes.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FastvError } from '../errors.js';
+import { bundledFolder, GET_BUNDLED } from '../files/bundled.js';
 
-/** Its folder. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/scenes-llava', import.meta.url));
+/** Its folder; empty where it is not installed. */
+export const EMBEDDED_MODEL = bundledFolder('models/scenes-llava') ?? '';
 
 /**
  * The folder of the model that comes with the package. It knows synthetic scenes only.
@@ -14,10 +14,10 @@ export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/scenes-llava',
  * const model = await openModel(embeddedModel(), { fastv: { layer: 2, ratio: 0.5 } });
  */
 export function embeddedModel(): string {
-  if (!existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
+  if (EMBEDDED_MODEL === '' || !existsSync(join(EMBEDDED_MODEL, 'config.json'))) {
     throw new FastvError('io', 'the embedded model is missing from this installation', {
-      where: EMBEDDED_MODEL,
-      hint: 'Install the package again, or name a model with --model.',
+      where: EMBEDDED_MODEL === '' ? 'fastv-scenes' : EMBEDDED_MODEL,
+      hint: `${GET_BUNDLED} Or name a model, leaving fastv out of bundles.`,
     });
   }
   return EMBEDDED_MODEL;

@@ -3,8 +3,10 @@
  * training/build_atlas.mjs. Nothing is resized when a scene is drawn.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { FastvError } from '../errors.js';
+import { bundledFolder, GET_BUNDLED } from '../files/bundled.js';
 
 export interface Sprite {
   readonly size: number;
@@ -100,12 +102,18 @@ export function makeAtlas(index: AtlasIndex, bytes: Uint8Array): Atlas {
 
 let loaded: Atlas | undefined;
 
-/** The atlas that ships with the package; read once. */
+/** The atlas of fastv's scenes; read once. @throws {FastvError} `io` where it is not installed */
 export function loadAtlas(): Atlas {
   if (loaded === undefined) {
-    const folder = new URL('../../assets/scenes/', import.meta.url);
-    const index = JSON.parse(readFileSync(new URL('atlas.json', folder), 'utf8')) as AtlasIndex;
-    loaded = makeAtlas(index, gunzipSync(readFileSync(new URL('atlas.bin', folder))));
+    const folder = bundledFolder('assets/scenes');
+    if (folder === undefined) {
+      throw new FastvError('io', 'the parts of the scenes are missing from this installation', {
+        where: 'fastv-scenes',
+        hint: GET_BUNDLED,
+      });
+    }
+    const index = JSON.parse(readFileSync(join(folder, 'atlas.json'), 'utf8')) as AtlasIndex;
+    loaded = makeAtlas(index, gunzipSync(readFileSync(join(folder, 'atlas.bin'))));
   }
   return loaded;
 }

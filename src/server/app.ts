@@ -7,6 +7,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { routePath } from 'hono/route';
 import { version } from '../version.js';
+import { aborted } from './aborted.js';
 import { ApiError, apiError, badRequest } from './api-error.js';
 import { ChatCompletions, type PreparedChat } from './chat-completions.js';
 import { ChatRequest } from './chat-request.js';
@@ -54,8 +55,8 @@ export class App {
   readonly #chat: ChatCompletions;
   readonly #metrics: Metrics;
   readonly #web: PublicFetch | undefined;
-  readonly #ending = new AbortController();
-  readonly #active = new Set<object>();
+  /** What ends each request that is being answered. */
+  readonly #active = new Set<AbortController>();
   #draining = false;
   #idle: () => void = () => undefined;
 
@@ -92,7 +93,8 @@ export class App {
     if (this.#active.size > 0) {
       const idle = new Promise<void>((resolve) => (this.#idle = resolve));
       const timer = setTimeout(() => {
-        this.#ending.abort(new ApiError(503, 'the server is ending', { code: 'shutting_down' }));
+        const reason = new ApiError(503, 'the server is ending', { code: 'shutting_down' });
+        for (const request of this.#active) request.abort(reason);
       }, graceMs);
       await idle;
       clearTimeout(timer);
@@ -251,11 +253,12 @@ export class App {
   }
 
   /** A place in the queue, and the request made ready. */
-  async #prepared(c: Ctx, request: ChatRequest, { signal, enter, used }: Controls): Promise<PreparedChat> {
+  async #prepared(c: Ctx, request: ChatRequest, controls: Controls): Promise<PreparedChat> {
     const model = this.#model(request.model);
     if (request.user != null) c.get('facts')['user'] = request.user;
-    enter(model);
-    return this.#chat.prepare({ request, model, signal, onUsage: used(model) });
+    controls.enter(model);
+    const { signal, until } = controls;
+    return this.#chat.prepare({ request, model, signal, until, onUsage: controls.used(model) });
   }
 
   /** Answers a request for an answer of a model: with a place in its queue, a time limit, and a line in the log. */
@@ -272,33 +275,43 @@ export class App {
     const start = performance.now();
     const facts = c.get('facts');
     const { seconds } = this.#options.limits;
-    const gone = new AbortController();
-    const late = new AbortController();
+    // not AbortSignal.any: one that hangs on a signal of the server's is kept as long as that
+    const ending = new AbortController();
+    const { signal } = ending;
+    let away = false;
+    const goAway = (): void => {
+      away = true;
+      // nobody reads it; the log does, and 499 is what nginx calls it
+      ending.abort(new ApiError(499, 'the client went away', { code: 'aborted' }));
+    };
+    const { signal: client } = c.req.raw;
+    if (client.aborted) goAway();
+    else client.addEventListener('abort', goAway, { once: true });
     const timer = setTimeout(() => {
-      late.abort(new ApiError(504, `the answer took more than ${seconds} seconds`, { code: 'timeout' }));
+      ending.abort(new ApiError(504, `the answer took more than ${seconds} seconds`, { code: 'timeout' }));
     }, seconds * 1000);
-    const signal = AbortSignal.any([c.req.raw.signal, gone.signal, late.signal, this.#ending.signal]);
-    this.#active.add(signal);
-    let leave: () => void = () => undefined;
+    this.#active.add(ending);
+    const ends: (() => void)[] = [];
     let asked: ServedModel | undefined;
     const streams = { begun: false };
     const done = (error?: unknown): void => {
       clearTimeout(timer);
-      leave();
-      this.#active.delete(signal);
+      for (const end of ends.splice(0)) end();
+      client.removeEventListener('abort', goAway);
+      this.#active.delete(ending);
       if (this.#active.size === 0) this.#idle();
-      if (asked !== undefined)
-        this.#metrics.ended(asked.id, outcome(error, c.req.raw.signal.aborted || gone.signal.aborted));
+      if (asked !== undefined) this.#metrics.ended(asked.id, outcome(error, away));
     };
     const controls: Controls = {
       signal,
-      gone: () => {
-        gone.abort(new Error('the client went away'));
-      },
+      gone: goAway,
       enter: (model) => {
         asked = model;
         facts['model'] = model.id;
-        leave = model.enter();
+        ends.push(model.enter());
+      },
+      until: (end) => {
+        ends.push(end);
       },
       used: (model) => (usage, firstTokenMs) => {
         const { prompt_tokens: prompt, completion_tokens: completion } = usage;
@@ -333,6 +346,8 @@ interface Controls {
   readonly gone: () => void;
   /** Takes a place. @throws {ApiError} 429 */
   readonly enter: (model: ServedModel) => void;
+  /** Adds what is called when the request is over. */
+  readonly until: (end: () => void) => void;
   readonly used: (
     model: ServedModel,
   ) => (usage: Parameters<Metrics['used']>[1], firstTokenMs: number) => void;
@@ -349,11 +364,31 @@ async function jsonBody(c: Ctx, signal: AbortSignal): Promise<unknown> {
     });
   }
   const text = await Promise.race([c.req.text(), aborted(signal)]);
+  let body: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    body = JSON.parse(text) as unknown;
   } catch {
     throw badRequest('the body is no JSON', undefined, 'invalid_json');
   }
+  if (depthOf(body) > MOST_LEVELS)
+    throw badRequest(`the body has more than ${MOST_LEVELS} levels`, undefined, 'invalid_json');
+  return body;
+}
+
+/** Levels of a body: what works on it later may call itself. */
+const MOST_LEVELS = 64;
+
+/** How deep a document is, as far as that matters. */
+function depthOf(body: unknown): number {
+  let level: unknown[] = [body];
+  let depth = 0;
+  while (level.length > 0 && depth <= MOST_LEVELS) {
+    depth++;
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? (Object.values(value) as unknown[]) : [],
+    );
+  }
+  return depth;
 }
 
 /** Reads a body that nobody wants, so many bytes and two seconds at most. */
@@ -372,16 +407,6 @@ async function discard(body: ReadableStream<Uint8Array>, most: number): Promise<
   } finally {
     clearTimeout(timer);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const stop = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 function outcome(error: unknown, gone: boolean): 'ok' | 'refused' | 'aborted' | 'failed' {

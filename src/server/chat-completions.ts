@@ -1,17 +1,20 @@
 // POST /v1/chat/completions: one answer as a document, or as a stream of server-sent events.
 import { randomUUID } from 'node:crypto';
-import { apiError } from './api-error.js';
+import { AnswerParts, type AnswerPart } from './answer-parts.js';
+import { apiError, badRequest } from './api-error.js';
 import type { ChatRequest } from './chat-request.js';
-import type { FinishReason, Generation, GenerationListener } from './engine/engine.js';
+import type { Engine, FinishReason, Generation, GenerationListener } from './engine/engine.js';
 import type { Chosen } from './engine/sampler.js';
 import { Gate } from './gate.js';
 import { checkSchema } from './json-schema.js';
 import type { ServerLimits } from './limits.js';
 import { TokenTexts, type LogprobEntry } from './logprobs.js';
 import { RequestPictures, type PictureSources } from './pictures.js';
-import { checkedPrompt, maxTokensOf, requestPruning, samplingsOf, turnsOf } from './prepare.js';
+import { askedPlan, saysPlan } from './plan.js';
+import { checkedPrompt, maxTokensOf, requestPruning, samplingsOf, turnsOf, withTools } from './prepare.js';
 import type { ServedModel } from './served-model.js';
 import { eventStream, type Events } from './sse.js';
+import { toldTools, toolUseOf } from './tools.js';
 import { usageOf, type Usage } from './usage.js';
 
 /** A request that is being answered. */
@@ -20,6 +23,8 @@ export interface Asked {
   readonly model: ServedModel;
   /** Aborted when the client goes away, when time is up, and when the server ends. */
   readonly signal: AbortSignal;
+  /** Adds what is to be called when the request is over. */
+  readonly until: (end: () => void) => void;
   /** Is told what it took, when it is done. */
   readonly onUsage: (usage: Usage, firstTokenMs: number) => void;
 }
@@ -34,7 +39,9 @@ export interface ChatContext {
 
 /** One answer while it comes. */
 interface Choice {
+  readonly parts: AnswerParts;
   text: string;
+  readonly calls: Called[];
   reason: FinishReason | undefined;
   logprobs: LogprobEntry[];
 }
@@ -53,7 +60,8 @@ export class ChatCompletions {
   async prepare(asked: Asked): Promise<PreparedChat> {
     const { request, model, signal } = asked;
     const { limits, sources } = this.#context;
-    const { engine } = model;
+    const use = toolUseOf(request);
+    const engine = await engineFor(asked);
     const samplings = samplingsOf(request, engine);
     const pruning = requestPruning(request.fastv, engine, model.pruning);
     const format = request.response_format;
@@ -64,72 +72,111 @@ export class ChatCompletions {
     const prompt = await this.#preparing.run(async () => {
       signal.throwIfAborted();
       const turns = await turnsOf(request.messages, new RequestPictures(sources, signal), pruning);
-      return checkedPrompt(engine, turns, limits);
+      const told = use === undefined ? undefined : toldTools(request.tools ?? []);
+      const all = told === undefined ? turns : withTools(turns, told, engine.takesSystem);
+      return checkedPrompt(engine, all, limits);
     });
+    const constraint =
+      use !== undefined
+        ? await model.grammars.ofTools(use, 'tools')
+        : format == null || format.type === 'text'
+          ? undefined
+          : await model.grammars.of(schema, where);
     const generation = {
       prompt,
       maxTokens: maxTokensOf(request, prompt, engine, limits),
       answers: samplings,
       stop: [request.stop ?? []].flat(),
       signal,
-      ...(format == null || format.type === 'text'
-        ? {}
-        : { constraint: await model.grammars.of(schema, where) }),
+      ...(constraint && { constraint }),
     };
-    return new PreparedChat(asked, generation, performance.now() - start, this.#context.pingMs);
+    const prepareMs = performance.now() - start;
+    const { pingMs } = this.#context;
+    return new PreparedChat(asked, { engine, generation, prepareMs, pingMs, calls: use !== undefined });
   }
+}
+
+/** The decoder that a request asks for. @throws {ApiError} 400 naming the field, 429 */
+async function engineFor({ request: { fastv }, model, signal, until }: Asked): Promise<Engine> {
+  const { engine, plan } = model;
+  if (fastv == null) return engine;
+  if (engine.model.fastv?.active !== true)
+    throw badRequest('this model is served as it is: nothing is pruned', 'fastv');
+  if (!saysPlan(fastv)) return engine;
+  if (plan === undefined) throw badRequest('the plan of this model is fixed', 'fastv');
+  return model.engineOf(askedPlan(fastv, plan), signal, until);
+}
+
+/** What a chat is answered with. */
+interface Prepared {
+  readonly engine: Engine;
+  readonly generation: Omit<Generation, 'listener'>;
+  readonly prepareMs: number;
+  readonly pingMs: number;
+  /** Whether the answer may call functions. */
+  readonly calls: boolean;
 }
 
 /** A chat whose prompt is made. */
 export class PreparedChat {
   readonly #asked: Asked;
-  readonly #generation: Omit<Generation, 'listener'>;
-  readonly #prepareMs: number;
-  readonly #pingMs: number;
+  readonly #prepared: Prepared;
   readonly #texts: TokenTexts;
   readonly #head: { readonly id: string; readonly created: number; readonly model: string };
   readonly #start = performance.now();
   #firstTokenMs = 0;
 
-  constructor(asked: Asked, generation: Omit<Generation, 'listener'>, prepareMs: number, pingMs: number) {
+  constructor(asked: Asked, prepared: Prepared) {
     this.#asked = asked;
-    this.#generation = generation;
-    this.#prepareMs = prepareMs;
-    this.#pingMs = pingMs;
-    const { model } = asked;
-    this.#texts = new TokenTexts(model.engine.model.conversation.tokenizer);
+    this.#prepared = prepared;
+    this.#texts = new TokenTexts(prepared.engine.model.conversation.tokenizer);
     this.#head = {
       id: `chatcmpl-${randomUUID()}`,
       created: Math.floor(Date.now() / 1000),
-      model: model.id,
+      model: asked.model.id,
     };
   }
 
   /** The whole answer. @throws what ended it */
   async document(): Promise<object> {
     const choices = this.#choices();
+    const take = (choice: Choice, parts: readonly AnswerPart[]): void => {
+      for (const part of parts) {
+        if (part.kind === 'text') choice.text += part.text;
+        else if (part.kind === 'call') choice.calls.push(newCall(part.name));
+        else {
+          const called = choice.calls.at(-1)?.function;
+          if (called !== undefined) called.arguments += part.text;
+        }
+      }
+    };
     const usage = await this.answer({
       onToken: (answer, token, text) => {
         const choice = choices[answer];
         if (choice === undefined) return;
-        choice.text += text;
+        take(choice, choice.parts.add(text));
         choice.logprobs.push(this.#logprob(token));
       },
       onFinish: (answer, reason, text) => {
         const choice = choices[answer];
         if (choice === undefined) return;
-        choice.text += text;
+        take(choice, [...choice.parts.add(text), ...choice.parts.end()]);
         choice.reason = reason;
       },
     });
     return {
       ...this.#head,
       object: 'chat.completion',
-      choices: choices.map(({ text, reason, logprobs }, index) => ({
+      choices: choices.map(({ text, reason, logprobs, calls }, index) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
+        message: {
+          role: 'assistant',
+          content: text === '' && calls.length > 0 ? null : text,
+          refusal: null,
+          ...(calls.length > 0 && { tool_calls: calls }),
+        },
         logprobs: this.#wantsLogprobs ? { content: logprobs, refusal: null } : null,
-        finish_reason: reason,
+        finish_reason: finishReason(reason, calls.length),
       })),
       usage,
     };
@@ -137,7 +184,8 @@ export class PreparedChat {
 
   /** The answer as it comes. */
   stream(onGone: () => void, onDone: (error?: unknown) => void): Response {
-    return eventStream({ pingMs: this.#pingMs, onGone, onDone }, (events) => this.#stream(events));
+    const { pingMs } = this.#prepared;
+    return eventStream({ pingMs, onGone, onDone }, (events) => this.#stream(events));
   }
 
   async #stream(events: Events): Promise<void> {
@@ -147,18 +195,25 @@ export class PreparedChat {
       events.data(withUsage ? { ...chunk, usage } : chunk);
     };
     const choices = this.#choices();
-    const delta = (answer: number, text: string, reason: FinishReason | null): void => {
-      const choice = choices[answer];
-      if (choice === undefined || (text === '' && reason === null)) return;
-      const logprobs = choice.logprobs.splice(0);
+    const delta = (answer: number, said: object, reason: ChatFinishReason | null = null): void => {
+      const logprobs = choices[answer]?.logprobs.splice(0) ?? [];
       send([
         {
           index: answer,
-          delta: text === '' ? {} : { content: text },
+          delta: said,
           logprobs: this.#wantsLogprobs && logprobs.length > 0 ? { content: logprobs, refusal: null } : null,
           finish_reason: reason,
         },
       ]);
+    };
+    const tell = (answer: number, { parts }: Choice, more: readonly AnswerPart[]): void => {
+      let index = parts.calls - more.filter(({ kind }) => kind === 'call').length - 1;
+      for (const part of more) {
+        if (part.kind === 'text') delta(answer, { content: part.text });
+        else if (part.kind === 'call')
+          delta(answer, { tool_calls: [{ index: ++index, ...newCall(part.name) }] });
+        else delta(answer, { tool_calls: [{ index, function: { arguments: part.text } }] });
+      }
     };
     try {
       const usage = await this.answer({
@@ -173,12 +228,16 @@ export class PreparedChat {
           );
         },
         onToken: (answer, token, text) => {
-          choices[answer]?.logprobs.push(this.#logprob(token));
-          delta(answer, text, null);
+          const choice = choices[answer];
+          if (choice === undefined) return;
+          choice.logprobs.push(this.#logprob(token));
+          tell(answer, choice, choice.parts.add(text));
         },
         onFinish: (answer, reason, text) => {
-          delta(answer, text, null);
-          delta(answer, '', reason);
+          const choice = choices[answer];
+          if (choice === undefined) return;
+          tell(answer, choice, [...choice.parts.add(text), ...choice.parts.end()]);
+          delta(answer, {}, finishReason(reason, choice.parts.calls));
         },
       });
       if (withUsage) send([], usage);
@@ -192,20 +251,19 @@ export class PreparedChat {
 
   /** Generates the answers. @returns what it took @throws what ended it */
   async answer(listener: GenerationListener): Promise<Usage> {
-    const { model, onUsage } = this.#asked;
-    const result = await model.engine.generate({
-      ...this.#generation,
+    const { engine, generation, prepareMs } = this.#prepared;
+    const result = await engine.generate({
+      ...generation,
       listener: {
         ...listener,
         onToken: (answer, token, text) => {
-          if (this.#firstTokenMs === 0)
-            this.#firstTokenMs = performance.now() - this.#start + this.#prepareMs;
+          if (this.#firstTokenMs === 0) this.#firstTokenMs = performance.now() - this.#start + prepareMs;
           listener.onToken?.(answer, token, text);
         },
       },
     });
-    const usage = usageOf(result, this.#prepareMs);
-    onUsage(usage, this.#firstTokenMs);
+    const usage = usageOf(result, prepareMs);
+    this.#asked.onUsage(usage, this.#firstTokenMs);
     return usage;
   }
 
@@ -218,8 +276,33 @@ export class PreparedChat {
   }
 
   #choices(): Choice[] {
-    return this.#generation.answers.map(() => ({ text: '', reason: undefined, logprobs: [] }));
+    const { generation, calls } = this.#prepared;
+    return generation.answers.map(() => ({
+      parts: new AnswerParts(calls),
+      text: '',
+      calls: [],
+      reason: undefined,
+      logprobs: [],
+    }));
   }
 }
 
 const NO_LOGPROB: LogprobEntry = { token: '', bytes: [], logprob: 0, top_logprobs: [] };
+
+/** Why an answer ended, as it is told. */
+type ChatFinishReason = FinishReason | 'tool_calls';
+
+function finishReason(reason: FinishReason | undefined, calls: number): ChatFinishReason {
+  return reason === 'stop' && calls > 0 ? 'tool_calls' : (reason ?? 'length');
+}
+
+/** A call as it is answered. */
+interface Called {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; arguments: string };
+}
+
+function newCall(name: string): Called {
+  return { id: `call_${randomUUID()}`, type: 'function', function: { name, arguments: '' } };
+}

@@ -1,6 +1,7 @@
 // The body of POST /v1/chat/completions: every field that is honoured, and of what is not, nothing. A field that is not
 // here is refused by its name.
 import { z } from '@hono/zod-openapi';
+import { presetNames } from '../strategies/index.js';
 
 const whole = (least: number, most: number): z.ZodNumber => z.number().int().min(least).max(most);
 const seed = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
@@ -12,11 +13,14 @@ export const FastvField = z
     ratio: z.union([z.number().min(0).max(1), z.array(z.number().min(0).max(1)).min(1).max(16)]).optional(),
     budget: whole(0, 1e9).optional(),
     strategy: z.string().max(100).optional(),
+    weights: z.literal('sizes').optional(),
+    merge: z.literal('mean').optional(),
+    preset: z.enum(presetNames).optional(),
     seed: seed.optional(),
   })
   .openapi('FastvOptions', {
     description:
-      'How image tokens are pruned. `ratio` is the share that is dropped, `budget` how many are kept. `layer` and `strategy` are fixed when the server starts: another value is refused.',
+      'How image tokens are pruned. `ratio` is the share that is dropped, `budget` how many are kept. Another `layer`, `strategy`, `weights`, `merge` or `preset` than the server was started with is another decoder, which is loaded at its first request.',
   });
 
 const Detail = z.enum(['low', 'high', 'auto']);
@@ -42,6 +46,42 @@ const Part = z.discriminatedUnion('type', [TextPart, ImagePart, VideoPart], {
   error: () => 'a part is of the type text, image_url or video_url',
 });
 
+const FunctionName = z.string().regex(/^[\w-]{1,64}$/u, 'a name has 1 to 64 letters, digits, _ and -');
+
+/** A call as the server gave it. */
+export const ToolCall = z.strictObject({
+  id: z.string().min(1).max(256),
+  type: z.literal('function'),
+  function: z.strictObject({ name: FunctionName, arguments: z.string() }),
+});
+
+/** An earlier answer; one that the server gave may be sent back as it is. */
+const AssistantMessage = z.strictObject({
+  role: z.literal('assistant'),
+  content: TextContent.nullish(),
+  refusal: z.null().optional(),
+  tool_calls: z.array(ToolCall).min(1).max(128).optional(),
+});
+
+/** A function that the model may call. */
+export const Tool = z.strictObject({
+  type: z.literal('function', { error: () => 'a tool is of the type function' }),
+  function: z.strictObject({
+    name: FunctionName,
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+const ToolChoice = z.union(
+  [
+    z.enum(['none', 'auto', 'required']),
+    z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: FunctionName }) }),
+  ],
+  { error: () => 'none, auto, required, or a function by its name' },
+);
+
 /** One message. */
 export const ChatMessage = z.discriminatedUnion(
   'role',
@@ -51,9 +91,14 @@ export const ChatMessage = z.discriminatedUnion(
       role: z.literal('user'),
       content: z.union([z.string(), z.array(Part).min(1).max(256)]),
     }),
-    z.strictObject({ role: z.literal('assistant'), content: TextContent }),
+    AssistantMessage,
+    z.strictObject({
+      role: z.literal('tool'),
+      content: TextContent,
+      tool_call_id: z.string().min(1).max(256),
+    }),
   ],
-  { error: () => 'a message is of the role system, developer, user or assistant' },
+  { error: () => 'a message is of the role system, developer, user, assistant or tool' },
 );
 
 /** What the text of an answer is. */
@@ -95,6 +140,9 @@ export const ChatRequest = z
     presence_penalty: z.number().min(-2).max(2).nullish(),
     logit_bias: z.record(z.string().regex(/^\d{1,9}$/u), z.number().min(-100).max(100)).nullish(),
     response_format: ResponseFormat.nullish(),
+    tools: z.array(Tool).min(1).max(128).nullish(),
+    tool_choice: ToolChoice.nullish(),
+    parallel_tool_calls: z.boolean().nullish(),
     stream: z.boolean().nullish(),
     stream_options: StreamOptions.nullish(),
     /** Goes to the log. */
@@ -107,3 +155,4 @@ export type ChatRequest = z.infer<typeof ChatRequest>;
 export type ChatMessage = z.infer<typeof ChatMessage>;
 export type FastvField = z.infer<typeof FastvField>;
 export type Detail = z.infer<typeof Detail>;
+export type Tool = z.infer<typeof Tool>;

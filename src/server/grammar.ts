@@ -7,14 +7,18 @@ import type * as XGrammar from '@mlc-ai/web-xgrammar';
 import type { PreTrainedTokenizer } from '@huggingface/transformers';
 import { badRequest } from './api-error.js';
 import type { Constraint } from './engine/engine.js';
+import { CALL_START, callHead, callTail, type ToolUse } from './tools.js';
 
-type Module = Pick<typeof XGrammar, 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'>;
+type Module = Pick<typeof XGrammar, 'Grammar' | 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'>;
 
 /** Grammars that are kept. */
 const KEPT = 16;
 
 /** JSON objects of any kind. */
 const ANY_OBJECT = { type: 'object', additionalProperties: true };
+
+/** Without spaces that nobody asked for, of which a small model may not find the end. */
+const COMPACT = [false, -1, [',', ':']] as [boolean, number, [string, string]];
 
 let instances = 0;
 
@@ -57,24 +61,55 @@ export class Grammars {
   }
 
   /**
-   * Makes a grammar. @returns what makes one answer's constraint
+   * JSON of a schema. @returns what makes one answer's constraint
    * @param schema checked by `checkSchema`; undefined: any object
-   * @throws {ApiError} 400 for a schema that it cannot be made of
+   * @throws {ApiError} 400 for a schema that no grammar can be made of
    */
-  async of(schema: object | undefined, param: string): Promise<() => Promise<Constraint>> {
-    const { library, compiler, kept } = await (this.#loaded ??= this.#load());
-    const text = JSON.stringify(schema ?? ANY_OBJECT);
-    let grammar = kept.get(text);
+  of(schema: object | undefined, param: string): Promise<() => Promise<Constraint>> {
+    return this.#constraint(JSON.stringify(schema ?? ANY_OBJECT), param, ({ compiler }, text) =>
+      compiler.compileJSONSchema(text, ...COMPACT, schema !== undefined),
+    );
+  }
+
+  /** Text in which every call is one of a tool there is, its arguments of their schema. @throws {ApiError} as {@link of} */
+  ofTools(use: ToolUse, param: string): Promise<() => Promise<Constraint>> {
+    return this.#constraint(JSON.stringify(use), param, async ({ library, compiler }) => {
+      const tags: XGrammar.TagFormat[] = [];
+      for (const { name, parameters } of use.tools) {
+        const text = JSON.stringify(parameters ?? ANY_OBJECT);
+        const grammar = await library.Grammar.fromJSONSchema(text, ...COMPACT, parameters !== undefined);
+        const content = { type: 'grammar', grammar: grammar.toString() } as const;
+        grammar.dispose();
+        tags.push({ type: 'tag', begin: callHead(name), content, end: callTail });
+      }
+      const first = { stop_after_first: !use.parallel };
+      return compiler.compileStructuralTag({
+        type: 'structural_tag',
+        format: use.required
+          ? { type: 'tags_with_separator', tags, separator: '\n', at_least_one: true, ...first }
+          : { type: 'triggered_tags', triggers: [CALL_START], tags, ...first },
+      });
+    });
+  }
+
+  /** What makes constraints of a grammar, which is compiled if it is not kept. */
+  async #constraint(
+    key: string,
+    param: string,
+    compile: (loaded: Loaded, key: string) => Promise<XGrammar.CompiledGrammar>,
+  ): Promise<() => Promise<Constraint>> {
+    const loaded = await (this.#loaded ??= this.#load());
+    const { library, kept } = loaded;
+    let grammar = kept.get(key);
     if (grammar === undefined) {
       try {
-        // without spaces that nobody asked for, of which a small model may not find the end
-        grammar = await compiler.compileJSONSchema(text, false, -1, [',', ':'], schema !== undefined);
+        grammar = await compile(loaded, key);
       } catch {
         // after it has aborted, the instance is in no known state
         this.#loaded = undefined;
         throw badRequest('no grammar can be made of this schema', param);
       }
-      kept.set(text, grammar);
+      kept.set(key, grammar);
       const [oldest] = kept.keys();
       // collected with its matchers, some of which may be in use
       if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);

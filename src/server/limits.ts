@@ -22,6 +22,8 @@ export interface ServerLimits {
   readonly sequences: number;
   /** Frames that are taken of a video. */
   readonly frames: number;
+  /** Decoders of another layer or strategy that requests may have loaded, beside the one the server was started with. */
+  readonly plans: number;
   /** Bytes of KV caches that are kept for conversations that may go on. */
   readonly prefixCacheBytes: number;
   /** Bytes of image features that are kept. */
@@ -39,6 +41,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   queue: 64,
   sequences: 8,
   frames: 8,
+  plans: 2,
   prefixCacheBytes: 256 * 2 ** 20,
   visionCacheBytes: 256 * 2 ** 20,
 };

@@ -63,21 +63,9 @@ export class Metrics {
     };
     gauge('fastv_model_ready', 'Whether the model is loaded', ({ ready }) => (ready ? 1 : 0));
     gauge('fastv_requests_inside', 'Requests that are read, wait or run', ({ inside }) => inside);
-    gauge(
-      'fastv_queue_length',
-      'Requests that wait',
-      ({ engineIfReady: engine }) => engine?.load.waiting ?? 0,
-    );
-    gauge(
-      'fastv_sequences_running',
-      'Sequences that are decoded',
-      ({ engineIfReady: engine }) => engine?.load.running ?? 0,
-    );
-    gauge(
-      'fastv_prefix_cache_bytes',
-      'Bytes of kept KV caches',
-      ({ engineIfReady: engine }) => engine?.load.prefixBytes ?? 0,
-    );
+    gauge('fastv_queue_length', 'Requests that wait', ({ load }) => load.waiting);
+    gauge('fastv_sequences_running', 'Sequences that are decoded', ({ load }) => load.running);
+    gauge('fastv_prefix_cache_bytes', 'Bytes of kept KV caches', ({ load }) => load.prefixBytes);
     gauge(
       'fastv_vision_cache_hits',
       'Runs of the vision encoder that were saved',

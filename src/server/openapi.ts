@@ -1,7 +1,7 @@
 // What the server can do, as an OpenAPI document: paths and schemas.
 import { z, type OpenAPIHono } from '@hono/zod-openapi';
 import type { Env } from 'hono';
-import { ChatRequest } from './chat-request.js';
+import { ChatRequest, ToolCall } from './chat-request.js';
 import { ResponsesRequest } from './responses.js';
 import { Usage } from './usage.js';
 
@@ -25,9 +25,14 @@ const ChatCompletion = z
     choices: z.array(
       z.object({
         index: z.number().int(),
-        message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+        message: z.object({
+          role: z.literal('assistant'),
+          content: z.string().nullable(),
+          refusal: z.null(),
+          tool_calls: z.array(ToolCall).optional(),
+        }),
         logprobs: z.unknown().nullable(),
-        finish_reason: z.enum(['stop', 'length']),
+        finish_reason: z.enum(['stop', 'length', 'tool_calls']),
       }),
     ),
     usage: Usage,

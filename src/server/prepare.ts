@@ -9,6 +9,7 @@ import type { Prompt, Pruning, Turn } from './engine/prompt.js';
 import type { Sampling } from './engine/sampler.js';
 import type { ServerLimits } from './limits.js';
 import type { KnownPicture, RequestPictures } from './pictures.js';
+import { toolResult, writtenCall } from './tools.js';
 
 /** What `detail` stands for, beside `auto`, which is the server's default. */
 const PRESETS: Readonly<Record<Exclude<Detail, 'auto'>, { readonly ratio: number; readonly side?: number }>> =
@@ -26,45 +27,29 @@ interface RequestPruning {
 }
 
 /**
- * What `fastv` asks.
+ * How much of its pictures a request wants pruned.
  * @param auto the server's default
- * @throws {ApiError} 400 for what is fixed when the server starts
+ * @throws {ApiError} 400 naming the field
  */
 export function requestPruning(
   field: FastvField | null | undefined,
   engine: Engine,
   auto: Pruning,
 ): RequestPruning {
-  const { layer, strategy, ratio, budget, seed } = field ?? {};
+  const { ratio, budget, seed } = field ?? {};
   const handle = engine.model.fastv;
-  if (handle?.active !== true) {
-    if (field !== null && field !== undefined)
-      throw badRequest('this model is served as it is: nothing is pruned', 'fastv');
-    return { auto: {}, forced: {} };
-  }
-  const layers = layer === undefined ? handle.layer : [layer].flat();
-  if (layers.join() !== handle.layer.join()) {
-    throw badRequest(
-      `this server prunes at layer ${handle.layer.join(', ')}; it is fixed when it starts (--layer)`,
-      'fastv.layer',
-    );
-  }
-  if (strategy !== undefined && strategy !== handle.strategy) {
-    throw badRequest(
-      `this server ranks by ${handle.strategy}; it is fixed when it starts (--strategy)`,
-      'fastv.strategy',
-    );
-  }
+  if (handle?.active !== true) return { auto: {}, forced: {} };
   const listed = strategies.find(({ name }) => name === handle.strategy);
   if (seed !== undefined && listed !== undefined && !isSeeded(listed)) {
     throw badRequest(`the strategy ${handle.strategy} draws nothing`, 'fastv.seed');
   }
   if (ratio !== undefined && budget !== undefined)
     throw badRequest('ratio and budget exclude each other', 'fastv.budget');
-  if (Array.isArray(ratio) && ratio.length !== handle.layer.length)
-    throw badRequest(`${ratio.length} ratios for ${handle.layer.length} layers`, 'fastv.ratio');
-  const drawn = seed === undefined ? {} : { seed };
   const given = ratio !== undefined ? { ratio } : budget !== undefined ? { budget } : undefined;
+  const [said] = [given?.ratio, budget === undefined ? auto.ratio : undefined].filter(Array.isArray);
+  if (Array.isArray(said) && said.length !== handle.layer.length)
+    throw badRequest(`${said.length} ratios for ${handle.layer.length} layers`, 'fastv.ratio');
+  const drawn = seed === undefined ? {} : { seed };
   return { auto: { ...auto, ...drawn }, forced: given && { ...given, ...drawn } };
 }
 
@@ -75,18 +60,59 @@ export async function turnsOf(
   pruning: RequestPruning,
 ): Promise<Turn[]> {
   const turns: Turn[] = [];
+  const called = new Set<string>();
   for (const [at, message] of messages.entries()) {
-    turns.push(await turnOf(message, `messages.${at}.content`, pictures, pruning));
+    if (message.role === 'assistant') for (const { id } of message.tool_calls ?? []) called.add(id);
+    if (message.role === 'tool' && !called.has(message.tool_call_id))
+      throw badRequest('no earlier message has this call', `messages.${at}.tool_call_id`);
+    const turn = await turnOf(message, `messages.${at}.content`, pictures, pruning);
+    const last = turns.at(-1);
+    // results that follow each other are one message to the model
+    if (message.role === 'tool' && messages[at - 1]?.role === 'tool' && last !== undefined)
+      turns[turns.length - 1] = withText(last, `${last.message.text}\n${turn.message.text}`);
+    else turns.push(turn);
   }
   return turns;
 }
 
+/** Tells the model of its tools: in the system message, or before the first question where its template has none. */
+export function withTools(turns: readonly Turn[], told: string, takesSystem: boolean): Turn[] {
+  const [first] = turns;
+  const at = takesSystem ? 0 : turns.findIndex(({ message }) => message.role === 'user');
+  if (takesSystem && first?.message.role !== 'system')
+    return [{ message: { role: 'system', text: told }, images: [], pruning: {} }, ...turns];
+  return turns.map((turn, index) => {
+    if (index !== at) return turn;
+    const { text, parts } = turn.message;
+    if (takesSystem) return withText(turn, `${text}\n\n${told}`);
+    return {
+      ...turn,
+      message: { ...turn.message, text: `${told}\n\n${text}`, parts: [`${told}\n\n`, ...(parts ?? [text])] },
+    };
+  });
+}
+
+function withText(turn: Turn, text: string): Turn {
+  return { ...turn, message: { ...turn.message, text, parts: [text] } };
+}
+
 async function turnOf(
-  { role, content }: ChatMessage,
+  message: ChatMessage,
   param: string,
   pictures: RequestPictures,
   { auto, forced }: RequestPruning,
 ): Promise<Turn> {
+  const { role } = message;
+  if (role === 'tool') return textTurn('user', toolResult(textOf(message.content)));
+  if (role === 'assistant') {
+    const { content, tool_calls: calls = [] } = message;
+    if (content == null && calls.length === 0) throw badRequest('a message has content or tool_calls', param);
+    return textTurn(
+      role,
+      [textOf(content ?? []), ...calls.map(writtenCall)].filter((text) => text !== '').join('\n'),
+    );
+  }
+  const { content } = message;
   const parts: (string | null)[] = [];
   const known: KnownPicture[] = [];
   const prunings: Pruning[] = [];
@@ -113,13 +139,21 @@ async function turnOf(
       add(more, forced ?? own);
     }
   }
-  const message: Message = {
+  const said: Message = {
     role: role === 'developer' ? 'system' : role,
     text: parts.filter((part) => part !== null).join('\n'),
     ...(known.length === 0 ? {} : { images: known.map(({ picture }): RgbImage => picture) }),
     parts: joinTexts(parts),
   };
-  return { message, images: known.map(({ hash }) => hash), pruning: mean(prunings, param) };
+  return { message: said, images: known.map(({ hash }) => hash), pruning: mean(prunings, param) };
+}
+
+function textTurn(role: 'user' | 'assistant', text: string): Turn {
+  return { message: { role, text, parts: [text] }, images: [], pruning: {} };
+}
+
+function textOf(content: string | readonly { readonly text: string }[]): string {
+  return typeof content === 'string' ? content : content.map(({ text }) => text).join('\n');
 }
 
 /** Texts that follow each other as one: templates put nothing between parts. */

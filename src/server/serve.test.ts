@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,13 +17,22 @@ import { createHandler, serve, type RunningServer, type ServeOptions } from './s
 import type { Usage } from './usage.js';
 
 const MODEL = 'scenes-llava';
+const TOOL_SCHEMA = {
+  type: 'object',
+  properties: { color: { enum: ['red', 'blue'] }, most: { type: 'integer', minimum: 0, maximum: 9 } },
+  required: ['color', 'most'],
+  additionalProperties: false,
+};
 const KEY = 'a key that no log may show';
 
 interface Completion {
   readonly id: string;
   readonly model: string;
   readonly choices: readonly {
-    readonly message: { readonly content: string };
+    readonly message: {
+      readonly content: string;
+      readonly tool_calls?: readonly { id: string; function: { name: string; arguments: string } }[];
+    };
     readonly finish_reason: string;
     readonly logprobs: {
       readonly content: readonly { token: string; logprob: number; top_logprobs: readonly unknown[] }[];
@@ -298,6 +309,107 @@ describe('an answer', () => {
     expect(text.choices[0]?.message.content).toBe(await expected('color', 1));
   });
 
+  it('prunes at another layer, by another strategy, and with what kept tokens stand for', async () => {
+    const { usage } = await completion(await about('color', 3, { fastv: { layer: 5, ratio: 0.5 } }));
+    expect(usage.fastv.image_tokens_by_layer).toEqual([
+      ...Array<number>(5).fill(144),
+      ...Array<number>(5).fill(72),
+    ]);
+    const options = { layer: 3, preset: 'sizes', ratio: 0.75 } as const;
+    const other = await openModel(EMBEDDED_MODEL, {
+      loading: { dtype: 'fp32' },
+      fastv: { ...options, cache: false, onWarning: () => undefined },
+    });
+    const { question: text, images } = scene('caption', 3);
+    const { text: said } = await other.ask([{ role: 'user', text, images }], { maxNewTokens: 48 });
+    await other.close();
+    // a third plan, for which the first one makes room
+    const { layer, ratio } = options;
+    await completion(
+      await about('color', 3, { fastv: { layer, strategy: 'random', ratio, seed: 3 }, max_tokens: 1 }),
+    );
+    for (const fastv of [options, { layer, ratio, strategy: 'scope', weights: 'sizes', merge: 'mean' }]) {
+      const { choices } = await completion(await about('caption', 3, { fastv }));
+      expect(choices[0]?.message.content).toBe(said);
+    }
+    // what says nothing is as it was
+    expect((await completion(await about('caption', 3))).choices[0]?.message.content).toBe(
+      await expected('caption', 3),
+    );
+  });
+
+  it('calls the functions that it may or must, with arguments of their schema', async () => {
+    const tools = [
+      tool('count'),
+      tool('look', { type: 'object', properties: {}, additionalProperties: false }, true),
+    ];
+    const ask = async (more: object): Promise<Completion['choices'][number]> => {
+      const { choices } = await completion(await about('color', 1, { tools, max_tokens: 200, ...more }));
+      return choices[0] ?? expect.fail('no answer');
+    };
+    const named = await ask({ tool_choice: { type: 'function', function: { name: 'count' } } });
+    expect(named).toMatchObject({ finish_reason: 'tool_calls', message: { content: null } });
+    const [call] = named.message.tool_calls ?? [];
+    expect(call?.function.name).toBe('count');
+    const args = JSON.parse(call?.function.arguments ?? '') as { color: string; most: number };
+    expect(['red', 'blue']).toContain(args.color);
+    expect(args.most).toSatisfy(
+      (most: unknown) => Number.isInteger(most) && Number(most) >= 0 && Number(most) <= 9,
+    );
+    const must = await ask({ tool_choice: 'required', parallel_tool_calls: false, temperature: 2, seed: 1 });
+    expect(must.message.tool_calls).toHaveLength(1);
+    expect(['count', 'look']).toContain(must.message.tool_calls?.[0]?.function.name);
+    // one that nothing is known of but its name, and one whose schema says more than a grammar can
+    const loose = [tool('any', { type: 'object', properties: { word: { type: 'string', pattern: '^a' } } })];
+    const any = await ask({
+      tools: loose,
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+      max_tokens: 400,
+    });
+    expect(any.message.tool_calls?.[0]?.function.arguments).toMatch(/^\{/u);
+    const free = await ask({ tool_choice: 'auto' });
+    expect(free.message.tool_calls).toBeUndefined();
+    const none = await ask({ tool_choice: 'none' });
+    expect(none.message.content).toBe(await expected('color', 1));
+  });
+
+  it('streams a call, and reads what it gave', async () => {
+    const tools = [tool('count')];
+    const choice = { tools, tool_choice: { type: 'function', function: { name: 'count' } }, max_tokens: 200 };
+    const whole = await completion(await about('color', 1, choice));
+    const { chunks } = await events(await post(await about('color', 1, { ...choice, stream: true })));
+    interface Delta {
+      readonly delta: {
+        tool_calls?: { index: number; id?: string; function: { name?: string; arguments: string } }[];
+      };
+      readonly finish_reason: string | null;
+    }
+    const deltas = chunks.flatMap(({ choices }) => choices as Delta[]);
+    const calls = deltas.flatMap(({ delta }) => delta.tool_calls ?? []);
+    expect(calls.length).toBeGreaterThan(2);
+    expect(calls[0]).toMatchObject({ index: 0, function: { name: 'count', arguments: '' } });
+    expect(calls[0]?.id).toMatch(/^call_/u);
+    const [called] = whole.choices[0]?.message.tool_calls ?? [];
+    expect(calls.map((one) => one.function.arguments).join('')).toBe(called?.function.arguments);
+    expect(deltas.at(-1)?.finish_reason).toBe('tool_calls');
+    const first = (await about('color', 1)) as { messages: object[] };
+    const asked = async (result: string): Promise<Completion> =>
+      completion({
+        model: MODEL,
+        tools,
+        messages: [
+          ...first.messages,
+          whole.choices[0]?.message,
+          { role: 'tool', tool_call_id: called?.id, content: result },
+        ],
+        max_tokens: 8,
+      });
+    const said = await asked('3');
+    expect(said.choices[0]?.message.tool_calls).toBeUndefined();
+    expect((await asked('three of them')).usage.prompt_tokens).toBeGreaterThan(said.usage.prompt_tokens);
+  });
+
   it('looks at files below the media root only, and at frames of an animated GIF', async () => {
     const { images } = scene('color', 6);
     const [{ data, width, height } = { data: new Uint8ClampedArray(), width: 0, height: 0 }] = images;
@@ -427,8 +539,40 @@ describe('a refusal', () => {
     [{ model: MODEL, messages: message, logit_bias: { 99999: 1 } }, 'logit_bias'],
     [{ model: MODEL, messages: message, fastv: { ratio: 2 } }, 'fastv.ratio'],
     [{ model: MODEL, messages: message, fastv: { ratio: 0.5, budget: 3 } }, 'fastv.budget'],
-    [{ model: MODEL, messages: message, fastv: { layer: 3 } }, 'fastv.layer'],
-    [{ model: MODEL, messages: message, fastv: { strategy: 'random' } }, 'fastv.strategy'],
+    [{ model: MODEL, messages: message, fastv: { layer: 10 } }, 'fastv.layer'],
+    [{ model: MODEL, messages: message, fastv: { layer: 0 } }, 'fastv.layer'],
+    [{ model: MODEL, messages: message, fastv: { layer: [4, 2] } }, 'fastv.layer'],
+    [{ model: MODEL, messages: message, fastv: { strategy: 'guess' } }, 'fastv.strategy'],
+    [{ model: MODEL, messages: message, fastv: { weights: 'all' } }, 'fastv.weights'],
+    [{ model: MODEL, messages: message, fastv: { merge: true } }, 'fastv.merge'],
+    [{ model: MODEL, messages: message, fastv: { preset: 'best' } }, 'fastv.preset'],
+    [{ model: MODEL, messages: message, tool_choice: 'auto' }, 'tool_choice'],
+    [{ model: MODEL, messages: message, parallel_tool_calls: false }, 'parallel_tool_calls'],
+    [{ model: MODEL, messages: message, tools: [tool('a b')] }, 'tools.0.function.name'],
+    [{ model: MODEL, messages: message, tools: [{ type: 'web_search' }] }, 'tools.0.type'],
+    [{ model: MODEL, messages: message, tools: [tool('a'), tool('a')] }, 'tools.1.function.name'],
+    [
+      {
+        model: MODEL,
+        messages: message,
+        tools: [tool('a')],
+        tool_choice: { type: 'function', function: { name: 'b' } },
+      },
+      'tool_choice.function.name',
+    ],
+    [
+      { model: MODEL, messages: message, tools: [tool('a', { type: 'string', pattern: 'x' }, true)] },
+      'tools.0.function.parameters.pattern',
+    ],
+    [
+      { model: MODEL, messages: message, tools: [tool('a')], response_format: { type: 'json_object' } },
+      'response_format',
+    ],
+    [
+      { model: MODEL, messages: [...message, { role: 'tool', tool_call_id: 'x', content: '3' }] },
+      'messages.1.tool_call_id',
+    ],
+    [{ model: MODEL, messages: [...message, { role: 'assistant' }] }, 'messages.1.content'],
     [{ model: MODEL, messages: message, fastv: { seed: 3 } }, 'fastv.seed'],
     [{ model: MODEL, messages: message, fastv: { rate: 3 } }, 'fastv.rate'],
     [{ model: MODEL, messages: [{ role: 'user', content: 'word '.repeat(3000) }] }, 'messages'],
@@ -478,6 +622,11 @@ describe('a refusal', () => {
     });
     expect(await refused('{"model": ')).toMatchObject({ status: 400, code: 'invalid_json' });
     expect(await refused('['.repeat(200_000))).toMatchObject({ status: 400 });
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    const schema = `{"const": ${deep}}`;
+    const format = `{"type": "json_schema", "json_schema": {"name": "x", "schema": ${schema}}}`;
+    const nested = `{"model": "${MODEL}", "messages": ${JSON.stringify(message)}, "response_format": ${format}}`;
+    expect(await refused(nested)).toMatchObject({ status: 400, code: 'invalid_json' });
     expect(await refused({}, { headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 });
     expect(await refused('x'.repeat(2 ** 21))).toMatchObject({ status: 413 });
     const headers = { authorization: `Bearer ${KEY}` };
@@ -554,6 +703,49 @@ describe('the server', () => {
       await until(async () => (await gauge('fastv_requests_inside')) === 0);
     }
     expect((await completion(await about('color', 1))).choices).toHaveLength(1);
+  });
+
+  it('keeps nothing of a request that is over', async () => {
+    const handler = createHandler({ logger, limits: { prefixCacheBytes: 0, visionCacheBytes: 0 } });
+    await handler.loaded;
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify(await about('color', 2, { max_tokens: 1 }));
+    const ask = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        const { signal } = new AbortController();
+        const request = new Request('http://x/v1/chat/completions', {
+          method: 'POST',
+          headers,
+          body,
+          signal,
+        });
+        await (await handler.fetch(request)).text();
+      }
+    };
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const held = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    await ask(5);
+    const before = held();
+    await ask(20);
+    // a request has its picture, its pixels and their features: 100 kB and more
+    await until(() => Promise.resolve(held() - before < 5e5));
+    await handler.close();
+  });
+
+  it('keeps to the plan that it was started with where no other may be loaded', async () => {
+    const fixed = await start({ limits: { plans: 0 } });
+    try {
+      const asked = await about('color', 1, { fastv: { layer: 3 }, max_tokens: 1 });
+      expect(await refused(asked, { to: fixed })).toMatchObject({ status: 400, param: 'fastv' });
+      const own = await about('color', 1, { fastv: { layer: [2], strategy: 'attention' }, max_tokens: 1 });
+      expect((await post(own, { to: fixed })).status).toBe(200);
+    } finally {
+      await fixed.close();
+    }
   });
 
   it('refuses what is too much with 429, and what takes too long with 504', async () => {
@@ -643,6 +835,14 @@ describe('the server', () => {
     expect(() => createHandler({ models: [EMBEDDED_MODEL, EMBEDDED_MODEL] })).toThrow(/two models/u);
   });
 });
+
+/** A function that may be called. */
+function tool(name: string, parameters: object = TOOL_SCHEMA, strict?: boolean): object {
+  return {
+    type: 'function',
+    function: { name, description: 'Counts.', parameters, ...(strict === undefined ? {} : { strict }) },
+  };
+}
 
 function image500(): object {
   return {

@@ -5,13 +5,14 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { FastvError } from '../errors.js';
 import { fileCode } from '../files/file-error.js';
-import { embeddedModel } from '../runtime/embedded.js';
+import { EMBEDDED_MODEL, embeddedModel } from '../runtime/embedded.js';
 import { openModel } from '../runtime/model.js';
 import type { PlugOptions } from '../runtime/options.js';
 import { App } from './app.js';
 import type { Pruning } from './engine/prompt.js';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js';
 import { stderrLogger, type Logger } from './log.js';
+import { planOf, withPlan } from './plan.js';
 import { throwFailure, type ModelToServe } from './served-model.js';
 
 /** What is served, and how. */
@@ -171,13 +172,17 @@ function appOf(options: HandlerOptions): App {
 }
 
 function modelByName(name: string, { fastv = {}, loading = {} }: HandlerOptions): ModelToServe {
-  const embedded = name === embeddedModel();
+  const embedded = name === EMBEDDED_MODEL;
   return {
     id: modelId(name),
     pruning: pruningOf(fastv),
-    open: (vision) =>
+    plan: planOf(fastv),
+    open: (vision, plan) =>
       openModel(name, {
-        fastv: { ...fastv, ...(embedded ? { cache: false, onWarning: () => undefined } : {}) },
+        fastv: {
+          ...withPlan(fastv, plan),
+          ...(embedded ? { cache: false, onWarning: () => undefined } : {}),
+        },
         loading: { dtype: 'fp32', device: 'cpu', ...loading },
         vision,
       }),

@@ -2,9 +2,9 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { HumanMessage } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
-import { generateText, Output, streamText } from 'ai';
+import { generateText, Output, streamText, tool, type ToolSet } from 'ai';
 import OpenAI from 'openai';
-import { zodResponseFormat } from 'openai/helpers/zod';
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -94,6 +94,40 @@ describe('openai', () => {
       response_format: zodResponseFormat(Scene, 'scene'),
     });
     expect(Scene.parse(choices[0]?.message.parsed)).toEqual(choices[0]?.message.parsed);
+  });
+
+  it('calls functions', async () => {
+    const tools = [zodFunction({ name: 'scene', parameters: Scene })];
+    const create = {
+      model: MODEL,
+      messages: asked(),
+      tools,
+      tool_choice: 'required' as const,
+      parallel_tool_calls: false,
+    };
+    const { choices } = await client.chat.completions.create(create);
+    const [choice] = choices;
+    expect(choice?.finish_reason).toBe('tool_calls');
+    const [call] = choice?.message.tool_calls ?? [];
+    if (choice === undefined || call?.type !== 'function') throw new Error('no call');
+    expect(call.function.name).toBe('scene');
+    const said: unknown = JSON.parse(call.function.arguments);
+    expect(Scene.parse(said)).toEqual(said);
+    const next = await client.chat.completions.create({
+      ...create,
+      tool_choice: 'auto',
+      messages: [
+        ...create.messages,
+        choice.message,
+        { role: 'tool', tool_call_id: call.id, content: 'noted' },
+      ],
+      max_completion_tokens: 4,
+    });
+    expect(next.usage?.completion_tokens).toBeGreaterThan(0);
+    const streamed = await client.chat.completions.stream(create).finalChatCompletion();
+    expect(streamed.choices[0]?.message.tool_calls?.[0]).toMatchObject({
+      function: { parsed_arguments: said },
+    });
   });
 
   it('creates and streams responses', async () => {
@@ -223,7 +257,42 @@ describe('the AI SDK', () => {
   });
 });
 
+describe('the AI SDK, with tools', () => {
+  it('calls a function, and streams the call', async () => {
+    const provider = createOpenAICompatible({ name: 'fastv', baseURL: `${server.url}/v1`, apiKey: KEY });
+    // its types do not hold under exactOptionalPropertyTypes
+    const tools = {
+      scene: tool({ description: 'Keeps a scene.', inputSchema: Scene }),
+    } as unknown as ToolSet;
+    const given = {
+      model: provider(MODEL),
+      tools,
+      toolChoice: { type: 'tool' as const, toolName: 'scene' },
+      prompt: 'What is it?',
+    } satisfies Parameters<typeof generateText>[0];
+    const { toolCalls, finishReason } = await generateText(given);
+    expect(finishReason).toBe('tool-calls');
+    expect(Scene.parse(toolCalls[0]?.input)).toEqual(toolCalls[0]?.input);
+    const streamed = await streamText(given).toolCalls;
+    expect(streamed.map(({ input }) => input)).toEqual(toolCalls.map(({ input }) => input));
+  });
+});
+
 describe('LangChain', () => {
+  it('binds tools', async () => {
+    const model = new ChatOpenAI({
+      model: MODEL,
+      apiKey: KEY,
+      configuration: { baseURL: `${server.url}/v1` },
+      maxRetries: 0,
+    }).bindTools([{ type: 'function', function: { name: 'scene', parameters: z.toJSONSchema(Scene) } }], {
+      tool_choice: 'scene',
+    });
+    const { tool_calls: calls } = (await model.invoke('What is it?')) as { tool_calls?: { args: unknown }[] };
+    expect(calls).toHaveLength(1);
+    expect(Scene.parse(calls?.[0]?.args)).toEqual(calls?.[0]?.args);
+  });
+
   it('invokes and streams a chat model', async () => {
     const model = new ChatOpenAI({
       model: MODEL,

@@ -6,6 +6,7 @@ import { modelNameOrFolder } from '../../files/model-name.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { openModel } from '../../runtime/model.js';
+import { planOf, withPlan } from '../../server/plan.js';
 import { serve, modelId, pruningOf } from '../../server/serve.js';
 import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
@@ -84,10 +85,11 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
   return {
     id: modelId(name),
     pruning: pruningOf(plugOptions(one)),
-    open: (vision) =>
+    plan: planOf(plugOptions(one)),
+    open: (vision, plan) =>
       loading(name, one, async () =>
         openModel(name, {
-          fastv: plugOptions(one),
+          fastv: withPlan(plugOptions(one), plan),
           loading: loadingOptions(one),
           conversation: await Conversation.load(name),
           vision,

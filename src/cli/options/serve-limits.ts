@@ -23,6 +23,12 @@ export const LIMIT_OPTIONS: readonly LimitOption[] = [
   { limit: 'images', flag: 'max-images', about: 'pictures of a request', least: 0 },
   { limit: 'imagePixels', flag: 'max-image-pixels', about: 'pixels of a picture as stored', least: 1 },
   { limit: 'decodedBytes', flag: 'max-decoded-bytes', about: 'bytes of all its pictures, decoded', least: 3 },
+  {
+    limit: 'plans',
+    flag: 'max-plans',
+    about: 'decoders of another layer or strategy that requests may have loaded',
+    least: 0,
+  },
   { limit: 'frames', flag: 'frames', about: 'frames to take of a video', least: 1 },
   {
     limit: 'prefixCacheBytes',

@@ -10,13 +10,30 @@ export type PaddingSide = 'left' | 'right';
 
 type Numbers = Float32Array | Uint16Array | Float64Array;
 
+/** How many tokens each tensor of a cache lacks because they were dropped. */
+export type Dropped = Readonly<Record<string, number>>;
+
 /** One row of a cache. */
 export interface CacheRow {
+  /** `[batch, heads, tokens, size]`; there may be room for more tokens behind those that it holds. */
   readonly tensors: CacheTensors;
+  readonly dropped: Dropped;
   readonly row: number;
   /** Unpruned length of what the row holds, padding not counted. */
   readonly length: number;
-  /** Unpruned length of the cache, padding counted. */
+  /** Unpruned length of what the cache holds, padding counted. */
+  readonly width: number;
+}
+
+/** Rows as one cache. */
+export interface JoinedRows {
+  readonly tensors: CacheTensors;
+  readonly width: number;
+}
+
+/** The cache of a step that wrote a token behind each row. */
+interface Stepped {
+  readonly cache: CacheTensors;
   readonly width: number;
 }
 
@@ -29,51 +46,64 @@ export function isPlainCache(tensors: CacheTensors): boolean {
   );
 }
 
-/** How many tokens each tensor lacks of `width`: equal in rows that go together. */
-export function droppedOf(tensors: CacheTensors, width: number): string {
-  return Object.values(tensors)
-    .map(({ dims }) => width - (dims[2] ?? 0))
-    .join();
+/** A cache of one row, of `length` tokens unpruned, in which there is room for no more. */
+export function rowOf(tensors: CacheTensors, length: number): CacheRow {
+  const dropped = Object.fromEntries(
+    Object.entries(tensors).map(([name, { dims }]) => [name, length - (dims[2] ?? 0)]),
+  );
+  return { tensors, dropped, row: 0, length, width: length };
+}
+
+/** A row after a step: in its place in the cache that the step gave. */
+export function advanced({ dropped, length }: CacheRow, { cache, width }: Stepped, row: number): CacheRow {
+  return { tensors: cache, dropped, row, length: length + 1, width };
+}
+
+/** What is equal in rows that go together. */
+export function droppedKey({ dropped }: CacheRow): string {
+  return Object.values(dropped).join();
+}
+
+/** Tokens for which a tensor has room behind those that it holds. */
+export function roomIn({ tensors, dropped, width }: CacheRow, name: string): number {
+  return (tensors[name]?.dims[2] ?? 0) + (dropped[name] ?? 0) - width;
 }
 
 /**
  * The rows as one cache, each padded to the longest.
- * @returns tensors `[rows, heads, width − dropped, size]`, and the width
+ * @param room tokens for which a tensor is to have room behind those that it holds
+ * @returns tensors `[rows, heads, width − dropped + room, size]`, and the width
  */
 export function joinRows(
   rows: readonly CacheRow[],
   side: PaddingSide,
-): { readonly tensors: CacheTensors; readonly width: number } {
+  room: (name: string) => number = () => 0,
+): JoinedRows {
   const width = Math.max(...rows.map(({ length }) => length));
   const [first] = rows;
   if (first === undefined) return { tensors: {}, width };
-  if (
-    rows.length === 1 &&
-    first.width === width &&
-    first.tensors[Object.keys(first.tensors)[0] ?? '']?.dims[0] === 1
-  )
-    return { tensors: first.tensors, width };
   const tensors = Object.fromEntries(
     Object.entries(first.tensors).map(([name, tensor]) => {
-      const [, heads = 0, held = 0, size = 0] = tensor.dims;
-      const length = held - first.width + width;
-      const data = newNumbers(tensor, rows.length * heads * length * size);
+      const [, heads = 0, , size = 0] = tensor.dims;
+      const dropped = first.dropped[name] ?? 0;
+      const space = width - dropped + room(name);
+      const data = newNumbers(tensor, rows.length * heads * space * size);
       rows.forEach(({ tensors: from, row, length: own, width: wide }, index) => {
         const source = from[name];
         if (source === undefined) return;
         const stored = source.dims[2] ?? 0;
-        const valid = own - wide + stored;
-        const skipped = side === 'left' ? stored - valid : 0;
-        const shift = side === 'left' ? length - valid : 0;
+        const valid = own - dropped;
+        const skipped = side === 'left' ? wide - own : 0;
+        const shift = side === 'left' ? width - own : 0;
         for (let head = 0; head < heads; head++) {
           const start = ((row * heads + head) * stored + skipped) * size;
           data.set(
             (source.data as Numbers).subarray(start, start + valid * size),
-            ((index * heads + head) * length + shift) * size,
+            ((index * heads + head) * space + shift) * size,
           );
         }
       });
-      return [name, new Tensor(tensor.type, data, [rows.length, heads, length, size])];
+      return [name, likeOutput(tensor, data, [rows.length, heads, space, size])];
     }),
   );
   return { tensors, width };
@@ -104,4 +134,14 @@ export function cacheBytes(tensors: CacheTensors): number {
 function newNumbers(tensor: Tensor, length: number): Numbers {
   const like = tensor.data as Numbers;
   return new (like.constructor as new (length: number) => Numbers)(length);
+}
+
+/** A tensor of the class of those that sessions give: ONNX Runtime writes into no other, of which a process may hold several. */
+function likeOutput({ type, ort_tensor: like }: Tensor, data: Numbers, dims: readonly number[]): Tensor {
+  const OrtTensor = like.constructor as new (
+    type: string,
+    data: Numbers,
+    dims: readonly number[],
+  ) => typeof like;
+  return new Tensor(new OrtTensor(type, data, dims));
 }

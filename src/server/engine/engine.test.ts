@@ -70,7 +70,8 @@ async function expected({ message, pruning }: Turn, maxNewTokens = 48): Promise<
 
 describe('the engine', () => {
   it('puts rows of different lengths together where the decoder allows it', () => {
-    expect(['left', 'right']).toContain(engine.batching);
+    expect(['left', 'right']).toContain(engine.batching.together);
+    expect(engine.batching.inPlace).toBe(true);
   });
 
   it('answers as the library does, many at once, pruned in different ways', async () => {

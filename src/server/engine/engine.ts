@@ -3,11 +3,20 @@
 import { Tensor } from '@huggingface/transformers';
 import { FastvError } from '../../errors.js';
 import type { PrefillReport } from '../../runtime/options.js';
+import type { Conversation } from '../../runtime/conversation.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import { imageTokenIds } from '../../runtime/image-tokens.js';
 import type { ForwardInputs } from '../../runtime/transformers.js';
 import { AnswerText } from '../../runtime/answer-text.js';
-import { droppedOf, isPlainCache, joinRows, type CacheRow } from './cache-rows.js';
+import {
+  advanced,
+  droppedKey,
+  isPlainCache,
+  joinRows,
+  rowOf,
+  type CacheRow,
+  type PaddingSide,
+} from './cache-rows.js';
 import { DecoderPasses } from './passes.js';
 import { PrefixCache } from './prefix-cache.js';
 import { batchingOf, type Batching } from './probe.js';
@@ -124,6 +133,7 @@ export class Engine {
   readonly #waiting: Job[] = [];
   #rows: Row[] = [];
   #working: Promise<void> | undefined;
+  #takesSystem: boolean | undefined;
 
   private constructor(model: OpenedModel, passes: DecoderPasses, batching: Batching, options: EngineOptions) {
     this.model = model;
@@ -154,6 +164,11 @@ export class Engine {
   /** Tokens that end an answer. */
   get endTokens(): ReadonlySet<number> {
     return this.#eos;
+  }
+
+  /** Whether the model's template has a system message. */
+  get takesSystem(): boolean {
+    return (this.#takesSystem ??= takesSystem(this.model.conversation));
   }
 
   /** Requests that wait, and sequences that run. */
@@ -296,7 +311,7 @@ export class Engine {
         processor: this.#passes.model._get_logits_processor(this.#passes.config, prompt.ids.length),
         text: new AnswerText(this.model.conversation.tokenizer, stop),
         constraint: await constraint?.(),
-        cache: { tensors, row: 0, length, width: length },
+        cache: rowOf(tensors, length),
         state: this.#passes.plain ? undefined : state,
         tokens: 0,
       });
@@ -307,15 +322,20 @@ export class Engine {
     for (const row of job.rows) await this.#take(row, new Float32Array(logits));
   }
 
+  /** Where the padding of rows lies. */
+  get #side(): PaddingSide {
+    return this.batching.together === 'left' ? 'left' : 'right';
+  }
+
   /** Sequences that go into one call. */
   #groups(): Row[][] {
     const groups = new Map<unknown, Row[]>();
     for (const row of this.#rows) {
-      const { tensors, width, length } = row.cache;
-      const batched = row.state === undefined && this.batching !== 'never' && isPlainCache(tensors);
-      const key = !batched
-        ? row
-        : droppedOf(tensors, width) + (this.batching === 'equal' ? `:${length}` : '');
+      const { together } = this.batching;
+      const batched = row.state === undefined && together !== 'never' && isPlainCache(row.cache.tensors);
+      const key = batched
+        ? droppedKey(row.cache) + (together === 'equal' ? `:${row.cache.length}` : '')
+        : row;
       groups.set(key, [...(groups.get(key) ?? []), row]);
     }
     return [...groups.values()];
@@ -330,20 +350,16 @@ export class Engine {
     if (first.state !== undefined) {
       const { tensors, length } = first.cache;
       const pass = await this.#passes.decodeAlone(first.ids, { tensors, length }, first.state);
-      first.cache = { tensors: pass.cache, row: 0, length: length + 1, width: length + 1 };
+      first.cache = rowOf(pass.cache, length + 1);
       first.state = pass.state;
       logits = [pass.logits];
     } else {
-      const side = this.batching === 'left' ? 'left' : 'right';
       const last = rows.map(({ ids }) => ids.at(-1) ?? 0n);
-      const pass = await this.#passes.decode(
-        last,
-        rows.map(({ cache }) => cache),
-        side,
-      );
-      rows.forEach((row, index) => {
-        row.cache = { tensors: pass.cache, row: index, length: row.cache.length + 1, width: pass.width };
-      });
+      const caches = rows.map(({ cache }) => cache);
+      const pass = this.batching.inPlace
+        ? await this.#passes.decodeInPlace(last, caches, this.#side)
+        : await this.#passes.decode(last, caches, this.#side);
+      for (const [index, row] of rows.entries()) row.cache = advanced(row.cache, pass, index);
       logits = pass.logits;
     }
     const ms = performance.now() - start;
@@ -382,7 +398,7 @@ export class Engine {
   #keep({ job, ids, cache, state, index }: Row): void {
     if (index > 0 || state !== undefined || this.#options.prefixCacheBytes === 0) return;
     if (!isPlainCache(cache.tensors)) return;
-    const { tensors } = joinRows([cache], this.batching === 'left' ? 'left' : 'right');
+    const { tensors } = joinRows([cache], this.#side);
     const images = job.generation.prompt.segments.flatMap((segment) => segment.images ?? []);
     this.#prefixes.keep({ ids: ids.slice(0, cache.length), tensors, images, reports: job.reports });
   }
@@ -396,5 +412,18 @@ export class Engine {
       reports: job.reports,
       ms: { queue: started - queued, vision: visionMs, prefill: prefillMs, decode: decodeMs },
     });
+  }
+}
+
+function takesSystem(conversation: Conversation): boolean {
+  const messages = [
+    { role: 'system', text: 'a system message' },
+    { role: 'user', text: 'a question' },
+  ] as const;
+  try {
+    return conversation.prompt(messages).includes('a system message');
+  } catch {
+    // templates without one throw
+    return false;
   }
 }

@@ -3,10 +3,11 @@
 import { Tensor } from '@huggingface/transformers';
 import type { FastvCall } from '../../runtime/call.js';
 import type { ModelInputs } from '../../runtime/conversation.js';
+import { FastvError } from '../../errors.js';
 import { configuredPositions } from '../../runtime/limits.js';
 import type { OpenedModel } from '../../runtime/model.js';
-import { isRecord, type ForwardInputs } from '../../runtime/transformers.js';
-import { joinRows, type CacheRow, type PaddingSide } from './cache-rows.js';
+import { isRecord, type ForwardInputs, type OrtTensor } from '../../runtime/transformers.js';
+import { joinRows, roomIn, type CacheRow, type JoinedRows, type PaddingSide } from './cache-rows.js';
 import {
   cacheOf,
   decoderOutputs,
@@ -28,6 +29,15 @@ export interface Prefilled {
   readonly state: ForwardInputs;
 }
 
+/** What a step of decoding gave. */
+export interface Decoded {
+  /** Of each row. */
+  readonly logits: readonly Float32Array[];
+  readonly cache: CacheTensors;
+  /** Unpruned length of the cache. */
+  readonly width: number;
+}
+
 /** A cache, and the unpruned length of what it holds. */
 export interface Past {
   readonly tensors: CacheTensors;
@@ -37,6 +47,12 @@ export interface Past {
 /** Inputs that every decoder of the plain kind takes, besides its cache. */
 const PLAIN =
   /^(?:inputs_embeds|attention_mask|position_ids|num_logits_to_keep|past_key_values\.\d+\.(?:key|value))$/u;
+
+/** Tokens for which a cache has room when it is made to be written into. */
+const ROOM = 64;
+
+/** ONNX Runtime writes nothing of its own: what fails is thrown. */
+const SILENT = { logSeverityLevel: 4 } as const;
 
 /** The decoder of one model. */
 export class DecoderPasses {
@@ -48,10 +64,18 @@ export class DecoderPasses {
   readonly plain: boolean;
   readonly model: SteppedModel;
   readonly #opened: OpenedModel;
+  /**
+   * What the names begin with of caches whose length the graph looks at: those of layer K, by which it knows how many tokens
+   * were dropped, and of layer K − 1, which ranks them.
+   */
+  readonly #stages: readonly string[];
 
   constructor(opened: OpenedModel) {
     this.#opened = opened;
     this.model = steppedModel(opened.model);
+    this.#stages = (opened.fastv?.layer ?? []).flatMap((layer) =>
+      [layer - 1, layer].map((of) => `past_key_values.${of}.`),
+    );
     this.config = this.model._prepare_generation_config(null, {});
     this.positions = configuredPositions(this.model.config) ?? Infinity;
     this.vocabulary = vocabularyOf(this.model.config);
@@ -84,31 +108,65 @@ export class DecoderPasses {
   }
 
   /**
-   * The next token of sequences of a plain decoder.
+   * The next token of sequences of a plain decoder, in a cache of its own that it gives anew.
    * @param tokens the last token of each, not in its cache yet
    */
-  async decode(
+  async decode(tokens: readonly bigint[], rows: readonly CacheRow[], side: PaddingSide): Promise<Decoded> {
+    const { tensors, width } = together(rows) ?? joinRows(rows, side);
+    const inputs: ForwardInputs = {
+      input_ids: new Tensor('int64', BigInt64Array.from(tokens), [tokens.length, 1]),
+      attention_mask: maskOf(rows, width),
+      past_key_values: hfCache(tensors, width),
+    };
+    const prepared = this.model.prepare_inputs_for_generation([], inputs, this.config);
+    const outputs = decoderOutputs(await this.model.forward({ ...prepared, fastv: this.#opened.call({}) }));
+    return { logits: lastLogits(outputs), cache: cacheOf(outputs), width: width + 1 };
+  }
+
+  /**
+   * The same in the cache of the rows, into which the decoder writes behind what it holds: nothing is copied but where rows
+   * come and go, and where there is no room left. A graph must know a cache's length by its mask for that, as one of
+   * GroupQueryAttention does; the caches of a pruning stage (docs/graph-contract.md) are given anew as in {@link decode}.
+   */
+  async decodeInPlace(
     tokens: readonly bigint[],
     rows: readonly CacheRow[],
     side: PaddingSide,
-  ): Promise<{
-    readonly logits: readonly Float32Array[];
-    readonly cache: CacheTensors;
-    readonly width: number;
-  }> {
-    const { tensors, width } = together(rows) ?? joinRows(rows, side);
-    const total = width + 1;
-    const mask = new BigInt64Array(rows.length * total).fill(1n);
-    rows.forEach(({ length }, row) => mask.fill(0n, row * total, row * total + width - length));
-    const outputs = await this.#forward(
-      {
-        input_ids: new Tensor('int64', BigInt64Array.from(tokens), [tokens.length, 1]),
-        attention_mask: new Tensor('int64', mask, [rows.length, total]),
-        past_key_values: hfCache(tensors, width),
-      },
-      [],
+  ): Promise<Decoded> {
+    const { decoder_model_merged: decoder, embed_tokens: embed } = this.model.sessions;
+    if (decoder === undefined || embed === undefined)
+      throw new FastvError('inference', 'the model has no embeddings of its own');
+    const [first] = rows;
+    const grows = (name: string): boolean => !this.#stages.some((start) => name.startsWith(start));
+    const kept = together(rows);
+    const full =
+      first === undefined ||
+      Object.keys(first.tensors).some((name) => grows(name) && roomIn(first, name) < 1);
+    const { tensors, width } =
+      kept !== undefined && !full ? kept : joinRows(rows, side, (name) => (grows(name) ? ROOM : 0));
+    const ids = new Tensor('int64', BigInt64Array.from(tokens), [tokens.length, 1]);
+    const { inputs_embeds: embeds } = await embed.run({ input_ids: ids.ort_tensor });
+    const lengths = BigInt64Array.from(rows, ({ length }) => BigInt(length));
+    const given: Readonly<Record<string, Tensor>> = {
+      attention_mask: maskOf(rows, width),
+      position_ids: new Tensor('int64', lengths, [rows.length, 1]),
+      num_logits_to_keep: new Tensor('int64', [0n], []),
+      ...tensors,
+    };
+    const feeds = Object.fromEntries(
+      decoder.inputNames.flatMap((name) => {
+        const tensor = name === 'inputs_embeds' ? embeds : given[name]?.ort_tensor;
+        return tensor === undefined ? [] : [[name, tensor]];
+      }),
     );
-    return { logits: lastLogits(outputs), cache: cacheOf(outputs), width: total };
+    const places: Record<string, OrtTensor | null> = { logits: null };
+    for (const [name, { ort_tensor: place }] of Object.entries(tensors))
+      places[name.replace('past_key_values', 'present')] = grows(name) ? place : null;
+    const outputs = await decoder.run(feeds, places, SILENT);
+    const wrapped = decoderOutputs(
+      Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, new Tensor(tensor)])),
+    );
+    return { logits: lastLogits(wrapped), cache: cacheOf(wrapped), width: width + 1 };
   }
 
   /** The next token of one sequence, of whatever family. */
@@ -129,15 +187,10 @@ export class DecoderPasses {
     const [logits = new Float32Array()] = lastLogits(outputs);
     return { logits, cache: cacheOf(outputs), state: prepared };
   }
-
-  async #forward(inputs: ForwardInputs, ids: bigint[][]): Promise<DecoderOutputs> {
-    const prepared = this.model.prepare_inputs_for_generation(ids, inputs, this.config);
-    return decoderOutputs(await this.model.forward({ ...prepared, fastv: this.#opened.call({}) }));
-  }
 }
 
 /** The cache that rows lie in together already, all of it and in this order. */
-function together(rows: readonly CacheRow[]): { tensors: CacheTensors; width: number } | undefined {
+function together(rows: readonly CacheRow[]): JoinedRows | undefined {
   const [first] = rows;
   if (first === undefined) return undefined;
   const { tensors, width } = first;
@@ -145,6 +198,14 @@ function together(rows: readonly CacheRow[]): { tensors: CacheTensors; width: nu
   const same = rows.every((row, index) => row.tensors === tensors && row.row === index);
   const longest = Math.max(...rows.map(({ length }) => length));
   return same && held === rows.length && longest === width ? { tensors, width } : undefined;
+}
+
+/** `[rows, width + 1]`: of each row its own tokens and the next one, which lie at its end. */
+function maskOf(rows: readonly CacheRow[], width: number): Tensor {
+  const total = width + 1;
+  const mask = new BigInt64Array(rows.length * total).fill(1n);
+  rows.forEach(({ length }, row) => mask.fill(0n, row * total, row * total + width - length));
+  return new Tensor('int64', mask, [rows.length, total]);
 }
 
 /** The last token's logits of each row, each a copy. */

@@ -3,11 +3,18 @@
 // by the mask. A decoder whose weights are multiplied in 8 bits may mix rows up, because their numbers share one scale.
 import { Tensor } from '@huggingface/transformers';
 import type { ModelInputs } from '../../runtime/conversation.js';
-import { isPlainCache, type CacheRow, type PaddingSide } from './cache-rows.js';
-import type { DecoderPasses } from './passes.js';
+import { advanced, isPlainCache, rowOf, type CacheRow, type PaddingSide } from './cache-rows.js';
+import type { Decoded, DecoderPasses } from './passes.js';
 
 /** How rows go together: padded on a side, only where they have one length, or never. */
-export type Batching = PaddingSide | 'equal' | 'never';
+export type Together = PaddingSide | 'equal' | 'never';
+
+/** How sequences are decoded. */
+export interface Batching {
+  readonly together: Together;
+  /** Whether the decoder can write into the cache that it reads. */
+  readonly inPlace: boolean;
+}
 
 /** Of the largest logit; batched products add up in another order. */
 const TOLERANCE = 1e-4;
@@ -20,38 +27,58 @@ const PROMPTS: readonly (readonly [number, number])[] = [
 
 /** Tries it on prompts of a few tokens. */
 export async function batchingOf(passes: DecoderPasses): Promise<Batching> {
-  if (!passes.plain) return 'never';
-  const [ragged, equal] = PROMPTS;
-  for (const side of ['right', 'left'] as const) {
-    if (ragged !== undefined && (await agrees(passes, ragged, side))) return side;
+  if (!passes.plain) return { together: 'never', inPlace: false };
+  const [ragged = [], equal = []] = PROMPTS;
+  for (const together of ['right', 'left'] as const) {
+    if (!(await agrees(passes, ragged, together, false))) continue;
+    return { together, inPlace: await agrees(passes, ragged, together, true) };
   }
-  return equal !== undefined && (await agrees(passes, equal, 'right')) ? 'equal' : 'never';
+  const together = (await agrees(passes, equal, 'right', false)) ? 'equal' : 'never';
+  return { together, inPlace: await agrees(passes, together === 'equal' ? equal : [7], 'right', true) };
 }
 
+/** Whether rows together, two steps on, give what each gives alone and in a cache of its own. */
 async function agrees(
   passes: DecoderPasses,
   lengths: readonly number[],
   side: PaddingSide,
+  inPlace: boolean,
 ): Promise<boolean> {
-  const rows: CacheRow[] = [];
+  const begun: CacheRow[] = [];
   const alone: Float32Array[] = [];
-  for (const length of lengths) {
+  const first = lengths.map((length) => token(length, passes.vocabulary));
+  const second = lengths.map((length) => token(length + 1, passes.vocabulary));
+  for (const [index, length] of lengths.entries()) {
     const { cache } = await passes.prefill(promptOfLength(length, passes.vocabulary), undefined, {});
     if (!isPlainCache(cache)) return false;
-    const row = { tensors: cache, row: 0, length, width: length };
-    rows.push(row);
-    const { logits } = await passes.decode([token(length, passes.vocabulary)], [row], 'right');
-    alone.push(...logits);
+    const row = rowOf(cache, length);
+    begun.push(row);
+    const one = await passes.decode(first.slice(index, index + 1), [row], 'right');
+    const next = await passes.decode(second.slice(index, index + 1), [rowOf(one.cache, length + 1)], 'right');
+    alone.push(...one.logits, ...next.logits);
   }
-  const next = lengths.map((length) => token(length, passes.vocabulary));
-  const { logits } = await passes.decode(next, rows, side);
-  return alone.every((one, row) => {
-    const most = one.reduce((largest, logit) => Math.max(largest, Math.abs(logit)), 1);
-    const other = logits[row];
-    return (
-      other !== undefined && one.every((logit, i) => Math.abs(logit - (other[i] ?? NaN)) <= TOLERANCE * most)
+  try {
+    const step = (tokens: readonly bigint[], rows: readonly CacheRow[]): Promise<Decoded> =>
+      inPlace ? passes.decodeInPlace(tokens, rows, side) : passes.decode(tokens, rows, side);
+    const one = await step(first, begun);
+    const next = await step(
+      second,
+      begun.map((row, index) => advanced(row, one, index)),
     );
-  });
+    return lengths.every((_, row) =>
+      [one, next].every(({ logits }, at) => areClose(alone[2 * row + at], logits[row])),
+    );
+  } catch (error) {
+    // a graph that wants a cache of another shape says so
+    if (inPlace) return false;
+    throw error;
+  }
+}
+
+function areClose(one: Float32Array | undefined, other: Float32Array | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  const most = one.reduce((largest, logit) => Math.max(largest, Math.abs(logit)), 1);
+  return one.every((logit, i) => Math.abs(logit - (other[i] ?? NaN)) <= TOLERANCE * most);
 }
 
 /** Any tokens of the upper half of the vocabulary: special ones lie at its beginning, or are few. */
