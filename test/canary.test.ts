@@ -332,7 +332,7 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
     const answer = await fetch(`${api.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: random.int(4) === 0 ? mutated(random, Buffer.from(body)) : body,
+      body: random.int(4) === 0 ? new Uint8Array(mutated(random, Buffer.from(body))) : body,
     });
     const text = await answer.text();
     expect(answer.status, text).toBeLessThan(500);

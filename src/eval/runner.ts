@@ -14,7 +14,7 @@ import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { openLines, type LineFile } from './files.js';
-import { resultsByKey } from './foreign-run.js';
+import { readingRuns, resultsByKey } from './foreign-run.js';
 import type { Result } from './result.js';
 import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
@@ -49,7 +49,9 @@ export async function evaluate(answerer: Answerer, options: RunOptions): Promise
   const file = await openLines(join(options.out, 'results.jsonl'));
   try {
     await answerer.prepare?.(options.conditions);
-    return await finish(plan, await ask(plan, file));
+    const outcome = await ask(plan, file);
+    // results that were there before may be anybody's
+    return await readingRuns([options.out], () => finish(plan, outcome));
   } finally {
     await file.close();
   }
