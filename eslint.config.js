@@ -51,4 +51,33 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // what is ours, or the user's own settings, or was just written by this process
+    files: ['src/**/*.ts'],
+    ignores: [
+      '**/*.test.ts',
+      'src/files/*.ts',
+      'src/scenes/atlas.ts',
+      'src/cli/default-model.ts',
+      'src/cli/actions/doctor.ts',
+      'src/cli/hub/*.ts',
+      'src/build/stage.ts',
+      'src/eval/files.ts',
+      'src/eval/model-fingerprint.ts',
+      'src/eval/tasks/open-task.ts',
+      'src/bench/profile.ts',
+    ],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['node:fs', 'node:fs/promises'].map((name) => ({
+            name,
+            importNames: ['readFile', 'readFileSync', 'createReadStream', 'open', 'openSync'],
+            message: 'Files are hostile: open them by src/files/read.ts.',
+          })),
+        },
+      ],
+    },
+  },
 );

@@ -1,4 +1,4 @@
-// Hostile input at every door for files, with an outside that must never be touched: a canary file, whose content must
+// Hostile input at every door, with an outside that must never be touched: a canary file, whose content must
 // appear nowhere, and a canary port, which nobody may ask. Each input is made from a seed; FASTV_CANARY says how many
 // there are. Each ends in a result or a FastvError, within its time.
 import { createHash } from 'node:crypto';
@@ -16,24 +16,39 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeReport } from '../src/analysis/write-report.js';
+import { Checkpoint } from '../src/build/checkpoint/checkpoint.js';
+import { folderFiles } from '../src/build/checkpoint/files.js';
 import { FastvError } from '../src/errors.js';
+import { compareRuns } from '../src/eval/compare-runs.js';
 import { resolveSplit } from '../src/eval/datasets/hub.js';
 import { readPicture } from '../src/eval/datasets/picture.js';
 import { readRows } from '../src/eval/datasets/read.js';
 import type { Row } from '../src/eval/datasets/row.js';
 import { readFrames } from '../src/eval/datasets/video.js';
+import { mergeRuns } from '../src/eval/merge.js';
+import { evaluate } from '../src/eval/runner.js';
+import { TASKS } from '../src/eval/tasks/index.js';
 import { parseTask } from '../src/eval/tasks/parse-task.js';
 import { readModelFile, writeModelFile } from '../src/files/model-file.js';
 import { readText } from '../src/files/read.js';
 import { loadMedia } from '../src/media/load.js';
+import { Conversation } from '../src/runtime/conversation.js';
+import { embeddedModel } from '../src/runtime/embedded.js';
+import { keepGraph, keptGraph } from '../src/runtime/rewrite-cache.js';
 import { Random } from '../src/scenes/random.js';
+import { serve, type RunningServer } from '../src/server/serve.js';
+import { runCli } from './cli.js';
+import { fakeAnswerer } from './eval/fake-answerer.js';
 import { parquetBytes } from './eval/parquet-fixture.js';
+import { mutated as changed } from './hostile-text.js';
 import { toyDecoder } from './toy/decoder.js';
 import { toyFamily } from './toy/families.js';
 
-const COUNT = Number(process.env['FASTV_CANARY'] ?? 150);
+const COUNT = Number(process.env['FASTV_CANARY'] ?? 40);
 /** Milliseconds for one input; a busy machine gets more than the five seconds that are promised. */
 const TIME = 15_000;
 const SECRET = `canary-${createHash('sha256').update('the file outside').digest('hex')}`;
@@ -45,6 +60,10 @@ const hasFfmpeg = ['ffmpeg', 'ffprobe'].every((name) => spawnSync(name, ['-versi
 const seeds: Buffer[] = [];
 let asked = 0;
 let server: Server;
+let api: RunningServer;
+let conversation: Conversation;
+/** A run as it should be: its two files. */
+let run: { readonly summary: unknown; readonly results: readonly unknown[] };
 let port = 0;
 
 beforeAll(async () => {
@@ -63,8 +82,14 @@ beforeAll(async () => {
   for (const format of ['png', 'jpeg', 'webp', 'gif', 'avif'] as const) {
     seeds.push(await sharp(white).toFormat(format).toBuffer());
   }
+  process.env['FASTV_CACHE'] = join(inside, 'cache');
+  api = await serve({ port: 0, logger: pino({ level: 'silent' }), limits: { seconds: 5, outputTokens: 4 } });
+  conversation = await Conversation.load(embeddedModel());
+  run = await evaluate(fakeAnswerer(), { ...questions, out: join(inside, 'run') });
 });
-afterAll(() => {
+afterAll(async () => {
+  delete process.env['FASTV_CACHE'];
+  await api.close();
   server.close();
   rmSync(root, { recursive: true });
 });
@@ -120,6 +145,25 @@ function write(random: Random, name: string, links = true): string {
   else writeFileSync(path, mutated(random, seeds[random.int(seeds.length)] ?? Buffer.alloc(0)));
   return path;
 }
+
+/** An empty folder. */
+function fresh(name: string): string {
+  const folder = join(inside, name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  return folder;
+}
+
+function randomPicture(random: Random): string {
+  return mutated(random, seeds[random.int(seeds.length)] ?? Buffer.alloc(0)).toString('base64');
+}
+
+/** What the run of {@link run} asked. */
+const questions = {
+  tasks: [...TASKS.values()].filter(({ name }) => name === 'scenes-existence'),
+  conditions: [{ name: 'unpruned', pruning: null, imageScale: 1 }],
+  limit: 2,
+};
 
 const rowOf = (index: number): Row => ({ file: 'rows.jsonl', index, fields: {} });
 
@@ -178,6 +222,121 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
       await writeModelFile(file.model, join(inside, 'out', 'model.onnx'), { ...file, dataFiles });
     }
     return file.dataFiles;
+  },
+  'a checkpoint': async (random) => {
+    const folder = fresh('checkpoint');
+    writeFileSync(join(folder, 'config.json'), '{}');
+    const header = JSON.stringify({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } });
+    const size = Buffer.alloc(8);
+    size.writeUInt32LE(header.length);
+    const safetensors = Buffer.concat([size, Buffer.from(header), Buffer.alloc(8)]);
+    for (const name of [
+      'model.safetensors',
+      'pytorch_model.bin',
+      'model.safetensors.index.json',
+      'tokenizer.json',
+    ]) {
+      const kind = random.int(4);
+      if (kind === 0) symlinkSync(join(outside, 'canary.txt'), join(folder, name));
+      else if (kind === 1) writeFileSync(join(folder, name), mutated(random, safetensors));
+      else if (kind === 2)
+        writeFileSync(join(folder, name), `{"weight_map":{"a":${JSON.stringify(place(random))}}}`);
+    }
+    const files = folderFiles(folder);
+    const checkpoint = await Checkpoint.open(files);
+    try {
+      const read: unknown[] = [];
+      for (const name of checkpoint.names) read.push(await checkpoint.read(name));
+      return [read.map((bytes) => String(bytes)), await files.text('tokenizer.json')];
+    } finally {
+      checkpoint.close();
+    }
+  },
+  'a rewrite that was kept': async (random) => {
+    const path = join(fresh('kept'), 'model.fastv-0123456789abcdef.onnx');
+    const graph = Buffer.from('a graph');
+    await keepGraph(path, graph);
+    const notes = join(inside, 'cache', 'rewrites');
+    const victim = random.int(2) === 0 ? path : join(notes, readdirSync(notes)[0] ?? '');
+    rmSync(victim);
+    if (random.int(2) === 0) symlinkSync(join(outside, 'canary.txt'), victim);
+    else writeFileSync(victim, mutated(random, readFileSync(join(outside, 'canary.png'))));
+    expect(await keptGraph(path)).toBeUndefined();
+    await keepGraph(path, graph);
+    return keptGraph(path).then((kept) => String(kept));
+  },
+  'a run folder': async (random, seed) => {
+    const folder = fresh('foreign');
+    const draw = (): number => random.int(2 ** 30) / 2 ** 30;
+    const link = random.int(8);
+    const some = (value: unknown): string =>
+      JSON.stringify(random.int(2) === 0 ? changed(value, draw) : value);
+    writeFileSync(join(folder, 'summary.json'), some(run.summary));
+    const results = join(folder, 'results.jsonl');
+    if (link === 0) symlinkSync(join(outside, 'new.jsonl'), results);
+    else if (link === 1) symlinkSync(join(outside, 'canary.txt'), results);
+    else writeFileSync(results, run.results.map((result) => `${some(result)}\n`).join(''));
+    if (seed % 8 === 0) return writeReport(folder);
+    if (seed % 8 === 1) return mergeRuns([folder], join(inside, 'merged'));
+    if (seed % 8 < 4) return compareRuns([folder, join(inside, 'run')]);
+    return evaluate(fakeAnswerer(), { ...questions, out: folder });
+  },
+  'a chat template': (random) => {
+    const texts = [
+      "{{ raise_exception('x') }}",
+      "{{ ''.constructor.constructor('return process')() }}",
+      '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}',
+      '{% include "../outside/canary.txt" %}',
+      '{{ messages[0].content[0].text }}',
+      '{% for',
+    ];
+    // the one that loops takes its two seconds
+    const text = texts[random.int(20) === 0 ? 2 : ([0, 1, 3, 4, 5][random.int(5)] ?? 0)] ?? '';
+    const { processor, tokenizer } = conversation;
+    Object.assign(processor, { chat_template: text });
+    Object.assign(tokenizer, { chat_template: text });
+    return Promise.resolve(conversation.prompt([{ role: 'user', text: place(random) }]));
+  },
+  'a command line': async (random) => {
+    const path = write(random, 'line.png');
+    const args = [
+      ['inspect', path],
+      ['rewrite', path, '--layer', '2', '--output', join(inside, 'line', 'out.onnx')],
+      ['report', place(random)],
+      ['compare', inside, place(random)],
+      ['run', path, 'what is it?', '--model', join(inside, 'no-model')],
+      ['eval', '--task-file', path, '--output', join(inside, 'line')],
+      ['build', place(random), '--output', join(inside, 'built')],
+    ];
+    const { code, out, err } = await runCli(...(args[random.int(args.length)] ?? []));
+    process.exitCode = undefined;
+    expect([1, 2], err).toContain(code);
+    expect(err).not.toMatch(/inside fastv|\n\s+at /u);
+    return [out, err];
+  },
+  'a request': async (random) => {
+    const value = random.int(2) === 0 ? place(random) : `data:image/png;base64,${randomPicture(random)}`;
+    const content = [
+      {
+        type: random.int(8) === 0 ? 'video_url' : 'image_url',
+        image_url: { url: value },
+        video_url: { url: value },
+      },
+      { type: 'text', text: place(random) },
+    ];
+    const body = JSON.stringify({
+      model: 'scenes-llava',
+      messages: [{ role: 'user', content }],
+      max_tokens: 1,
+    });
+    const answer = await fetch(`${api.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: random.int(4) === 0 ? new Uint8Array(mutated(random, Buffer.from(body))) : body,
+    });
+    const text = await answer.text();
+    expect(answer.status, text).toBeLessThan(500);
+    return text;
   },
   // what is named on the command line may be a link: the user named it
   'a task file': async (random) =>

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { fileCode } from '../files/file-error.js';
+import { readingRuns } from '../eval/foreign-run.js';
 import { readText } from '../files/read.js';
 import { frontOf, sweepPoints, type Point } from '../eval/points.js';
 import type { Result } from '../eval/result.js';
@@ -35,10 +36,11 @@ export interface WriteReportOptions {
  * @returns the paths of what was written
  * @throws FastvError `io` if there is no run in the folder; `invalid-option` for failures of a condition that it has not
  */
-export async function writeReport(
-  folder: string,
-  options: WriteReportOptions = {},
-): Promise<readonly string[]> {
+export function writeReport(folder: string, options: WriteReportOptions = {}): Promise<readonly string[]> {
+  return readingRuns([folder], () => written(folder, options));
+}
+
+async function written(folder: string, options: WriteReportOptions): Promise<readonly string[]> {
   const summary = await readSummary(folder);
   const results = await readResults(folder, summary);
   const points = sweepPoints(summary.tasks, summary.conditions, results, { seed: summary.seed });
@@ -48,11 +50,11 @@ export async function writeReport(
   const condition = failingCondition(points, summary, options.failuresOf);
   const found = condition === null ? [] : findFailures(results, condition);
   const failures = await withImages(found, summary.tasks, options.data);
-  const written: string[] = [];
+  const files: string[] = [];
   for (const { name, svg } of plots) {
-    await writeAtomically(join(folder, `${name}.svg`), svg);
-    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg));
-    written.push(join(folder, `${name}.svg`), join(folder, `${name}.png`));
+    await writeAtomically(join(folder, `${name}.svg`), svg, { own: true });
+    await writeAtomically(join(folder, `${name}.png`), await svgToPng(svg), { own: true });
+    files.push(join(folder, `${name}.svg`), join(folder, `${name}.png`));
   }
   const question = summary.about['question'];
   const title =
@@ -62,8 +64,8 @@ export async function writeReport(
     ...{ title, summary, results, points, front, plots, failures, failuresOf: condition },
     ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
   });
-  await writeAtomically(join(folder, 'report.html'), html);
-  return [join(folder, 'report.html'), ...written];
+  await writeAtomically(join(folder, 'report.html'), html, { own: true });
+  return [join(folder, 'report.html'), ...files];
 }
 
 /** Summaries and analyses are some pages of JSON. */

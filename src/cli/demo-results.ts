@@ -60,7 +60,7 @@ export function isRight(given: string, expected: string): boolean {
   const plain = (text: string): string =>
     text
       .toLowerCase()
-      .replace(/[.\s]+$/u, '')
+      .replace(/(?<![.\s])[.\s]+$/u, '')
       .trim();
   return plain(given) === plain(expected);
 }

@@ -15,6 +15,12 @@ describe('warningsOn', () => {
     expect(collect({ model: 'some/model' })).toEqual(['warning: slow\n', 'warning: no space\n']);
   });
 
+  it('writes the escapes out that a name in it has', () => {
+    const written: string[] = [];
+    warningsOn({ write: (text) => written.push(text) }, { model: 'm' })('\u001b[2J', 'not-cached');
+    expect(written).toEqual(['warning: \\x1b[2J\n']);
+  });
+
   it('of the embedded model’s weights says nothing', () => {
     expect(collect({})).toEqual(['warning: no space\n']);
   });

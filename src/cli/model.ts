@@ -4,6 +4,7 @@ import { FastvError } from '../errors.js';
 import { lfsPointerIn, modelNameOrFolder } from '../files/model-name.js';
 import { LFS_HINT } from '../lfs-pointer.js';
 import type { LoadOptions } from '../media/index.js';
+import { printable, printableLine } from '../printable.js';
 import { Conversation } from '../runtime/conversation.js';
 import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
@@ -45,7 +46,7 @@ export function warningsOn(
   return (message, kind) => {
     if (said.has(message) || (flags.model === undefined && OF_WEIGHTS.has(kind))) return;
     said.add(message);
-    stream.write(`warning: ${message}\n`);
+    stream.write(`warning: ${printable(message)}\n`);
   };
 }
 
@@ -126,7 +127,7 @@ async function deviceError(device: string, error: FastvError): Promise<FastvErro
 
 function progress(event: { status?: string; file?: string; progress?: number }): void {
   if (event.status !== 'progress' || event.file === undefined) return;
-  process.stderr.write(`\r\u001b[K${event.file} ${Math.round(event.progress ?? 0)}%`);
+  process.stderr.write(`\r\u001b[K${printableLine(event.file)} ${Math.round(event.progress ?? 0)}%`);
   if (event.progress === 100) process.stderr.write('\n');
 }
 

@@ -49,7 +49,7 @@ export class Terminal {
   answered(document: object, facts: () => readonly string[]): void {
     this.#printed = true;
     if (this.json) console.log(JSON.stringify(document));
-    else if (!this.quiet) console.log(`[${facts().join(' · ')}]`);
+    else if (!this.quiet) console.log(`[${printable(facts().join(' · '))}]`);
   }
 
   /** Prints a part of a result that comes bit by bit; with `--json` nothing, since the document has it all. */

@@ -44,6 +44,9 @@ export interface Decoder {
   readonly tokenFacts: readonly string[];
 }
 
+/** What is read of a graph: exporters make some hundred nodes a layer, and work grows with their inputs. */
+const MOST = { nodes: 100_000, inputs: 1_000_000 } as const;
+
 /** The oldest operator set whose ops the rewrite uses. */
 const MIN_OPSET = 13;
 
@@ -57,6 +60,7 @@ const PAST = /^past[a-z0-9_]*\.(\d+)(?:\.[a-z0-9_]+)*$/u;
  * const { layers } = recogniseDecoder(decodeModel(bytes));
  */
 export function recogniseDecoder(model: OnnxModel): Decoder {
+  checkSize(model);
   const given = new GraphView(model.graph);
   const opset = defaultOpset(model);
   checkOperators(model);
@@ -87,6 +91,21 @@ export function attentionOf(decoder: Decoder, index: number): AttentionCore {
       where: `layer ${index}`,
       hint: `Choose K among ${others.slice(0, -1).join(', ')}.`,
     },
+  );
+}
+
+/** How many inputs the nodes of a graph have in all. */
+export function inputCount({ graph }: OnnxModel): number {
+  return graph.node.reduce((sum, { input }) => sum + input.length, 0);
+}
+
+function checkSize(model: OnnxModel): void {
+  const [nodes, inputs] = [model.graph.node.length, inputCount(model)];
+  if (nodes <= MOST.nodes && inputs <= MOST.inputs) return;
+  throw new FastvError(
+    'unsupported-decoder',
+    `the graph has ${nodes} nodes with ${inputs} inputs; at most ${MOST.nodes} with ${MOST.inputs} are read`,
+    { where: 'graph', hint: 'Decoders have some thousand nodes: export it again.' },
   );
 }
 

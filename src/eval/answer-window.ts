@@ -14,6 +14,9 @@ import type { Window } from './windows.js';
 /** Batches of samples among which questions that can share a batch are looked for; no more samples are held. */
 const WINDOW = 4;
 
+/** Pixels of pictures that are held at once: a window of larger ones is answered in parts, whatever the batch. */
+const MOST_PIXELS = 40_000_000;
+
 /** The key of a sample's result under a condition. */
 export type KeyOf = (sample: Sample, condition: Condition) => string;
 
@@ -84,21 +87,32 @@ async function* answersOf(
   const onError = (sample: Sample, error: unknown): void => {
     skips.take(task, error, sample.where);
   };
-  const asked: Asked[] = [];
+  const answers = async function* (
+    asked: readonly Asked[],
+  ): AsyncGenerator<readonly [Condition, readonly Answered[]]> {
+    for (const condition of conditions) {
+      const now = asked.filter(({ sample }) => isMissing(sample, condition));
+      if (now.length === 0) continue;
+      if (isAborted(signal)) return;
+      for (const group of await batchesOf(answerer, now, condition, batch)) {
+        if (isAborted(signal)) return;
+        yield [condition, await answersTo(answerer, group, condition, onError)];
+      }
+    }
+  };
+  let asked: Asked[] = [];
+  let pixels = 0;
   for (const sample of samples) {
     if (!conditions.some((condition) => isMissing(sample, condition))) continue;
     const one = await askOf(sample, answering, onError);
-    if (one !== undefined) asked.push(one);
+    if (one === undefined) continue;
+    asked.push(one);
+    pixels += one.ask.images.reduce((sum, { width, height }) => sum + width * height, 0);
+    if (pixels < MOST_PIXELS) continue;
+    yield* answers(asked);
+    [asked, pixels] = [[], 0];
   }
-  for (const condition of conditions) {
-    const now = asked.filter(({ sample }) => isMissing(sample, condition));
-    if (now.length === 0) continue;
-    if (isAborted(signal)) return;
-    for (const group of await batchesOf(answerer, now, condition, batch)) {
-      if (isAborted(signal)) return;
-      yield [condition, await answersTo(answerer, group, condition, onError)];
-    }
-  }
+  yield* answers(asked);
 }
 
 /** The result of an answer; undefined where it cannot be scored. */

@@ -3,6 +3,7 @@
  * each is compared with one of them on the samples that both have answered.
  */
 import { FastvError } from '../errors.js';
+import { readingRuns } from './foreign-run.js';
 import { readText } from '../files/read.js';
 import { join } from 'node:path';
 import { mean } from '../statistics.js';
@@ -61,9 +62,16 @@ interface Answers {
  * @throws FastvError `io` for a folder without a run, `invalid-option` for a base that is none of the systems,
  * `invalid-input` for tasks of one name that are scored by different metrics
  */
-export async function compareRuns(
+export function compareRuns(
   folders: readonly string[],
-  { base, seed = 0 }: { readonly base?: string; readonly seed?: number } = {},
+  options: { readonly base?: string; readonly seed?: number } = {},
+): Promise<RunsComparison> {
+  return readingRuns(folders, () => compared(folders, options));
+}
+
+async function compared(
+  folders: readonly string[],
+  { base, seed = 0 }: { readonly base?: string; readonly seed?: number },
 ): Promise<RunsComparison> {
   const runs: { readonly folder: string; readonly summary: Summary; readonly results: readonly Result[] }[] =
     [];

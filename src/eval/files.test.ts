@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -40,6 +40,18 @@ describe('openLines', () => {
     writeFileSync(path, '{"a":1}\n{"a":\n{"a":3}\n');
     await expect(openLines(path)).rejects.toMatchObject({ code: 'invalid-input', where: `${path}, line 2` });
     expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  it('writes into no file that a link leads to', async () => {
+    const path = join(folder, 'linked.jsonl');
+    for (const target of ['victim.txt', 'nowhere.txt']) {
+      writeFileSync(join(folder, 'victim.txt'), '');
+      symlinkSync(join(folder, target), path);
+      await expect(openLines(path)).rejects.toMatchObject({ code: 'invalid-input', where: path });
+      rmSync(path);
+    }
+    expect(readFileSync(join(folder, 'victim.txt'), 'utf8')).toBe('');
+    expect(existsSync(join(folder, 'nowhere.txt'))).toBe(false);
   });
 
   it('takes over the lock of a dead process, not of a living one', async () => {

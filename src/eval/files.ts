@@ -1,6 +1,6 @@
 /** A file that survives a kill at any moment: JSON lines, each on the disk before the next is begun. */
-import { existsSync } from 'node:fs';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, rm, type FileHandle } from 'node:fs/promises';
 import { FastvError } from '../errors.js';
 import { readText, streamRegular } from '../files/read.js';
 
@@ -22,10 +22,18 @@ export async function openLines(path: string): Promise<LineFile> {
   const unlock = await lock(`${path}.lock`);
   let handle: FileHandle | undefined;
   try {
-    // what is there must be a file: a pipe would never answer, a device never end
+    // what is there must be a file: a pipe would never answer, a device never end, a link lead out of the folder
+    const there = await lstat(path).catch(() => undefined);
+    if (there?.isSymbolicLink() === true) {
+      throw new FastvError('invalid-input', 'results are no link to another place', {
+        where: path,
+        hint: 'give the folder that they lie in',
+      });
+    }
     const before: unknown[] = [];
-    const whole = existsSync(path) ? await eachLine(path, (value) => before.push(value)) : 0;
-    handle = await open(path, 'a+');
+    const whole = there !== undefined ? await eachLine(path, (value) => before.push(value)) : 0;
+    const noFollow = (constants.O_NOFOLLOW as number | undefined) ?? 0; // Windows has none
+    handle = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | noFollow);
     if (whole < (await handle.stat()).size) {
       await handle.truncate(whole);
       await handle.sync();

@@ -7,6 +7,7 @@ import { FastvError } from '../errors.js';
 import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
 import { readSummary } from './compare-runs.js';
+import { readingRuns } from './foreign-run.js';
 import { eachLine } from './files.js';
 import type { AnsweringOptions, Result } from './result.js';
 import type { Shard } from './shard.js';
@@ -25,7 +26,11 @@ interface Part {
  * @param out the folder to write `results.jsonl` and `summary.json` into
  * @throws FastvError `invalid-input` for parts that are missing, twice there, not through, or of different runs
  */
-export async function mergeRuns(folders: readonly string[], out: string): Promise<Summary> {
+export function mergeRuns(folders: readonly string[], out: string): Promise<Summary> {
+  return readingRuns(folders, () => merged(folders, out));
+}
+
+async function merged(folders: readonly string[], out: string): Promise<Summary> {
   const parts: Part[] = [];
   for (const folder of folders) parts.push(await readPart(folder));
   const first = checked(parts);
@@ -39,8 +44,8 @@ export async function mergeRuns(folders: readonly string[], out: string): Promis
   const results = inRunOrder([...known.values()], first.summary, first.shard.window);
   const summary = summaryOf(first.summary, parts, results);
   await makeFolder(out);
-  await writeAtomically(join(out, 'results.jsonl'), linesOf(results));
-  await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
+  await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
   return summary;
 }
 

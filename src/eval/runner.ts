@@ -14,6 +14,7 @@ import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { openLines, type LineFile } from './files.js';
+import { readingRuns, resultsByKey } from './foreign-run.js';
 import type { Result } from './result.js';
 import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
@@ -49,7 +50,9 @@ export async function evaluate(answerer: Answerer, options: RunOptions): Promise
   const file = await openLines(join(options.out, 'results.jsonl'));
   try {
     await answerer.prepare?.(options.conditions);
-    return await finish(plan, await ask(plan, file));
+    const outcome = await ask(plan, file);
+    // results that were there before may be anybody's
+    return await readingRuns([options.out], () => finish(plan, outcome));
   } finally {
     await file.close();
   }
@@ -68,7 +71,7 @@ interface Outcome {
 async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
   const { options, window } = plan;
   const { tasks, conditions, limit, signal, shard } = options;
-  const known = new Map((file.before as Result[]).map((r) => [r.key, r]));
+  const known = resultsByKey<Result>(file.before);
   const skips = new Skips(options.onError ?? 'stop');
   const counter = new Counter(options);
   const results: Result[] = [];
@@ -143,7 +146,9 @@ async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome):
     about: options.about ?? {},
     processorClass: await processorClass(),
   });
-  await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  await writeAtomically(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, {
+    own: true,
+  });
   return { summary, results };
 }
 

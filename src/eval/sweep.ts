@@ -40,7 +40,9 @@ export async function sweepWith(
   const { summary, results } = await run({ ...options, conditions });
   const points = sweepPoints(options.tasks, conditions, results, { seed: options.seed ?? 0 });
   const front = frontOf(points).map((p) => p.name);
-  await writeAtomically(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`);
+  await writeAtomically(join(options.out, 'points.json'), `${JSON.stringify({ points, front }, null, 2)}\n`, {
+    own: true,
+  });
   return { summary, points, front };
 }
 

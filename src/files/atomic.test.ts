@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -48,6 +48,16 @@ describe('a stream is never replaced by a file', () => {
 });
 
 describe('writeAtomically', () => {
+  it.skipIf(process.platform === 'win32')(
+    'replaces a pipe that was put in the place of its own file',
+    async () => {
+      const path = join(folder, 'pipe');
+      execFileSync('mkfifo', [path]);
+      await writeAtomically(path, 'x', { own: true });
+      expect(await readFile(path, 'utf8')).toBe('x');
+    },
+  );
+
   it('takes the parts of a stream in order', async () => {
     const file = join(folder, 'parts');
     await writeAtomically(file, ['a', new Uint8Array([98, 99]), 'd']);

@@ -28,11 +28,16 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
   /** The new file's permissions; default: those of the file that it replaces, else what the system gives. */
   readonly mode?: number;
+  /**
+   * For a name that this program gives and nobody typed: what has it is replaced, also a pipe, which somebody else may have
+   * put there, and where writing would wait for a reader for ever.
+   */
+  readonly own?: boolean;
 }
 
 /**
  * Writes a file whole or not at all. A link of that name is replaced, what it leads to stays as it is. What is there and
- * is no file (a pipe, a device) is written to, not replaced.
+ * is no file (a pipe, a device) is written to, not replaced, unless the name is the program's own.
  * @throws {FastvError} `io` with the path, what was wrong and what to do; the signal's own reason if it was aborted
  */
 export async function writeAtomically(
@@ -40,13 +45,13 @@ export async function writeAtomically(
   content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, own = false } = options;
   signal?.throwIfAborted();
   try {
     const there = await stat(path).catch(() => undefined);
     if (there?.isDirectory() === true) throw isFolder(path);
-    if (there === undefined || there.isFile()) {
-      checkReplaceable(path);
+    if (own || there === undefined || there.isFile()) {
+      if (!own) checkReplaceable(path);
       await replace(path, content, there, options);
     } else await pour(await open(path, 'w'), content, signal);
   } catch (cause) {
@@ -158,7 +163,7 @@ async function replace(
   const handle = await open(temporary, 'wx', mode);
   const forget = removeAtExit(temporary);
   try {
-    const kept = mode ?? (there === undefined ? undefined : there.mode & 0o777);
+    const kept = mode ?? (there?.isFile() === true ? there.mode & 0o777 : undefined);
     if (kept !== undefined) await handle.chmod(kept);
     await pour(handle, content, signal, true);
     await rename(temporary, path);

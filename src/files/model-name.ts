@@ -5,11 +5,17 @@ import { closeSync, readSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isLfsPointer } from '../lfs-pointer.js';
+import { checkModelFolder } from './model-check.js';
 import { openRegular } from './read.js';
 
-/** The absolute path of the folder of this name; the name itself if there is none. */
+/**
+ * The absolute path of the folder of this name; the name itself if there is none.
+ * @throws {FastvError} `io` or `invalid-input` for a folder that no model should be loaded from
+ */
 export function modelNameOrFolder(name: string): string {
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() === true ? resolve(name) : name;
+  if (statSync(name, { throwIfNoEntry: false })?.isDirectory() !== true) return name;
+  checkModelFolder(name);
+  return resolve(name);
 }
 
 /**

@@ -24,6 +24,9 @@ export const LIMITS = {
   /** Milliseconds that any film gets, and bytes of a film for each millisecond more. */
   filmTime: 4_000,
   filmBytesPerMs: 1_000,
+  /** Frames of a film whose bytes are counted out: 80 minutes. Of larger files the bytes explain the time. */
+  filmFrames: 150_000,
+  filmCounted: 64 * 1024 * 1024,
   /** Milliseconds for a download, or for ffmpeg at most. */
   timeout: 60_000,
   /** Seconds that one picture may take to decode. */

@@ -143,6 +143,15 @@ describe.skipIf(!hasFfmpeg)('with ffmpeg, a film', () => {
     });
   });
 
+  it('of very many tiny frames is refused', async () => {
+    const file = join(root, 'frames.avi');
+    const frames = LIMITS.filmFrames + 1;
+    run('-f', 'lavfi', '-i', 'color=s=16x16:r=1000', '-frames:v', '5', '-c:v', 'rawvideo', file);
+    expect(await videoFrames(file, 1)).toHaveLength(1);
+    stand({ ffprobe: `echo ${frames}; echo 2.5`, ffmpeg: 'exec /bin/sleep 100' });
+    await expect(videoFrames(file, 1)).rejects.toThrow(`the video has ${frames} frames`);
+  });
+
   it('that is a playlist of addresses asks nobody', async () => {
     const asked: (string | undefined)[] = [];
     const server = createServer((request, response) => {

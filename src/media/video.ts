@@ -47,8 +47,29 @@ export async function videoFrames(path: string, count: number): Promise<Uint8Arr
   const { fd, size } = openRegular(file);
   closeSync(fd);
   const end = performance.now() + Math.min(LIMITS.timeout, LIMITS.filmTime + size / LIMITS.filmBytesPerMs);
-  const probe = [...GUARDS, '-show_entries', 'format=duration', '-of', 'csv=p=0', file];
-  const seconds = Number(new TextDecoder().decode(await call('ffprobe', probe, path, 4096, end)).trim());
+  // a frame that repeats the last one takes a few bytes, and as long to decode as any of its size
+  const counted = size <= LIMITS.filmCounted ? ['-count_packets'] : [];
+  const entries = 'format=duration:stream=nb_read_packets';
+  const probe = [
+    ...GUARDS,
+    ...counted,
+    '-select_streams',
+    'v:0',
+    '-show_entries',
+    entries,
+    '-of',
+    'csv=p=0',
+    file,
+  ];
+  const lines = new TextDecoder()
+    .decode(await call('ffprobe', probe, path, 4096, end))
+    .trim()
+    .split('\n');
+  if (lines.length > 1 && Number(lines[0]) > LIMITS.filmFrames) {
+    const message = `the video has ${lines[0] ?? ''} frames, at most ${LIMITS.filmFrames} are read`;
+    throw new FastvError('invalid-input', message, { where: path, hint: 'Give a part of it.' });
+  }
+  const seconds = Number(lines.at(-1));
   if (!(seconds > 0 && seconds < 1e7)) {
     throw new FastvError('invalid-input', 'the video has no duration', { where: path, hint: UNREAD });
   }

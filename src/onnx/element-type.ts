@@ -14,21 +14,28 @@ export function declaredType(info: ValueInfoProto | undefined): DataType | undef
   return type?.case === 'tensorType' && type.value.elemType !== 0 ? dataType(type.value.elemType) : undefined;
 }
 
+/** What was told before, graph by graph: a chain of nodes is walked once, not once for each of its tensors. */
+const told = new WeakMap<GraphView, Map<string, DataType | undefined>>();
+
 /** The element type of any tensor, or undefined where it cannot be told. */
 export function elementType(graph: GraphView, tensor: string): DataType | undefined {
+  const known = told.get(graph) ?? new Map<string, DataType | undefined>();
+  told.set(graph, known);
+  const walked: string[] = [];
   let name = tensor;
-  for (let steps = 0; steps < 256; steps++) {
-    const declared =
-      declaredType(graph.inputs.get(name) ?? graph.outputs.get(name)) ?? initializerType(graph, name);
-    if (declared !== undefined) return declared;
+  let type: DataType | undefined;
+  while (name !== '' && !known.has(name)) {
+    walked.push(name);
     const node = graph.producer(name);
-    if (node === undefined) return undefined;
-    const own = typeOf(node);
-    if (own !== undefined) return own;
-    name = typedBy(node);
-    if (name === '') return undefined;
+    type =
+      declaredType(graph.inputs.get(name) ?? graph.outputs.get(name)) ??
+      initializerType(graph, name) ??
+      (node === undefined ? undefined : typeOf(node));
+    name = type !== undefined || node === undefined ? '' : typedBy(node);
   }
-  return undefined;
+  if (name !== '') type = known.get(name);
+  for (const each of walked) known.set(each, type);
+  return type;
 }
 
 /** The input whose type a node's result has. */

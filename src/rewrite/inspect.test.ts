@@ -1,3 +1,5 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
@@ -57,6 +59,24 @@ describe('inspectDecoder', () => {
       refused: expect.stringContaining('layer 0') as string,
     });
     expect(cuts[1]?.after).toContain('layers.1');
+  });
+
+  it('tries fewer K of a graph with very many inputs', () => {
+    const model = decodeModel(toyDecoder(toyFamily('gqa').config).bytes);
+    const unused = { opType: 'Max', output: ['unused'], input: Array<string>(400_000).fill('inputs_embeds') };
+    model.graph.node.push(create(NodeProtoSchema, unused));
+    const { cuts } = inspectDecoder(model);
+    expect(cuts.map(({ after }) => after !== undefined)).toEqual([true, true, false]);
+    expect(cuts[2]?.refused).toBeUndefined();
+  });
+
+  it('refuses a graph that no exporter makes', () => {
+    const model = decodeModel(toyDecoder(toyFamily('gqa').config).bytes);
+    for (let i = 0; i < 100_000; i++) {
+      const node = { opType: 'Identity', input: ['inputs_embeds'], output: [`unused/${i}`] };
+      model.graph.node.push(create(NodeProtoSchema, node));
+    }
+    expect(() => inspectDecoder(model)).toThrow(/the graph has 1\d{5} nodes .* at most 100000/u);
   });
 
   it.each([

@@ -8,7 +8,7 @@ import {
   type GraphView,
   type OnnxModel,
 } from '../onnx/index.js';
-import { recogniseDecoder, type Layer } from '../decoder/decoder.js';
+import { inputCount, recogniseDecoder, type Layer } from '../decoder/decoder.js';
 import { sharersOf } from '../decoder/attention/find.js';
 import { linearLayers } from '../decoder/linear.js';
 import { rewriteDecoder } from './rewrite.js';
@@ -32,11 +32,14 @@ export interface LayerInspection {
 /** Where a cut would fall, or why it cannot. */
 export interface CutInspection {
   readonly layer: number;
-  /** The tensor after which K = layer cuts, or undefined if it cannot. */
+  /** The tensor after which K = layer cuts; undefined if it cannot, or was not tried. */
   readonly after: string | undefined;
-  /** Why it cannot. */
+  /** Why it cannot; undefined if it can, or was not tried: of a large graph the first K are tried. */
   readonly refused: string | undefined;
 }
+
+/** Inputs of nodes that are read for all cuts together: each is tried by a rewrite of the whole graph. */
+const MOST_INPUTS = 2 ** 20;
 
 /** What a decoder is made of. */
 export interface Inspection {
@@ -52,7 +55,8 @@ export interface Inspection {
 }
 
 /**
- * Describes a decoder: its layers, its weights, and where K = 1, 2, … would cut or why not.
+ * Describes a decoder: its layers, its weights, and where K = 1, 2, … would cut or why not. Of a graph of very many nodes
+ * only the first K are tried.
  * @throws {FastvError} `unsupported-decoder` if it is no decoder that the rewrite understands
  * @example
  * for (const { index, attention, heads } of inspectDecoder(decodeModel(bytes)).layers) console.log(index, attention, heads);
@@ -60,6 +64,7 @@ export interface Inspection {
 export function inspectDecoder(model: OnnxModel): Inspection {
   const decoder = recogniseDecoder(model);
   const { graph } = decoder;
+  const tried = Math.max(1, Math.floor(MOST_INPUTS / inputCount(model)));
   return {
     opset: decoder.opset,
     producer: [model.producerName, model.producerVersion].filter((text) => text !== '').join(' '),
@@ -68,7 +73,11 @@ export function inspectDecoder(model: OnnxModel): Inspection {
     outputs: [...graph.outputs.keys()],
     layers: decoder.layers.map((layer) => inspectLayer(graph, layer)),
     weights: weightTypes(graph),
-    cuts: decoder.layers.slice(1).map(({ index }) => inspectCut(model, index)),
+    cuts: decoder.layers
+      .slice(1)
+      .map(({ index: layer }) =>
+        layer <= tried ? inspectCut(model, layer) : { layer, after: undefined, refused: undefined },
+      ),
   };
 }
 

@@ -38,8 +38,9 @@ export interface Message {
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
 export type ModelInputs = Record<string, unknown> & { input_ids: Tensor; attention_mask: Tensor };
 
-/** Milliseconds that a chat template may take. */
-const TEMPLATE_LIMIT = 5000;
+/** Milliseconds that a chat template may take, and that a tokenizer may take for one text. */
+const TEMPLATE_LIMIT = 2000;
+const TOKENIZER_LIMIT = 4000;
 
 interface Templated {
   apply_chat_template(messages: unknown, options: Record<string, unknown>): unknown;
@@ -82,7 +83,7 @@ export class Conversation {
     if (tokenizer === undefined)
       throw new FastvError('invalid-input', "the model's processor has no tokenizer");
     this.processor = exactProcessor(processor);
-    this.tokenizer = tokenizer;
+    this.tokenizer = limited(tokenizer);
   }
 
   /** Whether the model takes the frames of a video as such. */
@@ -310,6 +311,24 @@ export class Conversation {
     if (videos.length > 0) return call(pictures, text, { ...options, videos });
     return imagesFirst ? call(pictures, text, options) : call(text, pictures, options);
   }
+}
+
+/** Tokenizers that have their limit already. */
+const limitedOnes = new WeakSet<PreTrainedTokenizer>();
+
+/** Gives a tokenizer a time limit: its patterns are its author's, and some take for ever on some texts. */
+function limited(tokenizer: PreTrainedTokenizer): PreTrainedTokenizer {
+  if (limitedOnes.has(tokenizer)) return tokenizer;
+  limitedOnes.add(tokenizer);
+  const methods = tokenizer as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
+  // a call goes to `_call`, and everything else to one of the others
+  for (const name of ['_call', 'encode', 'decode', 'decode_single']) {
+    const method = methods[name];
+    if (typeof method !== 'function') continue;
+    methods[name] = (...args) =>
+      withTimeLimit(TOKENIZER_LIMIT, 'the tokenizer', () => method.apply(tokenizer, args));
+  }
+  return tokenizer;
 }
 
 /** The texts that an object has under some names. */

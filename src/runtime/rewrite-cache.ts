@@ -63,8 +63,8 @@ export async function keptGraph(path: string): Promise<Uint8Array<ArrayBuffer> |
 export async function keepGraph(path: string, graph: Uint8Array): Promise<void> {
   const file = await noteFile(path);
   const note: Note = { path: resolve(path), sha256: sha256Of(graph), bytes: graph.length };
-  await writeAtomically(path, graph);
-  await writeAtomically(file, JSON.stringify(note));
+  await writeAtomically(path, graph, { own: true });
+  await writeAtomically(file, JSON.stringify(note), { own: true });
   await dropOldOf(path);
   for (const old of (await notes()).slice(MOST.notes)) await drop(old);
 }

@@ -54,7 +54,7 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
         for (const [k, scene] of item.scenes.entries()) {
           const raw = { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3 } as const;
           const png = await sharp(renderScene(scene, atlas), { raw }).png().toBuffer();
-          await writeAtomically(join(folder, paths[k] ?? ''), png);
+          await writeAtomically(join(folder, paths[k] ?? ''), png, { own: true });
           images++;
         }
       }
@@ -64,9 +64,9 @@ export async function writeDataset(folder: string, options: WriteOptions, atlas:
     }
   }
   const questions = join(folder, `${split}.jsonl`);
-  await writeAtomically(questions, `${lines.join('\n')}\n`);
+  await writeAtomically(questions, `${lines.join('\n')}\n`, { own: true });
   const sheet = options.sheet ? join(folder, `${split}-sheet.png`) : null;
-  if (sheet !== null) await writeAtomically(sheet, await contactSheet(shown, atlas));
+  if (sheet !== null) await writeAtomically(sheet, await contactSheet(shown, atlas), { own: true });
   return { questions, items: lines.length, images, sheet };
 }
 

@@ -25,5 +25,7 @@ export function loggedError(error: unknown): object {
 
 /** The first line of a text, its paths and URLs taken out. */
 export function withoutPaths(text: string): string {
-  return (text.split('\n')[0] ?? '').replace(/(?:[a-z]:)?[^\s'"()]*[\\/][^\s'"()]+/giu, '…').slice(0, 300);
+  return (text.slice(0, 2000).split('\n')[0] ?? '')
+    .replace(/(?:[a-z]:)?[^\s'"()]*[\\/][^\s'"()]+/giu, '…')
+    .slice(0, 300);
 }

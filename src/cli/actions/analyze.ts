@@ -68,6 +68,7 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal, command: 
   await writeAtomically(
     join(output, 'allocation.json'),
     `${JSON.stringify({ ...about, ...allocation }, null, 2)}\n`,
+    { own: true },
   );
   const plots = {
     allocation: allocationPlot(allocation.layers),
@@ -77,8 +78,8 @@ export async function analyze(flags: AnalyzeFlags, terminal: Terminal, command: 
   };
   for (const [name, svg] of Object.entries(plots)) {
     if (svg === null) continue;
-    await writeAtomically(join(output, `${name}.svg`), svg);
-    await writeAtomically(join(output, `${name}.png`), await svgToPng(svg));
+    await writeAtomically(join(output, `${name}.svg`), svg, { own: true });
+    await writeAtomically(join(output, `${name}.png`), await svgToPng(svg), { own: true });
   }
   terminal.result(allocation, () => `${allocationTable(allocation)}\n\n${biasTable(allocation)}`);
 }

@@ -69,7 +69,8 @@ function describeFormat({ format, share, advice }: FormatShare): string[] {
 function describeCuts(cuts: readonly CutInspection[]): string[] {
   const possible = cuts.filter(({ after }) => after !== undefined);
   const example = possible.find(({ layer }) => layer === 2) ?? possible[0];
-  const refused = cuts.filter(({ after }) => after === undefined);
+  const refused = cuts.filter((cut) => cut.refused !== undefined);
+  const tried = possible.length + refused.length;
   return [
     ...(example === undefined
       ? ['no K can cut']
@@ -78,6 +79,7 @@ function describeCuts(cuts: readonly CutInspection[]): string[] {
           `K = ${example.layer} cuts after ${example.after ?? ''}`,
         ]),
     ...refused.map(({ layer, refused: why }) => `K = ${layer} cannot cut: ${why ?? ''}`),
+    ...(tried < cuts.length ? [`K from ${tried + 1} was not tried, for the graph is very large`] : []),
   ];
 }
 

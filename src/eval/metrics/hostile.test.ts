@@ -1,5 +1,6 @@
 // Texts made to be slow: time must grow with their length, not with its square. Ratios of times are compared, never times.
 import { describe, expect, it } from 'vitest';
+import { isRight } from '../../cli/demo-results.js';
 import { parsePythonList } from '../datasets/python-literal.js';
 import { scoreReply } from '../score.js';
 import { anls } from './anls.js';
@@ -35,6 +36,7 @@ const readers: readonly (readonly [string, (text: string) => unknown])[] = [
   ['normalizeVqaAnswer', normalizeVqaAnswer],
   ['normalizeText', normalizeText],
   ['parseYesNo', parseYesNo],
+  ['isRight', (text) => isRight(`${text}x`, text)],
   ['parsePythonList', (text) => parsePythonList(`['a'${text}, 'b']`)],
 ];
 const pieces = [

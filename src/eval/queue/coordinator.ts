@@ -277,7 +277,7 @@ class Coordinator {
     const memory: Memory = {
       ...{ run: this.#run, identity: this.#identity, done: [...this.#done], skipped: this.#skipped },
     };
-    await writeAtomically(this.#memory, JSON.stringify(memory));
+    await writeAtomically(this.#memory, JSON.stringify(memory), { own: true });
   }
 
   /** What is there of an earlier start. Chunks that failed then are tried again. */
@@ -321,8 +321,8 @@ class Coordinator {
       ...(limit === undefined ? {} : { sampling: sampling ?? { how: 'first', seed: 0 } }),
       about,
     });
-    if (summary.complete) await writeAtomically(join(out, 'results.jsonl'), linesOf(results));
-    await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    if (summary.complete) await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
+    await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
     return { summary, results };
   }
 

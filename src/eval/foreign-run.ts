@@ -1,0 +1,28 @@
+// A run folder may be somebody else's, or of another version: what is in it is read as what it should be, and where it is
+// not, that is said of the folder.
+import { FastvError } from '../errors.js';
+
+/**
+ * Reads runs.
+ * @throws {FastvError} `invalid-input` where what they hold has not the form of a run
+ */
+export async function readingRuns<T>(folders: readonly string[], read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (!(cause instanceof TypeError || cause instanceof RangeError) || cause instanceof FastvError)
+      throw cause;
+    throw new FastvError('invalid-input', `this is no run of fastv: ${cause.message.slice(0, 200)}`, {
+      where: folders.join(', '),
+      hint: 'Give the --output folder of fastv eval or fastv sweep.',
+      cause,
+    });
+  }
+}
+
+/** The results in a file of them, by their keys; what is no result is left out. */
+export function resultsByKey<R extends { readonly key: string }>(values: readonly unknown[]): Map<string, R> {
+  const isResult = (value: unknown): value is R =>
+    typeof value === 'object' && value !== null && 'key' in value && typeof value.key === 'string';
+  return new Map(values.filter(isResult).map((result) => [result.key, result]));
+}
