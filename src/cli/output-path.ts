@@ -1,6 +1,6 @@
 /** Checks of output paths before the work: a refusal after a minute is one too late, and no input is written over. */
 import { randomUUID } from 'node:crypto';
-import { access, constants, open, realpath, rm, stat } from 'node:fs/promises';
+import { access, constants, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileError } from '../files/file-error.js';
@@ -79,7 +79,7 @@ export async function prepareOutputFolder(path: string, option = '--output'): Pr
 async function probe(folder: string, where: string): Promise<void> {
   const file = join(folder, `.fastv-${process.pid}-${randomUUID()}`);
   try {
-    await (await open(file, 'wx')).close();
+    await writeFile(file, '', { flag: 'wx' });
     await rm(file);
   } catch (cause) {
     throw fileError('written', where, cause);

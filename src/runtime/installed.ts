@@ -1,7 +1,11 @@
 // Versions of packages as they are installed, wherever the package manager put them.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { readRegularSync } from '../files/read.js';
+
+/** Bytes of a package.json. */
+const MOST = 2 ** 20;
 
 /** The version of a package of ours, or of Transformers.js's; `unknown` where it is neither's, or in a bundle. */
 export function installedVersion(name: string): string {
@@ -29,7 +33,10 @@ function versionBy(require: NodeJS.Require, name: string): string | undefined {
   for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
     const file = join(folder, 'package.json');
     if (!existsSync(file)) continue;
-    const found = JSON.parse(readFileSync(file, 'utf8')) as { readonly name?: string; version?: string };
+    const found = JSON.parse(new TextDecoder().decode(readRegularSync(file, MOST))) as {
+      readonly name?: string;
+      version?: string;
+    };
     if (found.name === name) return found.version;
   }
   return undefined;
