@@ -8,7 +8,15 @@ const SERVER = 'fastv-server';
 /** Which package brings a package. `package.json` has them as optional peers. */
 export const BROUGHT_BY: ReadonlyMap<string, string> = new Map([
   ...[
-    ...['@bull-board/api', '@bull-board/hono', '@observablehq/plot', 'apache-arrow', 'bullmq', 'hyparquet'],
+    ...[
+      '@bull-board/api',
+      '@bull-board/hono',
+      '@observablehq/plot',
+      'apache-arrow',
+      'bullmq',
+      'fastest-levenshtein',
+      'hyparquet',
+    ],
     ...['hyparquet-compressors', 'ioredis', 'linkedom'],
   ].map((name) => [name, LAB] as const),
   ...[

@@ -6,6 +6,7 @@
  * of exactly one half is 0; by the code that published numbers come from (VLMEvalKit's and lmms-eval's), one half. Here
  * it is one half, so that numbers can be compared.
  */
+import { distance } from 'fastest-levenshtein';
 import { sampleMetric } from './metric.js';
 
 const THRESHOLD = 0.5;
@@ -20,50 +21,33 @@ export function anls(prediction: string, answers: readonly string[]): number {
     const longer = Math.max(lengthOf(prediction), lengthOf(answer));
     if (longer === 0) return 1;
     // beyond half the length nothing counts, so that is as far as is looked
-    const distance = levenshtein(said, clean(answer), Math.floor(THRESHOLD * longer)) / longer;
-    return distance <= THRESHOLD ? 1 - distance : 0;
+    const share = levenshtein(said, clean(answer), Math.floor(THRESHOLD * longer)) / longer;
+    return share <= THRESHOLD ? 1 - share : 0;
   });
   return Math.max(0, ...scores);
 }
 
 /**
- * The number of insertions, deletions and substitutions between two strings: time grows with the length times the
- * distance (Ukkonen, "Algorithms for approximate string matching", 1985).
+ * The number of insertions, deletions and substitutions between two lists of code points.
  * @param most beyond which it does not matter: then the result is Infinity
+ * @throws {RangeError} for more different code points than one unit of a string tells apart
  */
-export function levenshtein(
-  a: readonly string[],
-  b: readonly string[],
-  most: number = Math.max(a.length, b.length),
-): number {
-  for (let band = Math.min(most, 8); ; band = Math.min(most, 2 * band)) {
-    const distance = distanceWithin(a, b, band);
-    if (distance <= band) return distance;
-    if (band >= most) return Infinity;
-  }
-}
-
-/** The distance if it is `band` at most, else more than that: only cells that near to the diagonal are computed. */
-function distanceWithin(a: readonly string[], b: readonly string[], band: number): number {
-  if (Math.abs(a.length - b.length) > band) return Infinity;
-  const outside = a.length + b.length + 1;
-  let above = Uint32Array.from({ length: b.length + 1 }, (_, j) => (j <= band ? j : outside));
-  let row = new Uint32Array(b.length + 1);
-  for (let i = 1; i <= a.length; i++) {
-    const [from, to] = [Math.max(1, i - band), Math.min(b.length, i + band)];
-    row[from - 1] = from === 1 && i <= band ? i : outside;
-    let least = outside;
-    for (let j = from; j <= to; j++) {
-      const substitute = (above[j - 1] ?? outside) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const cell = Math.min(substitute, (above[j] ?? outside) + 1, (row[j - 1] ?? outside) + 1);
-      row[j] = cell;
-      least = Math.min(least, cell);
-    }
-    if (to < b.length) row[to + 1] = outside;
-    if (least > band && from > 1) return Infinity;
-    [above, row] = [row, above];
-  }
-  return above[b.length] ?? outside;
+export function levenshtein(a: readonly string[], b: readonly string[], most = Infinity): number {
+  if (Math.abs(a.length - b.length) > most) return Infinity;
+  // the library compares units of strings, of which some code points have two: each gets one of its own
+  const units = new Map<string, string>();
+  const inUnits = (points: readonly string[]): string =>
+    points
+      .map((point) => {
+        const unit = units.get(point) ?? String.fromCharCode(units.size);
+        units.set(point, unit);
+        return unit;
+      })
+      .join('');
+  const [left, right] = [inUnits(a), inUnits(b)];
+  if (units.size > 2 ** 16) throw new RangeError('too many different letters');
+  const edits = distance(left, right);
+  return edits > most ? Infinity : edits;
 }
 
 function lengthOf(text: string): number {
