@@ -10,7 +10,7 @@ import { embeddedModel } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
 import { nodeRuntime } from '../runtime/node-session.js';
 import { defaultDtype } from '../runtime/model-folder.js';
-import type { PlugOptions, WarningKind, WarningListener } from '../runtime/options.js';
+import type { PlugOptions, WarningListener } from '../runtime/options.js';
 import { hubFetch } from './hub/fetch.js';
 import { hubSettings } from './hub/settings.js';
 import type { ModelFlags } from './options/model.js';
@@ -31,9 +31,6 @@ export function plugOptions(flags: ModelFlags): PlugOptions {
   };
 }
 
-/** Kinds that are about the format of weights. */
-const OF_WEIGHTS: ReadonlySet<WarningKind> = new Set(['slow-weights', 'int8-as-uint8']);
-
 /**
  * Writes warnings, each text once. Of the embedded model's weights nothing is said: it is small enough for every format.
  * @param flags with the model that was named, if one was
@@ -44,7 +41,7 @@ export function warningsOn(
 ): WarningListener {
   const said = new Set<string>();
   return (message, kind) => {
-    if (said.has(message) || (flags.model === undefined && OF_WEIGHTS.has(kind))) return;
+    if (said.has(message) || (flags.model === undefined && kind === 'slow-weights')) return;
     said.add(message);
     stream.write(`warning: ${printable(message)}\n`);
   };

@@ -36,7 +36,6 @@ export interface CallOptions {
 /**
  * What a warning is about:
  * - `slow-weights`: weights in a slow format for the device;
- * - `int8-as-uint8`: int8 weights that are loaded as uint8, since this processor's int8 products saturate;
  * - `not-cached`: a rewritten decoder that could not be kept on disk;
  * - `unsupported`: a decoder that runs unpruned (`onUnsupported: 'warn'`);
  * - `left-padding`: rows padded on the left, which this decoder cannot tell from text;
@@ -44,13 +43,7 @@ export interface CallOptions {
  * - `listener`: a listener of the caller's that threw.
  */
 export type WarningKind =
-  | 'slow-weights'
-  | 'int8-as-uint8'
-  | 'not-cached'
-  | 'unsupported'
-  | 'left-padding'
-  | 'unknown-option'
-  | 'listener';
+  'slow-weights' | 'not-cached' | 'unsupported' | 'left-padding' | 'unknown-option' | 'listener';
 
 /** Takes warnings. What it throws ends nothing. */
 export type WarningListener = (message: string, kind: WarningKind) => unknown;

@@ -25,9 +25,6 @@ import { slowWeights } from './slow-weights.js';
 import { guarded, reasonOf } from './tell.js';
 import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
 
-const SATURATING =
-  "int8 weights are loaded as uint8: this processor's int8 products saturate (AVX2 without VNNI), uint8 ones are exact and as fast";
-
 export type { FastvHandle } from './handle.js';
 
 /**
@@ -160,20 +157,12 @@ export async function plug<C extends ModelClass>(
       return source;
     }
   };
-  // Said once a load, however many of its sessions it concerns.
-  let said = false;
-  const unsigned = async (source: SessionSource): Promise<SessionSource> => {
-    const exact = await platform.unsigned(source);
-    if (exact !== source && !said) warn(SATURATING, 'int8-as-uint8');
-    said ||= exact !== source;
-    return exact;
-  };
   const model = await abortable(
     loadPretrained(
       modelClass as unknown as Loader,
       name,
       loading,
-      exactInt8(Session, unsigned, swap),
+      exactInt8(Session, platform.unsigned, swap),
       platform.device,
     ),
     signal,
