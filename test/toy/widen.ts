@@ -2,7 +2,13 @@
 // nothing in bfloat16, so this is how a bfloat16 decoder and its rewrite are run at all.
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema, TensorProto_DataType, type TensorProto, type ValueInfoProto } from 'onnx-buf';
+import {
+  ModelProtoSchema,
+  TensorProto_DataType,
+  type GraphProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from 'onnx-buf';
 import { bytesOf } from './builder.js';
 import { fromHalfBits } from './half.js';
 
@@ -13,17 +19,23 @@ export function widenBfloat16(bytes: Uint8Array): Uint8Array {
   const model = fromBinary(ModelProtoSchema, bytes);
   const { graph } = model;
   if (graph === undefined) throw new Error('the model has no graph');
+  widenGraph(graph);
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** A graph, and the bodies of its nodes. */
+function widenGraph(graph: GraphProto): void {
   graph.initializer.forEach(widenTensor);
   for (const info of [...graph.input, ...graph.output, ...graph.valueInfo]) widenInfo(info);
   for (const node of graph.node) {
     for (const attribute of node.attribute) {
       if (attribute.t !== undefined) widenTensor(attribute.t);
+      if (attribute.g !== undefined) widenGraph(attribute.g);
       if (node.opType === 'Cast' && attribute.name === 'to' && attribute.i === BigInt(BFLOAT16)) {
         attribute.i = BigInt(FLOAT);
       }
     }
   }
-  return toBinary(ModelProtoSchema, model);
 }
 
 function widenTensor(tensor: TensorProto): void {
