@@ -60,14 +60,20 @@ export class Emitter {
    * @param opset version of the default domain; at least 13
    * @param taken every name already in use; grows with what is made here
    * @param outer for the body of a subgraph: the emitter around it, with which it shares names and constants
+   * @param beside one for the same graph, with which it shares names only
    */
-  constructor(opset: number, taken: Iterable<string>, outer?: Emitter) {
+  constructor(opset: number, taken: Iterable<string>, outer?: Emitter, beside: Emitter | undefined = outer) {
     this.#opset = opset;
     this.#outer = outer;
-    this.#taken = outer === undefined ? new Set(taken) : outer.#taken;
-    this.#numbers = outer === undefined ? new Map<string, number>() : outer.#numbers;
+    this.#taken = beside === undefined ? new Set(taken) : beside.#taken;
+    this.#numbers = beside === undefined ? new Map<string, number>() : beside.#numbers;
     this.#constants = outer === undefined ? new Map<string, string>() : outer.#constants;
     this.initializers = outer === undefined ? [] : outer.initializers;
+  }
+
+  /** Another one for the same graph: its nodes and constants are its own, its names those that this one has not. */
+  beside(): Emitter {
+    return new Emitter(this.#opset, [], undefined, this);
   }
 
   /** A name that nothing in the graph has yet. */

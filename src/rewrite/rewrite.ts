@@ -66,7 +66,7 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
     inputs: [...graph.input.map(renamed), ...newInputs(strategy, cuts)],
     outputs: [...graph.output.map(renamed), KEPT],
   });
-  const result = chooseAmongImages(whole, decoder.opset, choices);
+  const result = chooseAmongImages(whole, emit, choices);
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
   const report = { layers: decoder.layers.length, stages, strategy: asked.name, ...standing, mode, nodes };

@@ -12,28 +12,29 @@ import {
 } from 'onnx-buf';
 import { EMBEDS, IMAGE_TOKEN_MASK } from '../decoder/contract.js';
 import {
-  allNames,
   DataType,
-  editModel,
-  Emitter,
   GraphView,
   valueInfo,
   withGraph,
   withFields,
+  type Emitter,
   type OnnxModel,
 } from '../onnx/index.js';
 
 /**
  * A rewritten decoder that chooses in calls with image tokens only.
+ * @param names what made its nodes
  * @param choices what each stage keeps, computed in every call: names of int64 tensors [batch, kept]
  */
-export function chooseAmongImages(model: OnnxModel, opset: number, choices: readonly string[]): OnnxModel {
-  const graph = new GraphView(model.graph);
-  const emit = new Emitter(opset, allNames(model.graph));
+export function chooseAmongImages(model: OnnxModel, names: Emitter, choices: readonly string[]): OnnxModel {
+  const { graph } = model;
+  const emit = names.beside();
   const images = emit.reduce('ReduceMax', emit.ones(IMAGE_TOKEN_MASK), [0, 1], false);
   const any = emit.op('Greater', [images, emit.int(0)]);
   const shape = emit.concat([emit.dim1(EMBEDS, 0), emit.dim1(EMBEDS, 1)], 0);
   const all = emit.op('Expand', [emit.range(emit.dim(EMBEDS, 1)), shape]);
+  // made of the call's inputs alone, they may stand first
+  const first = [...emit.nodes];
   // Indices are counted with on the processor. An If of tensors runs on a GPU, and what it gives would have to be copied
   // back; one of sequences stays where it is, so each branch gives its indices as a sequence of one.
   const branch = (name: string, node: readonly NodeProto[], tensor: string): GraphProto => {
@@ -50,16 +51,18 @@ export function chooseAmongImages(model: OnnxModel, opset: number, choices: read
       output: [create(ValueInfoProtoSchema, { name: output, type: INDICES })],
     });
   };
+  const users = usersOf(graph);
+  // What stands in the place of a node; what gives a choice comes behind all that the branch takes from outside.
   const replace = new Map<NodeProto, readonly NodeProto[]>();
   for (const indices of choices) {
-    const nodes = onlyFor(graph, indices);
+    const nodes = onlyFor(graph, users, indices);
     const chosen = emit.fresh('chosen');
     const then = nodes.map((node) =>
       withFields(NodeProtoSchema, node, {
         output: node.output.map((name) => (name === indices ? chosen : name)),
       }),
     );
-    for (const node of nodes) replace.set(node, []);
+    const before = emit.nodes.length;
     const sequence = emit.op('If', [any], {
       attributes: {
         then_branch: branch('choose', then, chosen),
@@ -67,15 +70,23 @@ export function chooseAmongImages(model: OnnxModel, opset: number, choices: read
       },
     });
     emit.op('SequenceAt', [sequence, emit.int(0)], { output: indices });
+    for (const node of nodes)
+      replace.set(node, node.output.includes(indices) ? emit.nodes.slice(before) : []);
   }
+  const inside = new Set([...replace.keys()].flatMap(({ output }) => output));
   // A sequence tells nothing of its tensors' axes, and ONNX Runtime takes GroupQueryAttention for one with packed inputs
   // where it knows the axes of its query and not of its values.
-  const result = editModel(model, { replace, emit });
   const declared = choices.map((name, i) =>
     valueInfo(name, DataType.INT64, ['fastv_batch', `fastv_chosen_${i}`]),
   );
-  const valueInfos = [...result.graph.valueInfo, ...declared];
-  return withGraph(result, withFields(GraphProtoSchema, result.graph, { valueInfo: valueInfos }));
+  return withGraph(
+    model,
+    withFields(GraphProtoSchema, graph, {
+      node: [...first, ...graph.node.flatMap((node) => replace.get(node) ?? [node])],
+      initializer: [...graph.initializer, ...emit.initializers],
+      valueInfo: [...graph.valueInfo.filter(({ name }) => !inside.has(name)), ...declared],
+    }),
+  );
 }
 
 /** A sequence of int64 tensors. */
@@ -86,17 +97,37 @@ const INDICES = create(TypeProtoSchema, {
   },
 });
 
-/** The nodes whose results nothing else needs, that which gives the tensor included. */
-function onlyFor(graph: GraphView, tensor: string): NodeProto[] {
-  const found = new Set<NodeProto>();
-  for (const node of graph.inOrder(graph.ancestors([tensor])).reverse()) {
-    const { output } = node;
-    const own =
-      output.includes(tensor) ||
-      output.every(
-        (name) => !graph.outputs.has(name) && graph.consumers(name).every((user) => found.has(user)),
-      );
-    if (own) found.add(node);
+/** Which nodes take a tensor, as an input or in a body; the graph's outputs are taken by nobody that could be moved. */
+function usersOf(graph: GraphProto): ReadonlyMap<string, readonly (NodeProto | undefined)[]> {
+  const users = new Map<string, (NodeProto | undefined)[]>(
+    graph.output.map(({ name }) => [name, [undefined]]),
+  );
+  for (const node of graph.node) {
+    for (const name of [...node.input, ...GraphView.captures(node)]) {
+      const list = users.get(name);
+      if (list === undefined) users.set(name, [node]);
+      else list.push(node);
+    }
   }
-  return graph.inOrder(found);
+  return users;
+}
+
+/** The nodes of a sorted graph whose results nothing else needs, that which gives the tensor included. */
+function onlyFor(
+  graph: GraphProto,
+  users: ReadonlyMap<string, readonly (NodeProto | undefined)[]>,
+  tensor: string,
+): NodeProto[] {
+  const found = new Set<NodeProto | undefined>();
+  const nodes: NodeProto[] = [];
+  for (let i = graph.node.findIndex(({ output }) => output.includes(tensor)); i >= 0; i--) {
+    const node = graph.node[i];
+    if (node === undefined) continue;
+    const used = node.output.flatMap((name) => (name === '' ? [] : (users.get(name) ?? [])));
+    const own = node.output.includes(tensor) || (used.length > 0 && used.every((user) => found.has(user)));
+    if (!own) continue;
+    found.add(node);
+    nodes.push(node);
+  }
+  return nodes.reverse();
 }
