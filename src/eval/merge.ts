@@ -132,6 +132,7 @@ function summaryOf(of: Summary, parts: readonly Part[], results: readonly Result
   // each part's command names its own part and folder
   const about = without(of.about, 'command');
   const skipped = parts.map(({ summary }) => summary.skipped);
+  const [processorClass, ...others] = new Set(parts.map(({ summary }) => summary.hardware['processorClass']));
   return summarize({
     identity: { model: of.model, options: options as Record<string, string | number | boolean>, versions },
     answering: { choices } as AnsweringOptions,
@@ -151,6 +152,8 @@ function summaryOf(of: Summary, parts: readonly Part[], results: readonly Result
       ? {}
       : { sampling: sampling as NonNullable<Parameters<typeof summarize>[0]['sampling']> }),
     about,
+    // of parts that several kinds of processor answered nothing is said
+    ...(typeof processorClass !== 'string' || others.length > 0 ? {} : { processorClass }),
   });
 }
 

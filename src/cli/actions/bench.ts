@@ -75,13 +75,14 @@ export async function bench(path: string, flags: BenchFlags, terminal: Terminal)
     `${basename(path)}: ${tokens.image} image + ${tokens.text} other tokens`,
     `K=${layer}`,
     ...(tail === 'last' ? ['last-token tail'] : []),
-    ...(device === 'cpu' ? [`processor ${processor}`] : [device]),
+    ...(device === 'cpu' ? [] : [device]),
   ].join(', ');
   const parts = [`### ${heading}`, prefillTables(result)];
   if (profiles !== undefined) {
     parts.push(`Profile at R=${ratio}:`, profileTables(profiles.original, profiles.rewritten));
   }
   if (placement !== undefined) parts.push(placementTables(placement.original, placement.rewritten));
+  if (device === 'cpu') parts.push(`Processor: ${processor}`);
   terminal.result({ ...settings, ...result, profile: profiled }, () => parts.join('\n\n'));
 }
 

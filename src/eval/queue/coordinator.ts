@@ -18,6 +18,7 @@ import { inRunOrder, linesOf } from '../merge.js';
 import type { Result } from '../result.js';
 import { checkRun, type RunOptions } from '../run-options.js';
 import { notesOn, type Run } from '../runner.js';
+import { processorClass } from '../../runtime/processor-class.js';
 import { summarize, type Summary } from '../summary.js';
 import { openTask } from '../tasks/open-task.js';
 import { chosenSamples, windows } from '../windows.js';
@@ -320,6 +321,7 @@ class Coordinator {
       limit: limit ?? null,
       ...(limit === undefined ? {} : { sampling: sampling ?? { how: 'first', seed: 0 } }),
       about,
+      processorClass: await processorClass(),
     });
     if (summary.complete) await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
     await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
