@@ -26,7 +26,7 @@ export const LIMITS = {
   /** Images of a row. */
   images: 64,
   /** Bytes of a JSON line, or of an annotation file that is one JSON value. */
-  jsonLine: 32 * 2 ** 20,
+  jsonLine: 128 * 2 ** 20,
   json: 512 * 2 ** 20,
   /** Bytes of a Parquet row group or an Arrow record batch. */
   batch: 2 ** 30,
