@@ -46,7 +46,7 @@ export function requestPruning(
   if (ratio !== undefined && budget !== undefined)
     throw badRequest('ratio and budget exclude each other', 'fastv.budget');
   const given = ratio !== undefined ? { ratio } : budget !== undefined ? { budget } : undefined;
-  const [said] = [given?.ratio, budget === undefined ? auto.ratio : undefined].filter(Array.isArray);
+  const said = ratio ?? (budget === undefined ? auto.ratio : undefined);
   if (Array.isArray(said) && said.length !== handle.layer.length)
     throw badRequest(`${said.length} ratios for ${handle.layer.length} layers`, 'fastv.ratio');
   const drawn = seed === undefined ? {} : { seed };
