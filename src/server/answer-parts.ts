@@ -1,5 +1,5 @@
 // An answer in its parts while it comes: text, and calls of functions as src/server/tools.ts has them written.
-import { CALL_START, callTail } from './tools.js';
+import { CALL_END, CALL_START } from './tools.js';
 
 /** A piece of an answer. */
 export type AnswerPart =
@@ -66,8 +66,8 @@ export class AnswerParts {
       case 'arguments':
         return this.#arguments();
       case 'tail':
-        if (this.#buffer.length < callTail.length) return undefined;
-        this.#buffer = this.#buffer.slice(callTail.length);
+        if (this.#buffer.length < CALL_END.length) return undefined;
+        this.#buffer = this.#buffer.slice(CALL_END.length);
         this.#place = 'text';
         return { kind: 'text', text: '' };
     }

@@ -6,8 +6,8 @@ import type { Context, Next } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { routePath } from 'hono/route';
+import { abortable } from '../runtime/abort.js';
 import { version } from '../version.js';
-import { aborted } from './aborted.js';
 import { ApiError, apiError, badRequest } from './api-error.js';
 import { ChatCompletions, type PreparedChat } from './chat-completions.js';
 import { ChatRequest } from './chat-request.js';
@@ -363,7 +363,7 @@ async function jsonBody(c: Ctx, signal: AbortSignal): Promise<unknown> {
       code: 'unsupported_media_type',
     });
   }
-  const text = await Promise.race([c.req.text(), aborted(signal)]);
+  const text = await abortable(c.req.text(), signal, () => undefined);
   let body: unknown;
   try {
     body = JSON.parse(text) as unknown;

@@ -7,7 +7,7 @@ import type * as XGrammar from '@mlc-ai/web-xgrammar';
 import type { PreTrainedTokenizer } from '@huggingface/transformers';
 import { badRequest } from './api-error.js';
 import type { Constraint } from './engine/engine.js';
-import { CALL_START, callHead, callTail, type ToolUse } from './tools.js';
+import { CALL_END, CALL_START, callHead, type ToolUse } from './tools.js';
 
 type Module = Pick<typeof XGrammar, 'Grammar' | 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'>;
 
@@ -80,7 +80,7 @@ export class Grammars {
         const grammar = await library.Grammar.fromJSONSchema(text, ...COMPACT, parameters !== undefined);
         const content = { type: 'grammar', grammar: grammar.toString() } as const;
         grammar.dispose();
-        tags.push({ type: 'tag', begin: callHead(name), content, end: callTail });
+        tags.push({ type: 'tag', begin: callHead(name), content, end: CALL_END });
       }
       const first = { stop_after_first: !use.parallel };
       return compiler.compileStructuralTag({

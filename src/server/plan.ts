@@ -42,11 +42,6 @@ export function planKey({ layers, strategy, weights, merge }: Plan): string {
   return JSON.stringify([layers, findStrategy(strategy).name, weights, merge]);
 }
 
-/** What a plan is called in an answer. */
-export function planName({ strategy, weights, merge }: Plan): string {
-  return [findStrategy(strategy).name, weights, merge].filter((part) => part !== undefined).join('+');
-}
-
 /** Whether a request says something of the plan. */
 export function saysPlan({ layer, strategy, weights, merge, preset }: FastvField): boolean {
   return [layer, strategy, weights, merge, preset].some((said) => said !== undefined);

@@ -1,15 +1,16 @@
 // A model as the server has it: loading, ready, or failed; with an engine, and a number of requests that may be inside.
 import { FastvError } from '../errors.js';
 import { VisionCache } from '../eval/vision-cache.js';
+import { abortable } from '../runtime/abort.js';
 import type { VisionAround } from '../runtime/passes.js';
 import type { OpenedModel } from '../runtime/model.js';
-import { aborted } from './aborted.js';
+import { findStrategy, methodName } from '../strategies/index.js';
 import { ApiError, badRequest } from './api-error.js';
 import { Engine } from './engine/engine.js';
 import type { Pruning } from './engine/prompt.js';
 import { Grammars } from './grammar.js';
 import type { ServerLimits } from './limits.js';
-import { planError, planKey, planName, type Plan } from './plan.js';
+import { planError, planKey, type Plan } from './plan.js';
 
 /** A model to be served. */
 export interface ModelToServe {
@@ -135,7 +136,7 @@ export class ServedModel {
     if (this.plan === undefined || planKey(this.plan) === key) return own;
     if (this.#limits.plans === 0) {
       throw badRequest(
-        `this server prunes at layer ${this.plan.layers.join(', ')} by ${planName(this.plan)}; it is fixed when it starts`,
+        `this server prunes at layer ${this.plan.layers.join(', ')} by ${methodName({ ...this.plan, strategy: findStrategy(this.plan.strategy).name })}; it is fixed when it starts`,
         'fastv',
       );
     }
@@ -177,7 +178,7 @@ export class ServedModel {
       used.users--;
     });
     try {
-      return await Promise.race([used.engine, aborted(signal)]);
+      return await abortable(used.engine, signal, () => undefined);
     } catch (error) {
       throw planError(error);
     }

@@ -7,7 +7,8 @@ import { checkSchema } from './json-schema.js';
 
 /** What a call begins with. */
 export const CALL_START = '<tool_call>';
-const CALL_END = '}\n</tool_call>';
+/** What follows a call's arguments. */
+export const CALL_END = '}\n</tool_call>';
 
 /** A function that may be called, and what its arguments are held to; undefined: they are some object. */
 export interface CallableTool {
@@ -31,11 +32,8 @@ export interface ToolUse {
 export function toolUseOf(request: ChatRequest): ToolUse | undefined {
   const { tools, tool_choice: choice, parallel_tool_calls: parallel, response_format: format } = request;
   if (tools == null) {
-    const [orphan] = [
-      choice == null ? [] : ['tool_choice'],
-      parallel == null ? [] : ['parallel_tool_calls'],
-    ].flat();
-    if (orphan !== undefined) throw badRequest(`${orphan} needs tools`, orphan);
+    const alone = Object.entries({ tool_choice: choice, parallel_tool_calls: parallel });
+    for (const [field, said] of alone) if (said != null) throw badRequest(`${field} needs tools`, field);
     return undefined;
   }
   const callable = tools.map(({ function: { name, parameters, strict } }, at) => {
@@ -101,9 +99,6 @@ export function toldTools(tools: readonly Tool[]): string {
 export function callHead(name: string): string {
   return `${CALL_START}\n{"name": "${name}", "arguments": `;
 }
-
-/** What follows a call's arguments. */
-export const callTail = CALL_END;
 
 /** A call of an earlier answer, as the model wrote it. */
 export function writtenCall({

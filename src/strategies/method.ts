@@ -80,6 +80,6 @@ export function parseMethod(name: string, where = '--strategies'): Method {
 }
 
 /** A method's name, as conditions and plots have it. */
-export function methodName({ strategy, weights, merge }: Method): string {
+export function methodName({ strategy, weights, merge }: Standing & { readonly strategy: string }): string {
   return [strategy, weights, merge].filter((part) => part !== undefined).join('+');
 }

@@ -3,6 +3,7 @@
 // A pruned layer's cache is shorter than the sequence by the tokens that were dropped. The decoder counts padding once
 // for all layers (docs/graph-contract.md), so rows go together only if each layer dropped as many tokens in all of them.
 import { Tensor } from '@huggingface/transformers';
+import { ortTensorLike } from '../../runtime/transformers.js';
 import type { CacheTensors } from './hf-model.js';
 
 /** On which side of a row its padding lies. */
@@ -138,10 +139,5 @@ function newNumbers(tensor: Tensor, length: number): Numbers {
 
 /** A tensor of the class of those that sessions give: ONNX Runtime writes into no other, of which a process may hold several. */
 function likeOutput({ type, ort_tensor: like }: Tensor, data: Numbers, dims: readonly number[]): Tensor {
-  const OrtTensor = like.constructor as new (
-    type: string,
-    data: Numbers,
-    dims: readonly number[],
-  ) => typeof like;
-  return new Tensor(new OrtTensor(type, data, dims));
+  return new Tensor(ortTensorLike(like, type, data, dims));
 }
