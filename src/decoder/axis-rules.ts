@@ -14,7 +14,7 @@ import {
   intsAttribute,
   isOperator,
   label,
-  MICROSOFT,
+  OWN_DOMAINS,
   rankOf,
   type GraphView,
   type InputOf,
@@ -94,7 +94,7 @@ function place(at: NodeAt): Placed {
     // A residual connection: what is added to the stream does not change its axes.
     const residual = !question.oneByOne && RESIDUAL.has(node.opType) && at.tokens().length > 0;
     if (unclear !== undefined && !residual) return unclear;
-    const known = ['', 'ai.onnx', MICROSOFT].includes(node.domain) && Object.hasOwn(RULES, node.opType);
+    const known = OWN_DOMAINS.has(node.domain) && Object.hasOwn(RULES, node.opType);
     const rule = known ? RULES[node.opType] : undefined;
     if (rule === undefined) throw new Unclear('is not known to treat every token by itself');
     return placed.length > 0 && placed.every((p) => p === 'none') ? 'none' : rule(at);

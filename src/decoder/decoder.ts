@@ -1,7 +1,7 @@
 // Recognises a decoder: its inputs, its layers with their caches, and where each layer's attention is.
 import type { ModelProto, ValueInfoProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { checkOperators, DataType, declaredType, GraphView, type OnnxModel } from '../onnx/index.js';
+import { checkOperators, DataType, declaredType, GraphView, opsetOf, type OnnxModel } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
 import { wholeCaches } from './attention/sliding-caches.js';
@@ -110,9 +110,7 @@ function checkSize(model: OnnxModel): void {
 }
 
 function defaultOpset(model: ModelProto): number {
-  const version = Number(
-    model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n,
-  );
+  const version = opsetOf(model);
   if (version < MIN_OPSET) {
     throw new FastvError(
       'unsupported-decoder',

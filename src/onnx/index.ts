@@ -32,6 +32,8 @@ export {
   input,
   inputs,
   isOperator,
+  opsetOf,
+  OWN_DOMAINS,
   withInputs,
   withoutAttributes,
   type InputOf,

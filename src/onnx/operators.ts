@@ -277,7 +277,12 @@ export function checkOperator(node: NodeProto): void {
 }
 
 /** ONNX's own, by both names, and ONNX Runtime's. */
-const OWN_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', MICROSOFT]);
+export const OWN_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', MICROSOFT]);
+
+/** The version of the default operator set; 0 where a model imports none. */
+export function opsetOf({ opsetImport }: Pick<OnnxModel, 'opsetImport'>): number {
+  return Number(opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n);
+}
 
 const NEWER = 'Its operator is newer than this rewrite knows: export the decoder with an older exporter.';
 

@@ -20,6 +20,7 @@ import {
   GraphView,
   input,
   isOperator,
+  opsetOf,
   label,
   MICROSOFT,
   tensorBytes,
@@ -343,10 +344,6 @@ function relocate(
     }
   });
   return withFields(TensorProtoSchema, tensor, { ...placed, rawData: new Uint8Array() });
-}
-
-function opsetOf(model: OnnxModel): number {
-  return Number(model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n);
 }
 
 /** Back to the activations' type, which tensors say as a plain number. */

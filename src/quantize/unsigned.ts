@@ -26,6 +26,7 @@ import {
   GraphView,
   input,
   isOperator,
+  opsetOf,
   withFields,
   withInputs,
   type OnnxModel,
@@ -63,9 +64,7 @@ export function unsigned(model: OnnxModel): Unsigned {
   }
   if (weights.size === 0) return { model, changed: false, weights };
 
-  const opset = Number(
-    model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n,
-  );
+  const opset = opsetOf(model);
   const relabelled = new Set(
     opset < BITWISE ? [] : [...weights].filter((name) => onlyWeight(view, name, places)),
   );

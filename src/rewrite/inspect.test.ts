@@ -3,6 +3,7 @@ import { NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
+import { decoderWithSharedKeys } from '../../test/toy/shared-keys.js';
 import { decodeModel } from '../onnx/index.js';
 import { inspectDecoder, type Inspection } from './inspect.js';
 
@@ -33,15 +34,7 @@ describe('inspectDecoder', () => {
   });
 
   it('tells layers without a cache, which share the keys of another one', () => {
-    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
-    const { graph } = model;
-    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
-    graph.input = graph.input.filter(({ name }) => !own(name));
-    graph.output = graph.output.filter(({ name }) => !own(name));
-    graph.node = graph.node.filter(({ output }) => !output.some(own));
-    for (const node of graph.node)
-      node.input = node.input.map((name) => (own(name) ? name.replace('.3.', '.1.') : name));
-    const { layers, cuts } = inspectDecoder(model);
+    const { layers, cuts } = inspectDecoder(decoderWithSharedKeys());
     expect(layers.map(({ sharedBy }) => sharedBy)).toEqual([undefined, 1, undefined]);
     expect(cuts[1]?.refused).toContain('use the keys and values of layer 1');
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
+import { decoderWithSharedKeys } from '../../test/toy/shared-keys.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { decodeModel, firstInput } from '../onnx/index.js';
 import { Partition } from './partition.js';
@@ -14,15 +15,7 @@ function divided(family: string, ...cuts: number[]): { decoder: Decoder; partiti
 
 describe('Partition', () => {
   it('refuses a cut between a layer and one that shares its keys, naming the K that there is', () => {
-    const model = decodeModel(toyDecoder(toyFamily('eager').config).bytes);
-    const { graph } = model;
-    // The last layer has no cache of its own.
-    const own = (name: string): boolean => /^(?:past_key_values|present)\.3\./u.test(name);
-    graph.input = graph.input.filter(({ name }) => !own(name));
-    graph.output = graph.output.filter(({ name }) => !own(name));
-    graph.node = graph.node.filter(({ output }) => !output.some(own));
-    for (const node of graph.node)
-      node.input = node.input.map((name) => name.replace('present.3', 'present.1'));
+    const model = decoderWithSharedKeys();
     expect(() => rewriteDecoder(model, { stages: [{ layer: 2 }] })).toThrow(
       expect.objectContaining({
         code: 'unsupported-decoder',

@@ -1,5 +1,6 @@
 // Key norm as ViTCoP has it: the length of the mean over KV heads of a token's key at layer K−1, the shorter the longer
 // it is kept. `key-norm` takes the mean of the heads' lengths instead; the two differ where heads point apart.
+import { lengths } from './features.js';
 import type { GraphStrategy } from './strategy.js';
 
 export const keyMeanNorm = {
@@ -10,7 +11,6 @@ export const keyMeanNorm = {
   score: (context) => {
     const { emit } = context;
     const mean = emit.reduce('ReduceMean', emit.castToFloat(context.keys()), [1], false); // [batch, sequence, head size]
-    const squares = emit.reduce('ReduceSum', emit.op('Mul', [mean, mean]), [2], false);
-    return emit.op('Neg', [emit.op('Sqrt', [squares])]);
+    return emit.op('Neg', [lengths(emit, mean, 2)]);
   },
 } as const satisfies GraphStrategy;

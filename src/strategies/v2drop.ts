@@ -1,6 +1,7 @@
 // V2Drop (variation-aware token dropping, arXiv 2509.01552): tokens that a layer hardly changes are lazy, so those whose
 // hidden state layer K−1 moves farthest are kept: ‖h after − h before‖₂. No attention is looked at. The authors prune
 // behind layers 3, 17 and 22 of 32.
+import { lengths } from './features.js';
 import type { GraphStrategy } from './strategy.js';
 
 export const v2drop = {
@@ -13,6 +14,6 @@ export const v2drop = {
     const [after, before] = [context.residual(), context.residualBefore()];
     // In float32: a float16 difference would be rounded, and its squares overflow.
     const change = emit.op('Sub', [emit.castToFloat(after), emit.castToFloat(before)]);
-    return emit.op('Sqrt', [emit.reduce('ReduceSum', emit.op('Mul', [change, change]), [2], false)]);
+    return lengths(emit, change, 2);
   },
 } as const satisfies GraphStrategy;
