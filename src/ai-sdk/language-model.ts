@@ -8,13 +8,14 @@ import type {
   LanguageModelV3StreamPart,
   LanguageModelV3StreamResult,
   LanguageModelV3Usage,
+  SharedV3ProviderMetadata,
 } from '@ai-sdk/provider';
 import { AnswerText } from '../runtime/answer-text.js';
 import type { FastvCall } from '../runtime/call.js';
 import type { Conversation } from '../runtime/conversation.js';
 import { callOptions } from '../runtime/options.js';
 import { messagesOf, type DecodePicture } from './prompt.js';
-import { settingsOfCall } from './settings.js';
+import { settingsOfCall, type GenerationSettings } from './settings.js';
 
 /** A loaded model, as far as it is needed here. */
 export interface Answering {
@@ -36,7 +37,7 @@ export interface LanguageModelParts {
 interface Ended {
   readonly finishReason: LanguageModelV3GenerateResult['finishReason'];
   readonly usage: LanguageModelV3Usage;
-  readonly providerMetadata: { readonly fastv: JSONObject };
+  readonly providerMetadata: SharedV3ProviderMetadata;
 }
 
 /** A language model of the AI SDK. */
@@ -56,20 +57,14 @@ export class FastvLanguageModel implements LanguageModelV3 {
   /** Answers a prompt. */
   async doGenerate(options: LanguageModelV3CallOptions): Promise<LanguageModelV3GenerateResult> {
     let text = '';
-    const { warnings } = settingsOfCall(options);
-    const { finishReason, usage, providerMetadata } = await this.#answer(options, (piece) => (text += piece));
-    return {
-      content: [{ type: 'text', text }],
-      finishReason,
-      usage,
-      providerMetadata: { fastv: providerMetadata.fastv },
-      warnings: [...warnings],
-    };
+    const { generate, warnings } = settingsOfCall(options);
+    const ended = await this.#answer(options, generate, (piece) => (text += piece));
+    return { content: [{ type: 'text', text }], ...ended, warnings: [...warnings] };
   }
 
   /** Answers a prompt piece by piece. */
   doStream(options: LanguageModelV3CallOptions): Promise<LanguageModelV3StreamResult> {
-    const { warnings } = settingsOfCall(options);
+    const { generate, warnings } = settingsOfCall(options);
     const gone = new AbortController();
     const signals = [gone.signal, ...(options.abortSignal === undefined ? [] : [options.abortSignal])];
     const stream = new ReadableStream<LanguageModelV3StreamPart>({
@@ -82,19 +77,13 @@ export class FastvLanguageModel implements LanguageModelV3 {
         };
         try {
           const asked = { ...options, abortSignal: AbortSignal.any(signals) };
-          const ended = await this.#answer(asked, (delta) => {
+          const ended = await this.#answer(asked, generate, (delta) => {
             begin();
             controller.enqueue({ type: 'text-delta', id: ID, delta });
           });
           begin();
           controller.enqueue({ type: 'text-end', id: ID });
-          const { finishReason, usage, providerMetadata } = ended;
-          controller.enqueue({
-            type: 'finish',
-            finishReason,
-            usage,
-            providerMetadata: { fastv: providerMetadata.fastv },
-          });
+          controller.enqueue({ type: 'finish', ...ended });
         } catch (error) {
           if (gone.signal.aborted) return;
           controller.enqueue({ type: 'error', error });
@@ -109,11 +98,14 @@ export class FastvLanguageModel implements LanguageModelV3 {
     return Promise.resolve({ stream });
   }
 
-  async #answer(options: LanguageModelV3CallOptions, onText: (text: string) => void): Promise<Ended> {
+  async #answer(
+    options: LanguageModelV3CallOptions,
+    generate: GenerationSettings['generate'],
+    onText: (text: string) => void,
+  ): Promise<Ended> {
     const { abortSignal, stopSequences = [], providerOptions } = options;
     abortSignal?.throwIfAborted();
     const asked = callOptions(providerOptions?.['fastv'] ?? {});
-    const { generate } = settingsOfCall(options);
     const { conversation, model, call: callOf } = await this.#parts.load();
     const messages = await messagesOf(options.prompt, this.#parts.decode);
     const inputs = await conversation.inputs(messages);

@@ -2,27 +2,19 @@
 // without them says which package brings them.
 import { FastvError } from '../errors.js';
 
-const LAB = 'fastv-lab';
-const SERVER = 'fastv-server';
+const LAB = [
+  ...['@bull-board/api', '@bull-board/hono', '@observablehq/plot', 'apache-arrow', 'bullmq'],
+  ...['fastest-levenshtein', 'hyparquet', 'hyparquet-compressors', 'ioredis', 'linkedom'],
+];
+const SERVER = [
+  ...['@hono/node-server', '@hono/prometheus', '@hono/zod-openapi', '@mlc-ai/web-xgrammar', 'hono'],
+  ...['ipaddr.js', 'pino', 'prom-client', 'zod'],
+];
 
 /** Which package brings a package. `package.json` has them as optional peers. */
 export const BROUGHT_BY: ReadonlyMap<string, string> = new Map([
-  ...[
-    ...[
-      '@bull-board/api',
-      '@bull-board/hono',
-      '@observablehq/plot',
-      'apache-arrow',
-      'bullmq',
-      'fastest-levenshtein',
-      'hyparquet',
-    ],
-    ...['hyparquet-compressors', 'ioredis', 'linkedom'],
-  ].map((name) => [name, LAB] as const),
-  ...[
-    ...['@hono/node-server', '@hono/prometheus', '@hono/zod-openapi', '@mlc-ai/web-xgrammar', 'hono'],
-    ...['ipaddr.js', 'pino', 'prom-client', 'zod'],
-  ].map((name) => [name, SERVER] as const),
+  ...LAB.map((name) => [name, 'fastv-lab'] as const),
+  ...SERVER.map((name) => [name, 'fastv-server'] as const),
 ]);
 
 /** An import that failed because of one of these, as an error that says what to install; undefined for any other. */

@@ -6,7 +6,7 @@ import { Tensor } from '@huggingface/transformers';
 import sharp from 'sharp';
 import { FastvError } from '../errors.js';
 import type { ModelInputs } from '../runtime/conversation.js';
-import type { OrtTensor } from '../runtime/transformers.js';
+import { ortTensorLike, type OrtTensor } from '../runtime/transformers.js';
 import { picture, type Picture } from './datasets/picture.js';
 import { poolFeatures } from './pool-features.js';
 
@@ -77,11 +77,6 @@ export function pooledFeatures(tensor: OrtTensor, target: number): OrtTensor {
     );
   }
   const images = tensor.dims.slice(0, -2).reduce((a, b) => a * b, 1);
-  const TensorClass = tensor.constructor as new (
-    type: string,
-    data: Float32Array,
-    dims: readonly number[],
-  ) => OrtTensor;
   const data = poolFeatures(tensor.data as Float32Array, images, side, target, width);
-  return new TensorClass('float32', data, [...tensor.dims.slice(0, -2), target * target, width]);
+  return ortTensorLike(tensor, 'float32', data, [...tensor.dims.slice(0, -2), target * target, width]);
 }

@@ -10,8 +10,7 @@ export async function readingRuns<T>(folders: readonly string[], read: () => Pro
   try {
     return await read();
   } catch (cause) {
-    if (!(cause instanceof TypeError || cause instanceof RangeError) || cause instanceof FastvError)
-      throw cause;
+    if (!(cause instanceof TypeError || cause instanceof RangeError)) throw cause;
     throw new FastvError('invalid-input', `this is no run of fastv: ${cause.message.slice(0, 200)}`, {
       where: folders.join(', '),
       hint: 'Give the --output folder of fastv eval or fastv sweep.',

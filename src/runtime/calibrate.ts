@@ -1,5 +1,6 @@
 // The largest R that keeps a model's answers on pictures of one's own.
 import { FastvError } from '../errors.js';
+import { mean } from '../statistics.js';
 import type { Message } from './conversation.js';
 import type { OpenedModel } from './model.js';
 
@@ -87,14 +88,14 @@ export async function calibrate(
   const tried = ratios.map((ratio, i) => ({
     ratio,
     agreement: (same[i] ?? 0) / samples.length,
-    flopsRatio: mean(flops[i] ?? []),
+    flopsRatio: meanIfKnown(flops[i] ?? []),
   }));
   const lost = tried.findIndex((one) => one.agreement < agreement);
   const kept = lost === -1 ? tried : tried.slice(0, lost);
   return { ratio: kept.at(-1)?.ratio ?? 0, tried };
 }
 
-function mean(values: readonly (number | undefined)[]): number | undefined {
+function meanIfKnown(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined);
-  return known.length < values.length ? undefined : known.reduce((a, b) => a + b, 0) / known.length;
+  return known.length < values.length ? undefined : mean(known);
 }

@@ -9,6 +9,7 @@ import {
   isHfTensor,
   isRecord,
   like,
+  ortTensorLike,
   type ForwardInputs,
   type HfModel,
   type HfTensor,
@@ -129,12 +130,7 @@ function joined(tensors: readonly OrtTensor[]): OrtTensor {
 
 /** A tensor of the kind of another. */
 function tensor(like: OrtTensor, data: Float32Array | BigInt64Array, dims: readonly number[]): OrtTensor {
-  const Tensor = like.constructor as new (
-    type: string,
-    data: Float32Array | BigInt64Array,
-    dims: readonly number[],
-  ) => OrtTensor;
-  return new Tensor(like.type, data, dims);
+  return ortTensorLike(like, like.type, data, dims);
 }
 
 /** Qwen-VL-Chat's own processor writes a picture's path between its tags: whatever stands there is image tokens. */

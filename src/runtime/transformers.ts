@@ -74,6 +74,21 @@ export function like(tensor: HfTensor, data: ArrayLike<number | bigint>): HfTens
   return new constructor(tensor.type, data, tensor.dims);
 }
 
+/** A tensor of ONNX Runtime, of the class of another: of the copy that made that one, since nothing is imported here. */
+export function ortTensorLike(
+  { constructor }: OrtTensor,
+  type: string,
+  data: OrtTensor['data'],
+  dims: readonly number[],
+): OrtTensor {
+  const OrtClass = constructor as new (
+    type: string,
+    data: OrtTensor['data'],
+    dims: readonly number[],
+  ) => OrtTensor;
+  return new OrtClass(type, data, dims);
+}
+
 /** Checks that what `from_pretrained` gave is an image-text model with a merged decoder. */
 export function isDecoderModel(model: unknown): model is HfModel {
   return (

@@ -67,6 +67,19 @@ export function languageModel(
   return { model: weights.under(...model), head: scope, tied: isTied };
 }
 
+/** Gemma's decoder and embeddings, which are multiplied with the root of their width. */
+export function gemmaLanguage(
+  decoder: DecoderSpec,
+  { model }: DecoderWeights,
+): Pick<FamilyParts, 'decoder' | 'embeddings' | 'embeddingScale'> {
+  const { vocabulary, hidden } = decoder;
+  return {
+    decoder,
+    embeddings: model.get('embed_tokens.weight', vocabulary, hidden),
+    embeddingScale: Math.sqrt(hidden),
+  };
+}
+
 /**
  * The decoder's measures as Transformers.js and the plug read them; the file may leave them to its class.
  * @param own what the file has of them

@@ -5,7 +5,7 @@ import { rmsNorm } from '../parts/blocks.js';
 import { gemma3 as decoderOf, norm } from '../parts/decoders/gemma3.js';
 import { pixelInput } from '../parts/towers/clip.js';
 import { siglip } from '../parts/towers/siglip.js';
-import { languageModel, textConfig, withTextConfig, type Family } from './family.js';
+import { gemmaLanguage, languageModel, textConfig, withTextConfig, type Family } from './family.js';
 import { visionWeights } from './llava.js';
 
 export const gemma3: Family = {
@@ -14,13 +14,11 @@ export const gemma3: Family = {
   parts: (config, weights) => {
     const language = languageModel(config, weights, { tied: true });
     const decoder = decoderOf(textConfig(config), language);
-    const { vocabulary, hidden } = decoder;
+    const { hidden } = decoder;
     const vision = config.section('vision_config');
     const { tower, projector } = visionWeights(weights);
     return {
-      decoder,
-      embeddings: language.model.get('embed_tokens.weight', vocabulary, hidden),
-      embeddingScale: Math.sqrt(hidden),
+      ...gemmaLanguage(decoder, language),
       vision: (g) => {
         const { emit } = g;
         const { normed, ...seen } = siglip(g, pixelInput(g, vision, 224), vision, tower, [-1]);

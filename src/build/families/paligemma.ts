@@ -9,7 +9,7 @@ import { norm } from '../parts/decoders/gemma3.js';
 import { activationOf, llamaLike, type DecoderWeights } from '../parts/decoders/llama.js';
 import { pixelInput } from '../parts/towers/clip.js';
 import { siglip } from '../parts/towers/siglip.js';
-import { languageModel, textConfig, withTextConfig, type Family } from './family.js';
+import { gemmaLanguage, languageModel, textConfig, withTextConfig, type Family } from './family.js';
 import { visionWeights } from './llava.js';
 
 /** Gemma: LLaMA with weights of norms as 1 + w. Defaults are GemmaConfig's. */
@@ -51,13 +51,11 @@ export const paligemma: Family = {
       throw text.refuse('model_type', 'gemma', 'unsupported-decoder');
     const language = languageModel(config, weights, { tied: true });
     const decoder = gemma(text, language);
-    const { vocabulary, hidden } = decoder;
+    const { hidden } = decoder;
     const vision = config.section('vision_config');
     const { tower, projector } = visionWeights(weights);
     return {
-      decoder,
-      embeddings: language.model.get('embed_tokens.weight', vocabulary, hidden),
-      embeddingScale: Math.sqrt(hidden),
+      ...gemmaLanguage(decoder, language),
       vision: (g) => {
         const { normed, ...seen } = siglip(g, pixelInput(g, vision, 224), vision, tower, [-1]);
         const features = g.linear(normed(), linearOf(projector, 'linear', [hidden, seen.hidden]));

@@ -39,10 +39,10 @@ export class EveryImageProcessor extends LlavaProcessor {
     text: string | string[] | null = null,
     { videos = [], ...options }: LlavaOptions = {},
   ): Promise<Inputs> {
-    const pictures = images === null ? [] : [images].flat().map(asPicture);
+    const pictures = images === null ? [] : [images].flat().map((image) => Picture.from(image));
     const media = await this.media(
       pictures,
-      videos.map((frames) => frames.map(asPicture)),
+      videos.map((frames) => frames.map((image) => Picture.from(image))),
     );
     const inputs = Object.assign({}, ...media.map(({ expanded }) => expanded.inputs)) as Inputs;
     if (text === null) return inputs;
@@ -174,10 +174,6 @@ export class VideoLlavaProcessor extends EveryImageProcessor {
       { token, expanded: { inputs: { pixel_values_videos: pixels }, tokens: videos.map(() => count) } },
     ];
   }
-}
-
-function asPicture(image: RawImage): Picture {
-  return image instanceof Picture ? image : Picture.of(image.rgb());
 }
 
 /** Texts in which each token stands as often as its picture has tokens. */

@@ -11,6 +11,11 @@ export class Picture extends RawImage {
     return new Picture(data, width, height, channels as 1 | 2 | 3 | 4);
   }
 
+  /** A picture of an image of Transformers.js's; itself, if it is one. */
+  static from(image: RawImage): Picture {
+    return image instanceof Picture ? image : Picture.of(image.rgb());
+  }
+
   get #bytes(): Bytes {
     return {
       data: this.data,

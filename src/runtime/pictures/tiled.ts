@@ -77,7 +77,7 @@ export class TiledImageProcessor extends Idefics3ImageProcessor {
     const filter = this.resample;
     const resize = (one: Picture, width: number, height: number): Promise<Picture> =>
       one.resize(width, height, { resample: filter });
-    let picture = image instanceof Picture ? image : Picture.of(image.rgb());
+    let picture = Picture.from(image);
     const longest: unknown = isRecord(this.size) ? this.size['longest_edge'] : undefined;
     if (this.#resizes && typeof longest === 'number') {
       picture = await resize(picture, ...longestEdge(picture, longest));
