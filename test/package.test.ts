@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build, type BuildOptions } from 'esbuild';
 import { describe, expect, it } from 'vitest';
+import { BROUGHT_BY } from '../src/cli/missing-package.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
@@ -59,10 +60,16 @@ describe('the package', () => {
       Object.keys(manifest.dependencies).filter((name) => /huggingface|onnxruntime/u.test(name)),
     ).toEqual([]);
     expect(manifest.peerDependencies).toHaveProperty('@huggingface/transformers');
-    expect(manifest.peerDependenciesMeta).toMatchObject({
-      'onnxruntime-node': { optional: true },
-      'onnxruntime-web': { optional: true },
-    });
+    const optional = [
+      ...['onnxruntime-node', 'onnxruntime-web', '@ai-sdk/provider', 'fastv-scenes'],
+      ...BROUGHT_BY.keys(),
+    ];
+    expect(manifest.peerDependenciesMeta).toEqual(
+      Object.fromEntries(optional.map((name) => [name, { optional: true }])),
+    );
+    expect(Object.keys(manifest.peerDependencies).sort()).toEqual(
+      ['@huggingface/transformers', ...optional].sort(),
+    );
   });
 
   it('brings its documentation', () => {
