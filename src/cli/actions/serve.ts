@@ -33,6 +33,9 @@ export interface ServeFlags
   readonly logLevel: LogLevel;
 }
 
+/** The flags that say how a model is served. */
+type ServedFlags = Omit<ModelFlags, 'model' | 'maxNewTokens' | 'frames'>;
+
 /** Bytes that a configuration file may have. */
 const CONFIG_BYTES = 2 ** 20;
 
@@ -80,7 +83,8 @@ export async function serveCommandLine(
   }
 }
 
-function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServe {
+/** A model as a server opens it. */
+export function modelToServe(named: string | undefined, flags: ServedFlags): ModelToServe {
   const name = named === undefined ? embeddedModel() : modelNameOrFolder(named);
   const one = modelFlags(named, flags);
   return {
@@ -100,7 +104,7 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
 }
 
 /** The flags of one model, as other commands have them. */
-function modelFlags(named: string | undefined, flags: ServeFlags): ModelFlags {
+function modelFlags(named: string | undefined, flags: ServedFlags): ModelFlags {
   const { layer, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
   return {
     layer,
