@@ -12,7 +12,15 @@ import { downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
-import { scoreOf, strataOf, unitsOf, type Metric, type Unit } from './metrics/metric.js';
+import {
+  clustersOf,
+  meanScore,
+  scoreOf,
+  strataOf,
+  unitsOf,
+  type Metric,
+  type Unit,
+} from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
 import { sampleName, type Result } from './result.js';
@@ -26,6 +34,7 @@ import {
 import { holm } from './statistics/holm.js';
 import { meaningOf } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
+import { wilsonInterval } from './statistics/wilson.js';
 import type { Task } from './tasks/task.js';
 
 /** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
@@ -277,11 +286,37 @@ function macroScore(tasks: readonly TaskScores[]): number {
   return mean(tasks.map(shareOf));
 }
 
+/**
+ * The mean of tasks' scores with its interval. Where every unit of every task is right or wrong, tasks' own intervals are
+ * Wilson's, put together by adding the squares of their halves (Newcombe, "Interval estimation for the difference between
+ * independent proportions", 1998, method 10; Zou and Donner, "Construction of confidence limits about effect measures",
+ * 2008): drawing again gives 1 of 1 an interval of nothing. Else they are drawn.
+ */
 function scoreInterval(tasks: readonly TaskScores[], options: BootstrapOptions): Interval {
+  const estimate = macroScore(tasks);
+  if (tasks.every(isShare)) {
+    const each = tasks.map((scores) => ({
+      score: shareOf(scores),
+      ...wilsonInterval(shareOf(scores), scores.units.size),
+    }));
+    const half = (side: 'low' | 'high'): number =>
+      Math.hypot(...each.map((one) => one[side] - one.score)) / tasks.length;
+    return { estimate, low: estimate - half('low'), high: estimate + half('high') };
+  }
   const each = tasks.map(({ metric, units }, place) =>
     resampledShares(metric, [[...units.values()]], place, options),
   );
-  return percentileInterval(macroScore(tasks), meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
+  return percentileInterval(estimate, meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
+}
+
+/** Whether a score is the share of units that are right, each by itself. */
+function isShare({ metric, units }: TaskScores): boolean {
+  const all = [...units.values()];
+  return (
+    metric.score === meanScore &&
+    clustersOf(all) === null &&
+    all.every(({ values: [v] }) => v === 0 || v === 1)
+  );
 }
 
 /** The difference over the samples that both have, drawn in pairs. */
