@@ -206,16 +206,12 @@ describe.skipIf(!HAS_REDIS)('a queue', () => {
       const outcome = await runBatch({ ...files, answer, portion: 2, concurrency: 4 });
       expect(outcome).toEqual({ answered: 2, before: 0, failed: 1, complete: true });
       const lines = readFileSync(files.output, 'utf8').trim().split('\n');
-      expect(lines.map((text): unknown => JSON.parse(text))).toEqual(
-        ['1', '2'].map((custom_id) =>
-          expect.objectContaining({
-            custom_id,
-            response: expect.objectContaining({
-              status_code: 200,
-              body: expect.objectContaining({ object: 'chat.completion' }) as unknown,
-            }) as unknown,
-          }),
-        ),
+      expect(lines.map((text) => JSON.parse(text) as unknown)).toEqual(
+        ['1', '2'].map((custom_id) => {
+          const body = expect.objectContaining({ object: 'chat.completion' }) as unknown;
+          const response = expect.objectContaining({ status_code: 200, body }) as unknown;
+          return expect.objectContaining({ custom_id, response }) as unknown;
+        }),
       );
       expect(readFileSync(failuresFile(files.output), 'utf8')).toContain('"status_code":400');
     } finally {

@@ -28,7 +28,8 @@ export function loyalty(
         where: id,
       });
     }
-    each.set(id, normalizeText(reply) === normalizeText(other) ? 1 : 0);
+    // mostly the same words
+    each.set(id, reply === other || normalizeText(reply) === normalizeText(other) ? 1 : 0);
   }
   if (each.size === 0) throw new FastvError('invalid-input', 'loyalty: there are no samples');
   return { score: [...each.values()].reduce<number>((sum, v) => sum + v, 0) / each.size, each };
