@@ -19,6 +19,8 @@ export interface OperatorSpec {
   /** The tensor that it takes as its past keys. */
   readonly pastKey: string;
   readonly query: string;
+  /** The keys; '' where the query has them packed with it. */
+  readonly key: string;
   /** The values; '' where the query has them packed with it. */
   readonly value: string;
   /** Attributes with the numbers of heads. */
@@ -56,6 +58,8 @@ export function operatorCore(
     keys,
     output,
     rowSource: spec.query,
+    newKeys: concat === undefined ? spec.key : (concat.input.at(-1) ?? ''),
+    queries: spec.query,
     layout,
     cacheInside,
     causal: spec.causal,
