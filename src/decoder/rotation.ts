@@ -11,6 +11,8 @@ import type { TokenFlow } from './token-flow.js';
 export interface Rotation {
   /** What is rotated, as it goes in. */
   readonly from: string;
+  /** Whether it has heads in front of the sequence: [batch, heads, sequence, head size]; else [batch, sequence, …]. */
+  readonly headMajor: boolean;
   /** cos and sin: rows for this call's tokens, or tables to be looked up by positions. */
   readonly cos: string;
   readonly sin: string;
@@ -44,12 +46,18 @@ export function rotationOf(
   of: 'queries' | 'keys',
 ): Rotation {
   const start = of === 'keys' ? core.newKeys : core.queries;
-  const rotates = (node: NodeProto): Rotation | undefined =>
+  const rotates = (node: NodeProto): Found | undefined =>
     operatorRotation(node) ?? written(graph, flow, node);
-  const at = graph.upstream(start, (node) => BEHIND.has(node.opType) && rotates(node) === undefined);
+  const perHead = of === 'keys' ? !core.cacheInside : core.scoresUser !== undefined;
+  let headMajor = perHead || core.layout === 'BNSH';
+  const at = graph.upstream(start, (node) => {
+    if (!BEHIND.has(node.opType) || rotates(node) !== undefined) return false;
+    if (node.opType === 'Transpose') headMajor = !headMajor;
+    return true;
+  });
   const node = graph.producer(at);
   const found = node === undefined ? undefined : rotates(node);
-  if (found !== undefined) return found;
+  if (found !== undefined) return { ...found, headMajor };
   throw new FastvError(
     'unsupported-decoder',
     `the ${of} of layer ${core.layer} are not there apart from their rotation: ` +
@@ -58,8 +66,10 @@ export function rotationOf(
   );
 }
 
-function operatorRotation(node: NodeProto): Rotation | undefined {
-  const given = (from: string, cos: string, sin: string, positions: string): Rotation => ({
+type Found = Omit<Rotation, 'headMajor'>;
+
+function operatorRotation(node: NodeProto): Found | undefined {
+  const given = (from: string, cos: string, sin: string, positions: string): Found => ({
     from,
     cos,
     sin,
@@ -75,7 +85,7 @@ function operatorRotation(node: NodeProto): Rotation | undefined {
 }
 
 /** x·cos + y·sin, where y is made of x. */
-function written(graph: GraphView, flow: TokenFlow, node: NodeProto): Rotation | undefined {
+function written(graph: GraphView, flow: TokenFlow, node: NodeProto): Found | undefined {
   if (node.opType !== 'Add') return undefined;
   const products = node.input.map((tensor) => {
     const product = graph.producer(tensor);
@@ -98,7 +108,7 @@ function written(graph: GraphView, flow: TokenFlow, node: NodeProto): Rotation |
 function rotation(
   cos: { readonly table: string; readonly from: string },
   sin: { readonly table: string },
-): Rotation {
+): Found {
   return { from: cos.from, cos: cos.table, sin: sin.table, positions: undefined };
 }
 

@@ -115,9 +115,9 @@ export function stageContext(
       emit.transpose(emit.reshape(x, emit.ints(0, 0, of === 'keys' ? kvHeads : heads, -1)), 0, 2, 1, 3);
     const inside = core().kind.unrotated?.(emit, core(), (tensor) => tokens.activation(tensor));
     if (core().rotation === 'in-op' && inside !== undefined) return perHead(emit.castToFloat(inside[of]));
-    const { from } = rotationBefore(of);
+    const { from, headMajor } = rotationBefore(of);
     const x = emit.castToFloat(tokens.activation(from));
-    return partition.flow.sequenceAxis(from) === 2 ? x : perHead(x);
+    return headMajor ? x : perHead(x);
   };
   const rotation = (): { cos: string; sin: string } => {
     const inside = core().kind.unrotated?.(emit, core(), (tensor) => tokens.activation(tensor));

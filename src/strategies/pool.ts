@@ -115,11 +115,12 @@ export function quotients(emit: Emitter, rank: string, weight: string): string {
 
 /** How many tokens each group keeps: of a row as many as that does, of an image its share. int64 [groups] */
 export function keptOfGroups(
-  { emit, keepCount, perImage }: Pick<StageContext, 'emit' | 'keepCount' | 'perImage'>,
+  context: Pick<StageContext, 'emit' | 'keepCount' | 'perImage'>,
   groups: Groups,
 ): string {
-  const shares = perImage();
-  if (shares === undefined) return keepCount();
+  const { emit } = context;
+  const shares = context.perImage();
+  if (shares === undefined) return context.keepCount();
   const { filled, perRow } = groups;
   const weight = intoGroups(emit, groups, shares.weight);
   const wanted = emit.op('Where', [
@@ -134,7 +135,7 @@ export function keptOfGroups(
     outputs: 2,
     attributes: { axis: 1n },
   });
-  const taken = emit.op('Less', [emit.range(emit.dim(rows, 1)), emit.unsqueeze(keepCount(), 1)]);
+  const taken = emit.op('Less', [emit.range(emit.dim(rows, 1)), emit.unsqueeze(context.keepCount(), 1)]);
   const marks = emit.op('ScatterElements', [order, order, emit.ones(taken)], { attributes: { axis: 1n } });
   const own = emit.op('Where', [filled, emit.reshape(marks, emit.op('Shape', [filled])), emit.int(0)]);
   return emit.reduce('ReduceSum', own, [1], false);

@@ -81,6 +81,7 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
       ? undefined
       : graph.downstream(softmax, ({ opType }) => opType === 'Slice', inSet(ON_PROBABILITIES));
   const output = sequenceMajor(graph, cache, product);
+  const [newKeys = ''] = concat?.input.slice(-1) ?? [];
   const shape = cacheShape(graph, cache);
   return {
     ...cache,
@@ -91,7 +92,7 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
     scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
     elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
     keys: concat?.output[0] ?? '',
-    newKeys: concat?.input.at(-1) ?? '',
+    newKeys,
     queries: firstInput(scores),
     output,
     layout: 'BNSH',

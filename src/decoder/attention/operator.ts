@@ -49,6 +49,7 @@ export function operatorCore(
   const declared = intAttribute(node, spec.heads, 0);
   const kvHeads = intAttribute(node, spec.kvHeads, 0);
   const layout = spec.takesHeads && declared === 0 ? 'BNSH' : 'BSH';
+  const [newKeys = ''] = concat === undefined ? [spec.key] : concat.input.slice(-1);
   const output = layout === 'BNSH' ? sequenceMajor(graph, cache, node) : (node.output[0] ?? '');
   return {
     ...cache,
@@ -58,7 +59,7 @@ export function operatorCore(
     keys,
     output,
     rowSource: spec.query,
-    newKeys: concat === undefined ? spec.key : (concat.input.at(-1) ?? ''),
+    newKeys,
     queries: spec.query,
     layout,
     cacheInside,
