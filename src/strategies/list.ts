@@ -1,5 +1,6 @@
 // The one list of pruning strategies.
 import { attentionDiversity } from './attention-diversity.js';
+import { attentionText } from './attention-text.js';
 import { attention } from './attention.js';
 import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
@@ -20,6 +21,7 @@ const LIST = [
   keyMeanNorm,
   headMax,
   headsInTurn,
+  attentionText,
   v2drop,
   attentionDiversity,
   divprune,
