@@ -4,6 +4,7 @@ import { attentionText } from './attention-text.js';
 import { attention } from './attention.js';
 import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
+import { feather } from './feather.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
 import { headsInTurn } from './heads-in-turn.js';
@@ -22,6 +23,7 @@ const LIST = [
   headMax,
   headsInTurn,
   attentionText,
+  feather,
   v2drop,
   attentionDiversity,
   divprune,
