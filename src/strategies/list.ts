@@ -13,6 +13,7 @@ import { keyNorm } from './key-norm.js';
 import { mmr } from './mmr.js';
 import { random } from './random.js';
 import { scope } from './scope.js';
+import { sieveLite } from './sieve-lite.js';
 import type { Strategy } from './strategy.js';
 import { v2drop } from './v2drop.js';
 
@@ -30,6 +31,7 @@ const LIST = [
   mmr,
   scope,
   dpp,
+  sieveLite,
   random,
   grid,
 ] as const satisfies readonly Strategy[];
