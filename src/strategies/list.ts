@@ -2,6 +2,7 @@
 import { attentionDiversity } from './attention-diversity.js';
 import { attentionText } from './attention-text.js';
 import { attention } from './attention.js';
+import { dart } from './dart.js';
 import { divprune } from './divprune.js';
 import { dpp } from './dpp.js';
 import { feather } from './feather.js';
@@ -32,6 +33,7 @@ const LIST = [
   scope,
   dpp,
   sieveLite,
+  dart,
   random,
   grid,
 ] as const satisfies readonly Strategy[];
