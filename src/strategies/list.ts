@@ -17,6 +17,7 @@ import { scope } from './scope.js';
 import { sieveLite } from './sieve-lite.js';
 import type { Strategy } from './strategy.js';
 import { v2drop } from './v2drop.js';
+import { vispruner } from './vispruner.js';
 
 const LIST = [
   attention,
@@ -34,6 +35,7 @@ const LIST = [
   dpp,
   sieveLite,
   dart,
+  vispruner,
   random,
   grid,
 ] as const satisfies readonly Strategy[];
