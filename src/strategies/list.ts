@@ -9,6 +9,7 @@ import { feather } from './feather.js';
 import { grid } from './grid.js';
 import { headMax } from './head-max.js';
 import { headsInTurn } from './heads-in-turn.js';
+import { ivc } from './ivc.js';
 import { keyMeanNorm } from './key-mean-norm.js';
 import { keyNorm } from './key-norm.js';
 import { mmr } from './mmr.js';
@@ -36,6 +37,7 @@ const LIST = [
   sieveLite,
   dart,
   vispruner,
+  ivc,
   random,
   grid,
 ] as const satisfies readonly Strategy[];
