@@ -59,7 +59,7 @@ export interface PassContext {
   readonly defaults: () => CallOptions;
   readonly onPrefill: (report: PrefillReport) => void;
   /** Called after a prefill that was to drop image tokens and dropped none: a row's scores said nothing. */
-  readonly onUnranked: () => void;
+  readonly onUnranked?: () => void;
   /** Called at a call whose rows are padded on the left although the decoder cannot tell. */
   readonly onLeftPadding: () => void;
 }
@@ -243,7 +243,7 @@ export class Passes implements PassLookup {
     if (!pass.prefill || pruning === undefined) return;
     const { ratios } = pruning;
     call.report = prefillReport({ config, settings, call, ratios, spans, sequence, total, feeds, outputs });
-    if (wasUnranked(call.report, call.options)) this.#context.onUnranked();
+    if (wasUnranked(call.report, call.options)) this.#context.onUnranked?.();
     this.#context.onPrefill(call.report);
   }
 
