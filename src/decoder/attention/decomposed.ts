@@ -17,7 +17,7 @@ import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js
 import { biasRow, hideKeysInCache, withInput } from './hide.js';
 import { cacheShape, headsBeforeProjection, refuse, sequenceMajor } from './operator.js';
 import { followPath } from './path.js';
-import { toFloat } from './rows.js';
+import { lastOnes, toFloat } from './rows.js';
 
 const MATMULS = new Set(['MatMul', 'FusedMatMul']);
 const SOFTMAX = new Set(['Softmax']);
@@ -36,10 +36,12 @@ export const decomposed: AttentionKind = {
   takes: inSet(MATMULS),
   find: findDecomposed,
 
-  rows: ({ core, emit, rowSource = core.rowSource }) => {
-    const row = emit.last(toFloat(emit, emit.last(rowSource, -2), core.elementType), -2);
-    // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
-    const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);
+  rows: (context) => {
+    const { core, emit, rowSource = core.rowSource, count } = context;
+    const row = lastOnes(context, toFloat(emit, lastOnes(context, rowSource, -2), core.elementType), -2);
+    // [batch, heads, rows, total], or [batch, KV heads, group, rows, total] where heads are regrouped.
+    const rows = count === undefined ? [] : [count];
+    const shape = emit.concat([emit.ints(0), emit.ints(-1), ...rows, emit.dim1(row, -1)], 0);
     return { rows: emit.reshape(row, shape), headAxes: [1] };
   },
 
@@ -89,6 +91,7 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
       ? undefined
       : graph.downstream(softmax, ({ opType }) => opType === 'Slice', inSet(ON_PROBABILITIES));
   const output = sequenceMajor(graph, cache, product);
+  const [newKeys = ''] = concat?.input.slice(-1) ?? [];
   const shape = cacheShape(graph, cache);
   return {
     ...cache,
@@ -99,6 +102,8 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
     scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
     elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
     keys: concat?.output[0] ?? '',
+    newKeys,
+    queries: firstInput(scores),
     output,
     layout: 'BNSH',
     cacheInside: false,
