@@ -5,6 +5,7 @@ import type { Family } from './family.js';
 import { gemma3 } from './gemma3.js';
 import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
+import { mistral3 } from './mistral3.js';
 import { paligemma } from './paligemma.js';
 import { qwenVlChat } from './qwen-vl-chat.js';
 import { qwen25Vl } from './qwen2.5-vl.js';
@@ -18,6 +19,7 @@ export const FAMILIES: readonly Family[] = [
   llava,
   llavaNext,
   llavaOnevision,
+  mistral3,
   paligemma,
   qwen2Vl,
   qwen25Vl,
