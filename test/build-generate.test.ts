@@ -23,6 +23,7 @@ const FAMILIES: readonly { readonly name: string; readonly cases: readonly strin
   { name: 'gemma3', cases: ['exact', 'resize'] },
   { name: 'paligemma', cases: ['exact', 'resize'] },
   { name: 'mistral3', cases: ['exact', 'resize'] },
+  { name: 'internvl', cases: ['exact', 'resize'] },
   { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
 

@@ -3,6 +3,7 @@ import { FastvError } from '../../errors.js';
 import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
 import { gemma3 } from './gemma3.js';
+import { internvl } from './internvl.js';
 import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
 import { mistral3 } from './mistral3.js';
@@ -16,6 +17,7 @@ import { videoLlava } from './video-llava.js';
 
 export const FAMILIES: readonly Family[] = [
   gemma3,
+  internvl,
   llava,
   llavaNext,
   llavaOnevision,
