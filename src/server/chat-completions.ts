@@ -73,7 +73,7 @@ export class ChatCompletions {
       signal.throwIfAborted();
       const turns = await turnsOf(request.messages, new RequestPictures(sources, signal), pruning);
       const told = use === undefined ? undefined : toldTools(request.tools ?? []);
-      const all = told === undefined ? turns : withTools(turns, told, engine.takesSystem);
+      const all = told === undefined ? turns : withTools(turns, told, await engine.takesSystem());
       return checkedPrompt(engine, all, limits);
     });
     const constraint =

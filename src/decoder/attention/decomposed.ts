@@ -5,6 +5,7 @@ import {
   DataType,
   elementType,
   firstInput,
+  input,
   inSet,
   int64Tensor,
   intAttribute,
@@ -26,6 +27,8 @@ const ON_SCORES = new Set(
 );
 /** Ops between the softmax and the product with the values. */
 const ON_PROBABILITIES = new Set('Cast CastLike Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
+/** Ops between a weight and the product that it is for. */
+const ON_WEIGHTS = new Set('Identity Cast Transpose DequantizeLinear'.split(' '));
 
 export const decomposed: AttentionKind = {
   name: 'decomposed',
@@ -65,6 +68,13 @@ export const decomposed: AttentionKind = {
 
 function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): AttentionCore {
   const { node: scores, concat } = use;
+  if (graph.initializers.has(graph.upstream(input(scores, 'B'), inSet(ON_WEIGHTS)))) {
+    throw refuse(
+      cache,
+      `${label(scores)} makes keys of the cache "${cache.pastKey}" by a weight: multi-head latent attention (DeepSeek's), ` +
+        'whose caches hold latents in the place of keys and values',
+    );
+  }
   const [softmax = scores, product = scores] = followPath(graph, cache, scores, [
     { to: SOFTMAX, through: ON_SCORES, missing: 'the scores of % meet no Softmax' },
     { to: MATMULS, through: ON_PROBABILITIES, missing: 'the probabilities of % meet no values' },
