@@ -62,6 +62,7 @@ function withDecoder(command: Command): Command {
     .option('--ratios <list>', 'values of R', list(share), [0, 0.5, 0.75])
     .option('--image-tokens <list>', 'numbers of image tokens', list(number), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
+    .option('--method <name>', 'a strategy, with +sizes or +sizes+mean, or a preset (default: attention)')
     .option('--tail', 'only the last token goes on after the last attention')
     .option('--decode-rounds <n>', 'rounds of a decoding step', number, 0);
 }
