@@ -364,14 +364,29 @@ function limited(tokenizer: PreTrainedTokenizer): PreTrainedTokenizer {
   if (limitedOnes.has(tokenizer)) return tokenizer;
   limitedOnes.add(tokenizer);
   const methods = tokenizer as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
-  // a call goes to `_call`, and everything else to one of the others
-  for (const name of ['_call', 'encode', 'decode', 'decode_single']) {
+  // a call goes to `_call`, and everything else to one of the others; a limit has its price, and answers are decoded token
+  // by token, so that decoders without patterns have none
+  const { _tokenizerJSON: json } = tokenizer as { _tokenizerJSON?: unknown };
+  const decoding = isRecord(json) && !hasPattern(json['decoder']) ? [] : ['decode', 'decode_single'];
+  for (const name of ['_call', 'encode', ...decoding]) {
     const method = methods[name];
     if (typeof method !== 'function') continue;
     methods[name] = (...args) =>
       withTimeLimit(TOKENIZER_LIMIT, 'the tokenizer', () => method.apply(tokenizer, args));
   }
   return tokenizer;
+}
+
+/** Whether a part of a tokenizer has a pattern of its author's. */
+function hasPattern(part: unknown): boolean {
+  const left = [part];
+  while (left.length > 0) {
+    const one = left.pop();
+    if (!isRecord(one)) continue;
+    if ('Regex' in one) return true;
+    for (const inner of Object.values(one)) left.push(inner);
+  }
+  return false;
 }
 
 /** The texts that an object has under some names. */

@@ -12,6 +12,7 @@ import {
   type Strategy,
   type StrategyName,
 } from '../strategies/index.js';
+import type { CalibrateOptions } from './auto-ratio.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 
 /**
@@ -81,6 +82,21 @@ export interface PlugOptions extends CallOptions {
   readonly onWarning?: WarningListener;
   /** `false`: rewrite in memory at every load and write no file. Default true (a browser never writes). */
   readonly cache?: boolean;
+}
+
+/**
+ * The same where R is found at the load: the largest that keeps the answers to questions of one's own.
+ * `model.fastv.calibration` says what was tried.
+ * @example
+ * const samples = [await processor(prompt, picture), await processor(prompt, another)];
+ * const options: AutoOptions = { layer: 2, ratio: 'auto', samples, calibrate: { agreement: 0.9 } };
+ */
+export interface AutoOptions extends Omit<PlugOptions, 'ratio' | 'budget'> {
+  readonly ratio: 'auto';
+  /** What is asked: what the model's processor makes of a question with its pictures, a batch of one each. */
+  readonly samples: readonly Readonly<Record<string, unknown>>[];
+  /** Which R are tried, and how much must stay. */
+  readonly calibrate?: CalibrateOptions;
 }
 
 /** One image's tokens in one row of a call. */
@@ -233,7 +249,7 @@ function shown(value: unknown): string {
 /** The names of {@link CallOptions}. */
 export const CALL_OPTIONS = ['ratio', 'budget', 'seed', 'signal'] as const satisfies (keyof CallOptions)[];
 
-/** The names of {@link PlugOptions}. */
+/** The names of {@link PlugOptions} and {@link AutoOptions}. */
 export const PLUG_OPTIONS = [
   ...CALL_OPTIONS,
   'layer',
@@ -245,7 +261,9 @@ export const PLUG_OPTIONS = [
   'onPrefill',
   'onWarning',
   'cache',
-] as const satisfies (keyof PlugOptions)[];
+  'samples',
+  'calibrate',
+] as const satisfies (keyof PlugOptions | keyof AutoOptions)[];
 
 /**
  * Checks the options of one call, names included.
@@ -283,12 +301,15 @@ export function checkCall(options: Omit<CallOptions, 'signal'>): Omit<CallOption
   if (ratio !== undefined && budget !== undefined) {
     throw refuse('budget', 'ratio and budget exclude each other', 'give one of them');
   }
-  for (const value of ratio === undefined ? [] : [ratio].flat()) {
+  // from JavaScript, anything may come
+  for (const value of ratio === undefined ? [] : ([ratio].flat() as unknown[])) {
     if (!(typeof value === 'number' && value >= 0 && value <= 1)) {
       throw refuse(
         'ratio',
         `R = ${String(value)} is no share of tokens`,
-        'choose R from 0 (drop nothing) to 1 (drop every image token)',
+        value === 'auto'
+          ? "'auto' is found at a load, of questions: fastv(modelClass, name, { ratio: 'auto', samples: [inputs, …] })"
+          : 'choose R from 0 (drop nothing) to 1 (drop every image token)',
       );
     }
   }

@@ -3,8 +3,10 @@ import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
 import { checkStanding, graphStrategy, type GraphStrategy, type Standing } from '../strategies/index.js';
 import { abortable } from './abort.js';
+import { largestRatio } from './auto-ratio.js';
 import type { FastvCall } from './call.js';
-import { handleOf, type FastvHandle } from './handle.js';
+import { GREEDY } from './greedy.js';
+import { handleOf, type FastvHandle, type Handle } from './handle.js';
 import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
 import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits.js';
@@ -13,6 +15,7 @@ import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
   PLUG_OPTIONS,
   settingsOf,
+  type AutoOptions,
   type CallOptions,
   type PlugOptions,
   type Settings,
@@ -23,7 +26,7 @@ import { exactInt8, int8Products } from './processor.js';
 import { installSwap, type SessionClass, type SessionSource, type Swap } from './session-swap.js';
 import { slowWeights } from './slow-weights.js';
 import { guarded, reasonOf } from './tell.js';
-import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
+import { isDecoderModel, isHfTensor, isRecord, type HfModel } from './transformers.js';
 
 export type { FastvHandle } from './handle.js';
 
@@ -40,7 +43,8 @@ export interface ModelClass<M = unknown> {
 export type Loaded<C extends ModelClass> = Awaited<ReturnType<C['from_pretrained']>>;
 
 /** The options of a load: fastv's, and those of the class's own `from_pretrained`. */
-export type LoadOptions<C extends ModelClass> = PlugOptions & OwnOptions<Parameters<C['from_pretrained']>[1]>;
+export type LoadOptions<C extends ModelClass> = (PlugOptions | AutoOptions) &
+  OwnOptions<Parameters<C['from_pretrained']>[1]>;
 
 /** Of a class that says nothing of its options, any. */
 type OwnOptions<O> = [O] extends [undefined] ? Record<string, unknown> : NonNullable<O>;
@@ -106,7 +110,9 @@ const LOAD_OPTIONS = [
 interface Load {
   readonly name: string;
   readonly settings: Settings;
-  readonly options: PlugOptions;
+  readonly options: Omit<PlugOptions, 'ratio'>;
+  /** What is asked to find R. */
+  readonly auto: Pick<AutoOptions, 'samples' | 'calibrate'> | undefined;
   /** What goes to `from_pretrained`. */
   readonly loading: Record<string, unknown>;
   readonly warn: (...warning: Parameters<WarningListener>) => void;
@@ -175,7 +181,10 @@ export async function plug<C extends ModelClass>(
   }
   if (refused !== undefined) warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
   try {
-    return attach(model, handled(model, load, { positions, leftPadding }, refused)) as WithFastv<Loaded<C>>;
+    const made = handled(model, load, { positions, leftPadding }, refused);
+    const pruning = attach(model, made.handle) as WithFastv<Loaded<C>>;
+    if (load.auto !== undefined && made.handle.active) await findRatio(pruning, made, load.auto, signal);
+    return pruning;
   } catch (error) {
     await dispose(model);
     throw error;
@@ -216,8 +225,15 @@ function loadOf(name: string, given: unknown = {}): Load {
   }
   const options = Object.fromEntries(
     Object.entries(all).filter(([option]) => PLUG_OPTIONS.some((own) => own === option)),
-  ) as PlugOptions;
-  const settings = settingsOf(options);
+  ) as PlugOptions | AutoOptions;
+  const auto = options.ratio === 'auto' ? samplesOf(options) : undefined;
+  if (auto === undefined && ('samples' in options || 'calibrate' in options)) {
+    throw new FastvError('invalid-option', "samples are asked where R is found: with ratio: 'auto'", {
+      where: 'samples' in options ? 'samples' : 'calibrate',
+      hint: "Say ratio: 'auto', or leave it out.",
+    });
+  }
+  const settings = settingsOf(options.ratio === 'auto' ? { ...options, ratio: 0 } : options);
   const inConsole = (message: string): void => {
     console.warn(`fastv: ${message}`);
   };
@@ -227,7 +243,42 @@ function loadOf(name: string, given: unknown = {}): Load {
   for (const option of strange)
     warn(`fastv and Transformers.js 4.3 have no option "${option}"; it is passed on`, 'unknown-option');
   const loading = Object.fromEntries(Object.entries(all).filter(([option]) => !(option in options)));
-  return { name, settings, options, loading, warn };
+  return { name, settings, options, auto, loading, warn };
+}
+
+/** @throws {FastvError} `invalid-option` for samples that are no model inputs */
+function samplesOf({ samples, calibrate }: AutoOptions): Pick<AutoOptions, 'samples' | 'calibrate'> {
+  const given: unknown = samples;
+  if (
+    !Array.isArray(given) ||
+    given.length === 0 ||
+    !given.every((one) => isRecord(one) && isHfTensor(one['input_ids']))
+  ) {
+    throw new FastvError('invalid-option', "ratio: 'auto' has nothing to ask", {
+      where: 'samples',
+      hint: 'Give what the processor makes of some questions with their pictures: samples: [await processor(prompt, picture)].',
+    });
+  }
+  return { samples, ...(calibrate === undefined ? {} : { calibrate }) };
+}
+
+/** Finds R by a model's own answers, which are the same where their tokens are. */
+async function findRatio(
+  model: unknown,
+  { handle, calibrated }: Handle,
+  { samples, calibrate = {} }: Pick<AutoOptions, 'samples' | 'calibrate'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const options = signal === undefined ? calibrate : { signal, ...calibrate };
+  calibrated(
+    await largestRatio(samples, options, async (inputs, { ratio, maxNewTokens, signal: ends }) => {
+      const call = handle.call({ ratio, ...(ends === undefined ? {} : { signal: ends }) });
+      const asked = { ...inputs, ...GREEDY, max_new_tokens: maxNewTokens, fastv: call };
+      const sequences = await (model as HfModel).generate(asked);
+      const answer = isHfTensor(sequences) ? Array.from(sequences.data).join() : '';
+      return { answer, flopsRatio: call.report?.flopsRatio };
+    }),
+  );
 }
 
 /** `onUnsupported: 'warn'` is about decoders that cannot be pruned, not about what was asked for, or files that are broken. */
@@ -279,11 +330,11 @@ function handled(
   load: Load,
   decoder: { readonly positions: number | undefined; readonly leftPadding: boolean | undefined },
   reason?: FastvError,
-): FastvHandle {
+): Handle {
   const { settings, options, warn } = load;
   let padded = false;
   const active = reason === undefined;
-  const { handle, defaults, report } = handleOf(settings, (call) => passes.call(call), reason);
+  const made = handleOf(settings, (call) => passes.call(call), reason);
   const hf = isDecoderModel(model) ? model : undefined;
   const config = hf?.config ?? {};
   const positions = decoder.positions ?? configuredPositions(config);
@@ -296,9 +347,9 @@ function handled(
     settings: active ? settings : undefined,
     leftPadding: decoder.leftPadding ?? takesPositions(hf),
     positions,
-    defaults,
+    defaults: made.defaults,
     onPrefill: (done) => {
-      report(done);
+      made.report(done);
       told(done);
     },
     onLeftPadding: () => {
@@ -311,7 +362,7 @@ function handled(
     },
   });
   if (hf !== undefined) hook(hf, passes, active ? settings.layers : [], positions);
-  return handle;
+  return made;
 }
 
 /** Whether a model's decoder is told positions. */

@@ -7,6 +7,8 @@ import type { GraphStrategy, Strategy } from './strategy.js';
 
 export { strategies, type StrategyName } from './list.js';
 export { unitRows } from './features.js';
+export { sharedOut } from './pool.js';
+export { MOST_ROWS } from './strategy.js';
 export {
   checkStanding,
   findPreset,
@@ -22,7 +24,9 @@ export type {
   CallerStrategy,
   Draw,
   GraphStrategy,
+  ImageShares,
   ImageTokens,
+  Segments,
   StageContext,
   Strategy,
   TokenRow,
