@@ -2,6 +2,7 @@
 import { NoSuchModelError, type LanguageModelV3, type ProviderV3 } from '@ai-sdk/provider';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { Conversation } from '../runtime/conversation.js';
+import { hubOptions } from '../runtime/hub-options.js';
 import type { LoadOptions, ModelClass, WithFastv } from '../runtime/plug.js';
 import { FastvLanguageModel, type Answering } from './language-model.js';
 import type { DecodePicture } from './prompt.js';
@@ -92,10 +93,4 @@ export function providerOn(platform: ProviderPlatform, settings: FastvProviderSe
     dispose,
     [Symbol.asyncDispose]: dispose,
   });
-}
-
-/** Where a processor comes from, as the model does. */
-function hubOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const names = ['revision', 'cache_dir', 'local_files_only', 'progress_callback'];
-  return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
 }

@@ -106,9 +106,20 @@ export function modelToServe(named: string | undefined, flags: ServedFlags): Mod
 /** The flags of one model, as other commands have them. */
 function modelFlags(named: string | undefined, flags: ServedFlags): ModelFlags {
   const { layer, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
+  const { schedule, ...method } = methodOf(flags);
+  if (schedule !== undefined) {
+    throw new FastvError(
+      'invalid-option',
+      'a schedule is not served: requests say layers and shares themselves',
+      {
+        where: '--preset',
+        hint: 'Give --layer and --ratio.',
+      },
+    );
+  }
   return {
     layer,
-    ...methodOf(flags),
+    ...method,
     allowNetwork,
     maxNewTokens: 0,
     frames: 0,
