@@ -21,7 +21,6 @@ import {
   type Metric,
   type Unit,
 } from './metrics/metric.js';
-import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
 import { sampleName, type Result } from './result.js';
 import {
@@ -32,7 +31,7 @@ import {
   type PairedDifference,
 } from './statistics/bootstrap.js';
 import { holm } from './statistics/holm.js';
-import { meaningOf } from './statistics/loyalty.js';
+import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
 import { wilsonInterval } from './statistics/wilson.js';
 import type { Task } from './tasks/task.js';
@@ -389,7 +388,7 @@ function agreement(
   const same = results.flatMap((r) => {
     const [other, metric] = [reference.get(sampleName(r)), metrics.get(r.task)];
     if (other === undefined || metric === undefined) return [];
-    return [normalizeText(meaningOf(metric, r)) === normalizeText(meaningOf(metric, other)) ? 1 : 0];
+    return [sameMeaning(meaningOf(metric, r), meaningOf(metric, other)) ? 1 : 0];
   });
   return same.length === 0 ? null : mean(same);
 }
