@@ -22,8 +22,9 @@ export async function openBatchModel(flags: BatchModelFlags): Promise<{
 }> {
   prepareTransformers(flags);
   const { model, allowNetwork = false, mediaRoot, concurrency } = flags;
+  const served = modelToServe(model, flags);
   const handler = createHandler({
-    models: [modelToServe(model, flags)],
+    models: [served],
     allowNetwork,
     limits: { queue: Math.max(DEFAULT_LIMITS.queue, concurrency) },
     ...(mediaRoot === undefined ? {} : { mediaRoot }),
@@ -35,7 +36,8 @@ export async function openBatchModel(flags: BatchModelFlags): Promise<{
     throw error;
   }
   return {
-    answer: (requests) => Promise.all(requests.map((request) => answerRequest(handler.fetch, request))),
+    answer: (requests) =>
+      Promise.all(requests.map((request) => answerRequest(handler.fetch, request, served.id))),
     close: () => handler.close(),
   };
 }

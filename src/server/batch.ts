@@ -132,17 +132,19 @@ export async function runBatch(options: BatchOptions): Promise<BatchOutcome> {
 /**
  * Answers one request by the routes of a server.
  * @param fetch a server's handler
+ * @param model that is asked where the request names none
  */
 export async function answerRequest(
   fetch: (request: Request) => Response | Promise<Response>,
   request: BatchRequest,
+  model?: string,
 ): Promise<BatchAnswer> {
   const { custom_id, url, body } = request;
   const response = await fetch(
     new Request(new URL(url, 'http://localhost'), {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      body: JSON.stringify({ ...(model === undefined ? {} : { model }), ...body }),
     }),
   );
   const request_id = response.headers.get('x-request-id') ?? '';
