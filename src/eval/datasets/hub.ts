@@ -109,13 +109,14 @@ export async function resolveRepository(
  * Datasets that have moved, as lmms-eval announced it (pull request 1416, July 2026): the tasks name them as the field knows
  * them, and results say which of both names was read.
  */
-const ALIASES: ReadonlyMap<string, string> = new Map(
-  [
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ...[
     ...['VQAv2', 'GQA', 'POPE', 'MME', 'MMMU', 'MMBench', 'textvqa', 'ScienceQA', 'SEED-Bench', 'ai2d'],
     ...['flickr30k', 'NoCaps', 'COCO-Caption2017', 'RefCOCO', 'RefCOCOplus', 'RefCOCOg', 'DocVQA', 'ChartQA'],
     ...['VizWiz-VQA', 'HallusionBench', 'RealWorldQA', 'vstar-bench'],
-  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`]),
-);
+  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`] as const),
+  ['lmms-lab/Video-MME', 'lmms-eval/Video-MME'],
+]);
 
 interface Place {
   readonly folder: string;
