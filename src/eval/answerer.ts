@@ -54,6 +54,8 @@ export interface Ask {
   /** Whether they are the frames of one video. */
   readonly video?: boolean;
   readonly prompt: string;
+  /** How the prompt and the images follow each other, where images do not all come first: `null` is the next image. */
+  readonly parts?: readonly (string | null)[];
   /** If given, the log-likelihood of each as the reply is wanted, no text. */
   readonly candidates?: readonly string[];
   readonly maxTokens: number;

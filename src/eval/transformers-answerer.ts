@@ -324,7 +324,13 @@ class TransformersAnswerer implements Answerer {
       const images =
         scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaledPicture(image, scale)));
       return this.#conversation.inputs([
-        { role: 'user', text: one.prompt, images: images.map(rgb), video: one.video === true },
+        {
+          role: 'user',
+          text: one.prompt,
+          images: images.map(rgb),
+          video: one.video === true,
+          ...(one.parts === undefined ? {} : { parts: one.parts }),
+        },
       ]);
     };
     const inputs = known.get(scale) ?? prepare();

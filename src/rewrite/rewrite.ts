@@ -27,13 +27,18 @@ import {
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
+ * @param recognised what `recogniseDecoder` made of the model, where it was called already
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
  * @example
  * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
  * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
-export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
+export function rewriteDecoder(
+  model: OnnxModel,
+  options: RewriteOptions,
+  recognised?: Decoder,
+): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64' } = options;
   const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
   const strategy = graphStrategy(asked);
@@ -49,7 +54,7 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   };
 
   // recognise: layers, their attention, their caches
-  const original = recogniseDecoder(model);
+  const original = recognised ?? recogniseDecoder(model);
   checkCuts(original, cuts, strategy, wanted.mass);
 
   // plan: after which attention each cut falls, whose queries layer K−1 computes

@@ -3,7 +3,7 @@
 // input_ids say.
 import { imageTokenIds, imageTokenMask } from './image-tokens.js';
 import { wrapRun, type Tensors } from './session.js';
-import type { HfTensor, OrtSession, OrtTensor } from './transformers.js';
+import { ortTensorLike, type HfTensor, type OrtSession } from './transformers.js';
 
 const TYPES = 'token_type_ids';
 
@@ -23,7 +23,8 @@ export function withTokenTypes(
     (run) =>
       (feeds, ...rest) => {
         const embeds = feeds['inputs_embeds'];
-        const [batch = 1, sequence = 0] = embeds?.dims ?? [];
+        if (embeds === undefined) return run(feeds, ...rest);
+        const [batch = 1, sequence = 0] = embeds.dims;
         const ids = idsOf(feeds);
         const mask =
           ids === undefined
@@ -31,12 +32,7 @@ export function withTokenTypes(
             : config['model_type'] === 'paligemma'
               ? new Uint8Array(batch * sequence).fill(1)
               : imageTokenMask(ids, images);
-        const Tensor = embeds?.constructor as new (
-          type: string,
-          data: BigInt64Array,
-          dims: readonly number[],
-        ) => OrtTensor;
-        const types = new Tensor('int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);
+        const types = ortTensorLike(embeds, 'int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);
         return run({ ...feeds, [TYPES]: types }, ...rest);
       },
     [TYPES],

@@ -46,7 +46,8 @@ const Part = z.discriminatedUnion('type', [TextPart, ImagePart, VideoPart], {
   error: () => 'a part is of the type text, image_url or video_url',
 });
 
-const FunctionName = z.string().regex(/^[\w-]{1,64}$/u, 'a name has 1 to 64 letters, digits, _ and -');
+/** What a function is called. */
+export const FunctionName = z.string().regex(/^[\w-]{1,64}$/u, 'a name has 1 to 64 letters, digits, _ and -');
 
 /** A call as the server gave it. */
 export const ToolCall = z.strictObject({
