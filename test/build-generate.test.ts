@@ -22,6 +22,8 @@ const FAMILIES: readonly { readonly name: string; readonly cases: readonly strin
   { name: 'qwen3_vl', cases: ['exact', 'resize', 'two'] },
   { name: 'gemma3', cases: ['exact', 'resize'] },
   { name: 'paligemma', cases: ['exact', 'resize'] },
+  { name: 'mistral3', cases: ['exact', 'resize'] },
+  { name: 'internvl', cases: ['exact', 'resize'] },
   { name: 'smolvlm', cases: ['exact', 'resize'] },
 ];
 

@@ -281,7 +281,7 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
     if (seed % 8 < 4) return compareRuns([folder, join(inside, 'run')]);
     return evaluate(fakeAnswerer(), { ...questions, out: folder });
   },
-  'a chat template': (random) => {
+  'a chat template': async (random) => {
     const texts = [
       "{{ raise_exception('x') }}",
       "{{ ''.constructor.constructor('return process')() }}",
@@ -295,7 +295,7 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
     const { processor, tokenizer } = conversation;
     Object.assign(processor, { chat_template: text });
     Object.assign(tokenizer, { chat_template: text });
-    return Promise.resolve(conversation.prompt([{ role: 'user', text: place(random) }]));
+    return conversation.prompt([{ role: 'user', text: place(random) }]);
   },
   'a command line': async (random) => {
     const path = write(random, 'line.png');

@@ -70,6 +70,11 @@ export interface Point {
    * the prefill already, null where it never does. By medians.
    */
   readonly breakEvenTokens?: number | null;
+  /**
+   * Share of the yes-no questions whose answer is no that it answers with yes: things that it sees and that are not there.
+   * Null without such questions.
+   */
+  readonly hallucination?: number | null;
   /** Share of samples on which it says what the unpruned model says. */
   readonly loyalty: number | null;
   /** Samples, seeds counted once (units: a pair of MME's questions is one). */
@@ -124,6 +129,7 @@ export function sweepPoints(
         ...(isBase ? { relative: null, worst: null } : losses(own, whole)),
         split: isBase || first.pruning === null ? null : splitOf(first, each, reference, byCondition),
         breakEvenTokens: isBase || baseResults.length === 0 ? null : breakEven(cost, baseCost),
+        hallucination: hallucination(all),
         loyalty: isBase ? null : agreement(tasks, all, reference),
         samples: own.reduce((sum, { units }) => sum + units.size, 0),
         seeds: members.length,
@@ -328,6 +334,15 @@ function resampledShares(
 function meanOfTasks(each: readonly Float64Array[]): Float64Array {
   const [first = new Float64Array()] = each;
   return first.map((_, resample) => mean(each.map((scores) => scores[resample] ?? NaN)));
+}
+
+/** How often "yes" is said where "no" is right. */
+function hallucination(results: readonly Result[]): number | null {
+  const absent = results.filter(
+    ({ answers }) => answers.length > 0 && answers.every((answer) => normalizeText(answer) === 'no'),
+  );
+  if (absent.length === 0) return null;
+  return mean(absent.map(({ prediction }) => (normalizeText(prediction) === 'yes' ? 1 : 0)));
 }
 
 function agreement(

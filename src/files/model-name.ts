@@ -19,6 +19,16 @@ export function modelNameOrFolder(name: string): string {
 }
 
 /**
+ * Checks the folder that a library's name of a model stands for, where it stands for one.
+ * @param localModels where Transformers.js looks for models (`env.localModelPath`)
+ * @throws {FastvError} as {@link modelNameOrFolder}
+ */
+export function checkLocalModel(name: string, localModels?: string): void {
+  modelNameOrFolder(name);
+  if (localModels !== undefined) modelNameOrFolder(join(localModels, name));
+}
+
+/**
  * A file in a model's folder that is a pointer of Git LFS: why a model that was cloned cannot be loaded.
  * @returns its path; undefined if there is none, or no such folder
  */

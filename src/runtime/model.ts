@@ -1,5 +1,7 @@
 // Opened models in Node, and with another decoder than their own.
+import { env } from '@huggingface/transformers';
 import { FastvError } from '../errors.js';
+import { checkLocalModel } from '../files/model-name.js';
 import { loadWithDecoder } from './decoder-override.js';
 import { NODE } from './node.js';
 import { openOn, type OpenedModel, type OpenOptions as Options } from './open-model.js';
@@ -31,6 +33,7 @@ export interface OpenOptions extends Options {
  */
 export async function openModel(name: string, options: OpenOptions = {}): Promise<OpenedModel> {
   const { decoder, ...rest } = options;
+  checkLocalModel(name, env.localModelPath);
   if (decoder === undefined) return openOn(NODE, name, rest);
   if (rest.fastv !== undefined) {
     throw new FastvError('invalid-option', 'another decoder can be run unpruned only', {

@@ -1,6 +1,7 @@
 // The plug in Node.
 import { fileURLToPath } from 'node:url';
 import { readModelBytes } from '../files/model-file.js';
+import { checkLocalModel } from '../files/model-name.js';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
 import { isDecoderFile, loadedRuntimes, nodeSessionClass } from './node-session.js';
@@ -60,6 +61,7 @@ export function fastv<C extends ModelClass>(
   name: string,
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
+  checkLocalModel(name);
   return plug(NODE, modelClass, name, options);
 }
 

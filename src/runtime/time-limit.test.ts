@@ -17,6 +17,12 @@ describe('withTimeLimit', () => {
       }),
     );
     expect(performance.now() - start).toBeLessThan(20_000);
+    // so does the limit of whoever calls one that has a longer one
+    expect(() =>
+      withTimeLimit(300, 'the outer one', () =>
+        withTimeLimit(60_000, 'the inner one', () => new Template(loop).render({})),
+      ),
+    ).toThrow('the outer one takes more than 0.3 seconds');
     // and the process goes on as ever
     expect(withTimeLimit(1000, 'it', () => new Template('{{ 1 + 1 }}').render({}))).toBe('2');
   });

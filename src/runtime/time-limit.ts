@@ -3,19 +3,30 @@
 import { FastvError } from '../errors.js';
 
 interface Vm {
-  runInNewContext(code: string, context: object, options: { readonly timeout: number }): unknown;
+  createContext<T extends object>(context: T): T;
+  runInContext(code: string, context: object, options: { readonly timeout: number }): unknown;
 }
 
+/** Where functions are called: one for all calls, because to make one takes milliseconds. */
+let context: { run: () => unknown } | undefined;
+/** Whether a limit holds. */
+let running = false;
+
 /**
- * Calls a function that is not asynchronous, for so long at most.
+ * Calls a function that is not asynchronous, for so long at most. Within such a function the limit of the outer one holds.
  * @param what it is, for the errors
  * @throws {FastvError} `invalid-input` if its time is up, or with what it throws
  */
 export function withTimeLimit(milliseconds: number, what: string, run: () => unknown): unknown {
-  const vm = nodeVm();
+  if (running) return run();
+  running = true;
   try {
+    const vm = nodeVm();
+    if (vm === undefined) return run();
+    context ??= vm.createContext({ run });
+    context.run = run;
     // the limit is the engine's: it also holds for functions from outside the context
-    return vm === undefined ? run() : vm.runInNewContext('run()', { run }, { timeout: milliseconds });
+    return vm.runInContext('run()', context, { timeout: milliseconds });
   } catch (cause) {
     if (cause instanceof FastvError) throw cause;
     const timedOut =
@@ -26,6 +37,8 @@ export function withTimeLimit(milliseconds: number, what: string, run: () => unk
     const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
     const message = timedOut ? `takes more than ${milliseconds / 1000} seconds` : `fails: ${reason}`;
     throw new FastvError('invalid-input', `${what} ${message}`, { cause });
+  } finally {
+    running = false;
   }
 }
 

@@ -46,7 +46,8 @@ export function llavaParts(
 
 /** The tower's and the projector's weights, in the old and the new layouts. */
 export function visionWeights(weights: Weights): { readonly tower: Scope; readonly projector: Scope } {
-  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.', 'model.vision_tower.'];
+  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.'];
+  towers.push('vision_tower.', 'model.vision_tower.');
   return {
     tower: weights.under(...towers),
     projector: weights.under('multi_modal_projector.', 'model.multi_modal_projector.'),

@@ -102,9 +102,20 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
 /** The flags of one model, as other commands have them. */
 function modelFlags(named: string | undefined, flags: ServeFlags): ModelFlags {
   const { layer, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
+  const { schedule, ...method } = methodOf(flags);
+  if (schedule !== undefined) {
+    throw new FastvError(
+      'invalid-option',
+      'a schedule is not served: requests say layers and shares themselves',
+      {
+        where: '--preset',
+        hint: 'Give --layer and --ratio.',
+      },
+    );
+  }
   return {
     layer,
-    ...methodOf(flags),
+    ...method,
     allowNetwork,
     maxNewTokens: 0,
     frames: 0,

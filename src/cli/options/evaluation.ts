@@ -37,6 +37,8 @@ export interface EvalFlags {
   readonly dtype?: string;
   readonly device?: string;
   readonly allowNetwork?: boolean;
+  /** What else decides answers, for records: no flag of its own. */
+  readonly records?: Readonly<Record<string, string>>;
 }
 
 /** Adds the options of both commands. */

@@ -28,6 +28,8 @@ export interface Listed {
   readonly repository?: string;
   /** The folder that it is in, if it is on disk: paths of images in it begin there. */
   readonly folder?: string;
+  /** The dataset's own folder, if it is on disk. */
+  readonly root?: string;
   open(): Promise<DataFile>;
 }
 
@@ -111,6 +113,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
   [
     ...['VQAv2', 'GQA', 'POPE', 'MME', 'MMMU', 'MMBench', 'textvqa', 'ScienceQA', 'SEED-Bench', 'ai2d'],
     ...['flickr30k', 'NoCaps', 'COCO-Caption2017', 'RefCOCO', 'RefCOCOplus', 'RefCOCOg', 'DocVQA', 'ChartQA'],
+    ...['VizWiz-VQA', 'HallusionBench', 'RealWorldQA', 'vstar-bench'],
   ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`]),
 );
 
@@ -202,6 +205,7 @@ async function listFolder(folder: string): Promise<Listed[]> {
         return {
           path: relative(folder, path).split(sep).join('/'),
           folder: dirname(path),
+          root: folder,
           open: () => localFile(path),
         };
       })

@@ -51,7 +51,7 @@ export function openTask(task: Task, options: OpenOptions = {}): OpenTask {
       if (data.kind === 'scenes') return undefined;
       const network = data.kind === 'annotations' ? { allowNetwork: false } : {};
       const branch =
-        data.kind === 'repository' && data.revision !== undefined ? { revision: data.revision } : {};
+        data.kind !== 'annotations' && data.revision !== undefined ? { revision: data.revision } : {};
       return datasetRevision(data.repository, { ...withOthers(options), ...network, ...branch });
     },
     samples: () =>
@@ -124,15 +124,21 @@ async function* rows(
     yield* annotated(data, options, onBadRow);
     return;
   }
-  if (data.kind !== 'repository') return;
-  const configs = data.config === undefined ? [null] : [data.config].flat();
+  if (data.kind === 'scenes') return;
   const branch = data.revision === undefined ? {} : { revision: data.revision };
+  if (data.kind === 'files') {
+    const files = await resolveRepository(data.repository, { ...withOthers(options), ...branch });
+    for (const name of data.files)
+      yield* rowsOfFile(withRoot(fileNamed(files, name, data.repository)), onBadRow);
+    return;
+  }
+  const configs = data.config === undefined ? [null] : [data.config].flat();
   for (const config of configs) {
     for (const listed of await resolveSplit(data.repository, config, data.split, {
       ...withOthers(options),
       ...branch,
     })) {
-      yield* rowsOfFile(listed, onBadRow);
+      yield* rowsOfFile('video' in task.images ? withRoot(listed) : listed, onBadRow);
     }
   }
 }
@@ -156,17 +162,24 @@ async function* rowsOfFile(listed: Listed, onBadRow: (error: FastvError) => void
   }
 }
 
+/** A file beside which nothing lies: names of videos begin at the dataset's own folder. */
+function withRoot(listed: Listed): Listed {
+  return listed.root === undefined ? listed : { ...listed, folder: listed.root };
+}
+
+function fileNamed(files: readonly Listed[], name: string, repository: string): Listed {
+  const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
+  if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: repository });
+  return found;
+}
+
 async function* annotated(
   data: Extract<Task['data'], { kind: 'annotations' }>,
   options: OpenOptions,
   onBadRow: (error: FastvError) => void,
 ): AsyncGenerator<PlacedRow> {
   const files = await annotationFiles(data.repository, options);
-  const named = (name: string): Listed => {
-    const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
-    if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: data.repository });
-    return found;
-  };
+  const named = (name: string): Listed => fileNamed(files, name, data.repository);
   const answers = new Map<string, Row>();
   for await (const { row } of rowsOfFile(named(data.answers), onBadRow)) {
     try {
