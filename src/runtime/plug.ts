@@ -1,4 +1,5 @@
 // The plug: a Transformers.js image-text model whose decoder prunes image tokens, with Transformers.js's own interface.
+import { recogniseDecoder } from '../decoder/decoder.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
 import { checkStanding, graphStrategy, type GraphStrategy, type Standing } from '../strategies/index.js';
@@ -87,6 +88,8 @@ export interface Platform {
 export interface RewriteRequest extends Standing {
   readonly layers: readonly number[];
   readonly strategy: GraphStrategy;
+  readonly perImage?: 'even' | 'attention';
+  readonly mass?: boolean;
   readonly cache: boolean;
   readonly warn: WarningListener;
 }
@@ -126,17 +129,19 @@ export async function plug<C extends ModelClass>(
   given: LoadOptions<C> | undefined,
 ): Promise<WithFastv<Loaded<C>>> {
   checkClass(modelClass, name);
-  const load = loadOf(name, given);
-  const { settings, options, loading, warn } = load;
+  let load = loadOf(name, given);
+  const { options, loading, warn } = load;
   const { signal } = options;
   signal?.throwIfAborted();
-  const request: RewriteRequest = {
-    layers: settings.layers,
-    strategy: graphStrategy(settings.strategy),
-    ...checkStanding(settings),
+  const requestOf = ({ layers, strategy, perImage, mass, ...standing }: Settings): RewriteRequest => ({
+    layers,
+    strategy: graphStrategy(strategy),
+    ...checkStanding(standing),
+    ...(perImage && { perImage }),
+    ...(mass && { mass }),
     cache: options.cache ?? true,
     warn,
-  };
+  });
 
   let rewritten = 0;
   let positions: number | undefined;
@@ -148,7 +153,11 @@ export async function plug<C extends ModelClass>(
     if (!platform.isDecoder(source)) return source;
     signal?.throwIfAborted();
     try {
-      const replacement = await platform.rewrite(source, request);
+      if (load.settings.schedule !== undefined) {
+        const { layers } = recogniseDecoder(decodeModel(await platform.bytes(source)));
+        load = { ...load, settings: settingsOf(options, layers.length) };
+      }
+      const replacement = await platform.rewrite(source, requestOf(load.settings));
       const bytes = await platform.bytes(replacement);
       rewritten++;
       const decoder = decodeModel(bytes);
@@ -333,6 +342,7 @@ function handled(
 ): Handle {
   const { settings, options, warn } = load;
   let padded = false;
+  let unranked = false;
   const active = reason === undefined;
   const made = handleOf(settings, (call) => passes.call(call), reason);
   const hf = isDecoderModel(model) ? model : undefined;
@@ -351,6 +361,14 @@ function handled(
     onPrefill: (done) => {
       made.report(done);
       told(done);
+    },
+    onUnranked: () => {
+      if (unranked) return;
+      unranked = true;
+      warn(
+        'a prompt kept all its image tokens: what ranks them came out as no number, or as nothing for every one, and by place alone none are dropped. Choose another layer or strategy',
+        'unranked',
+      );
     },
     onLeftPadding: () => {
       if (padded) return;

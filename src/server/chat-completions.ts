@@ -71,7 +71,9 @@ export class ChatCompletions {
     const start = performance.now();
     const prompt = await this.#preparing.run(async () => {
       signal.throwIfAborted();
-      const turns = await turnsOf(request.messages, new RequestPictures(sources, signal), pruning);
+      const pictures = new RequestPictures(sources, signal);
+      const { takesVideo } = engine.model.conversation;
+      const turns = await turnsOf(request.messages, pictures, pruning, takesVideo);
       const told = use === undefined ? undefined : toldTools(request.tools ?? []);
       const all = told === undefined ? turns : withTools(turns, told, await engine.takesSystem());
       return checkedPrompt(engine, all, limits);
@@ -135,6 +137,11 @@ export class PreparedChat {
       created: Math.floor(Date.now() / 1000),
       model: asked.model.id,
     };
+  }
+
+  /** Whether the answer may call functions. */
+  get calls(): boolean {
+    return this.#prepared.calls;
   }
 
   /** The whole answer. @throws what ended it */

@@ -1,7 +1,7 @@
 // The body of POST /v1/chat/completions: every field that is honoured, and of what is not, nothing. A field that is not
 // here is refused by its name.
 import { z } from '@hono/zod-openapi';
-import { presetNames } from '../strategies/index.js';
+import { standingPresets } from '../strategies/index.js';
 
 const whole = (least: number, most: number): z.ZodNumber => z.number().int().min(least).max(most);
 const seed = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
@@ -15,7 +15,7 @@ export const FastvField = z
     strategy: z.string().max(100).optional(),
     weights: z.literal('sizes').optional(),
     merge: z.literal('mean').optional(),
-    preset: z.enum(presetNames).optional(),
+    preset: z.enum(standingPresets).optional(),
     seed: seed.optional(),
   })
   .openapi('FastvOptions', {
@@ -46,7 +46,8 @@ const Part = z.discriminatedUnion('type', [TextPart, ImagePart, VideoPart], {
   error: () => 'a part is of the type text, image_url or video_url',
 });
 
-const FunctionName = z.string().regex(/^[\w-]{1,64}$/u, 'a name has 1 to 64 letters, digits, _ and -');
+/** What a function is called. */
+export const FunctionName = z.string().regex(/^[\w-]{1,64}$/u, 'a name has 1 to 64 letters, digits, _ and -');
 
 /** A call as the server gave it. */
 export const ToolCall = z.strictObject({

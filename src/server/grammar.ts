@@ -1,15 +1,17 @@
 // Answers that are JSON by construction: of each next token, only those that the grammar allows. The grammar is made and
 // followed by XGrammar (Dong et al., arXiv 2411.15100), compiled to WebAssembly.
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { createRequire, Module } from 'node:module';
 import type * as XGrammar from '@mlc-ai/web-xgrammar';
 import type { PreTrainedTokenizer } from '@huggingface/transformers';
+import { readRegular } from '../files/read.js';
 import { badRequest } from './api-error.js';
 import type { Constraint } from './engine/engine.js';
 import { CALL_END, CALL_START, callHead, type ToolUse } from './tools.js';
 
-type Module = Pick<typeof XGrammar, 'Grammar' | 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'>;
+type XGrammarModule = Pick<
+  typeof XGrammar,
+  'Grammar' | 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'
+>;
 
 /** Grammars that are kept. */
 const KEPT = 16;
@@ -20,29 +22,26 @@ const ANY_OBJECT = { type: 'object', additionalProperties: true };
 /** Without spaces that nobody asked for, of which a small model may not find the end. */
 const COMPACT = [false, -1, [',', ':']] as [boolean, number, [string, string]];
 
-let instances = 0;
+/** Bytes of the library's file, which has its WebAssembly in it. */
+const MOST_BYTES = 32 * 2 ** 20;
 
 /**
- * Loads the library and starts it. Its file is made for bundlers: in Node it wants CommonJS's names although it is a
- * module, and leaves what it exports in the global object.
+ * Loads a new instance of the library: one that has failed is not to be used again. Its file calls itself a module, and is
+ * a script that wants CommonJS's names.
  */
-async function withXGrammar<T>(start: (library: Module) => Promise<T>): Promise<T> {
-  const require = createRequire(import.meta.url);
+async function loadXGrammar(): Promise<XGrammarModule> {
+  const own: unknown = import.meta.url;
+  // a bundle in CommonJS has no import.meta.url, and is a file itself
+  const require = createRequire(typeof own === 'string' ? own : __filename);
   const file = require.resolve('@mlc-ai/web-xgrammar');
-  const wanted = { require, __filename: file, __dirname: dirname(file) };
-  Object.assign(globalThis, wanted);
-  try {
-    // another query is another instance: one that has failed is not to be used again
-    await import(`${pathToFileURL(file).href}?${instances++}`);
-    const { xgrammar } = globalThis as unknown as { readonly xgrammar: Module };
-    return await start(xgrammar);
-  } finally {
-    for (const name of [...Object.keys(wanted), 'xgrammar']) Reflect.deleteProperty(globalThis, name);
-  }
+  const script = new TextDecoder().decode(await readRegular(file, MOST_BYTES));
+  const module = new Module(file) as Module & { _compile(script: string, file: string): void };
+  module._compile(script, file);
+  return module.exports as XGrammarModule;
 }
 
 interface Loaded {
-  readonly library: Module;
+  readonly library: XGrammarModule;
   readonly compiler: XGrammar.GrammarCompiler;
   readonly kept: Map<string, XGrammar.CompiledGrammar>;
 }
@@ -137,13 +136,12 @@ export class Grammars {
     // special tokens stand for no text: none of them is part of an answer
     const special = new Set(this.#tokenizer.all_special_ids);
     for (const [token, id] of pairs) if (id < vocabulary.length && !special.has(id)) vocabulary[id] = token;
-    return withXGrammar(async (library) => {
-      const { TokenizerInfo, GrammarCompiler } = library;
-      const kind = kindOf(vocabulary);
-      const ends = [...this.#endTokens];
-      const info = await TokenizerInfo.createTokenizerInfo(vocabulary, kind, false, this.#vocabulary, ends);
-      return { library, compiler: await GrammarCompiler.createGrammarCompiler(info), kept: new Map() };
-    });
+    const library = await loadXGrammar();
+    const { TokenizerInfo, GrammarCompiler } = library;
+    const kind = kindOf(vocabulary);
+    const ends = [...this.#endTokens];
+    const info = await TokenizerInfo.createTokenizerInfo(vocabulary, kind, false, this.#vocabulary, ends);
+    return { library, compiler: await GrammarCompiler.createGrammarCompiler(info), kept: new Map() };
   }
 }
 

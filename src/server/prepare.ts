@@ -53,11 +53,16 @@ export function requestPruning(
   return { auto: { ...auto, ...drawn }, forced: given && { ...given, ...drawn } };
 }
 
-/** Loads the pictures of the messages. @throws {ApiError} 400 */
+/**
+ * Loads the pictures of the messages.
+ * @param takesVideo whether the model takes the frames of a video as such
+ * @throws {ApiError} 400
+ */
 export async function turnsOf(
   messages: readonly ChatMessage[],
   pictures: RequestPictures,
   pruning: RequestPruning,
+  takesVideo: boolean,
 ): Promise<Turn[]> {
   const turns: Turn[] = [];
   const called = new Set<string>();
@@ -65,7 +70,9 @@ export async function turnsOf(
     if (message.role === 'assistant') for (const { id } of message.tool_calls ?? []) called.add(id);
     if (message.role === 'tool' && !called.has(message.tool_call_id))
       throw badRequest('no earlier message has this call', `messages.${at}.tool_call_id`);
-    const turn = await turnOf(message, `messages.${at}.content`, pictures, pruning);
+    const param = `messages.${at}.content`;
+    const video = takesVideo && isVideo(message, param);
+    const turn = await turnOf(message, param, pictures, pruning, video);
     const last = turns.at(-1);
     // results that follow each other are one message to the model
     if (message.role === 'tool' && messages[at - 1]?.role === 'tool' && last !== undefined)
@@ -101,6 +108,7 @@ async function turnOf(
   param: string,
   pictures: RequestPictures,
   { auto, forced }: RequestPruning,
+  video: boolean,
 ): Promise<Turn> {
   const { role } = message;
   if (role === 'tool') return textTurn('user', toolResult(textOf(message.content)));
@@ -148,8 +156,22 @@ async function turnOf(
     // a video beside others is pictures: a message has one, or none
     ...(kinds.join() === 'video_url' ? { video: true } : {}),
     parts: joinTexts(parts),
+    ...(video && { video }),
   };
   return { message: said, images: known.map(({ hash }) => hash), pruning: mean(prunings, param) };
+}
+
+/** Whether a message to a model that takes videos has one. @throws {ApiError} 400 if there is more beside it */
+function isVideo({ content }: ChatMessage, param: string): boolean {
+  if (!Array.isArray(content)) return false;
+  const media = content.flatMap(({ type }, at) => (type === 'text' ? [] : [{ type, at }]));
+  if (!media.some(({ type }) => type === 'video_url')) return false;
+  const [, second] = media;
+  if (second === undefined) return true;
+  throw badRequest(
+    'a message to this model has one video, or pictures: put the others into messages of their own',
+    `${param}.${second.at}`,
+  );
 }
 
 function textTurn(role: 'user' | 'assistant', text: string): Turn {

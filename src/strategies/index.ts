@@ -6,6 +6,7 @@ import { strategies } from './list.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
 export { strategies, type StrategyName } from './list.js';
+export { stagesOf, stagesOfMean, type ScheduleName } from './schedule.js';
 export { unitRows } from './features.js';
 export { sharedOut } from './pool.js';
 export { MOST_ROWS } from './strategy.js';
@@ -16,6 +17,7 @@ export {
   parseMethod,
   presetNames,
   PRESETS,
+  standingPresets,
   type Method,
   type PresetName,
   type Standing,

@@ -99,18 +99,20 @@ export function outOfGroups(emit: Emitter, { flat, filled }: Groups, values: str
   return emit.reshape(emit.slice(all, emit.ints(0), emit.ints(-1), 0), emit.op('Shape', [like]));
 }
 
-/** Above any weight over a place. */
-const FIRST = 1e30;
+/** Above any weight over a rank, and small enough that weights tell images apart beside it. */
+const FIRST = 1024;
 
 /**
  * How urgently each token of an image is wanted, given its rank there: the highest averages of Webster and Sainte-Laguë,
- * weight / (rank + ½), by which seats go to parties. The first token of every image comes before all second ones.
+ * weight / (rank + ½), by which seats go to parties. The first token of every image comes before all second ones, those
+ * of heavier images first.
  * @param rank from 0: int64 of any shape
- * @param weight of its image, 0 or more: float32, broadcast with it
+ * @param weight of its image, 0 … 1: float32, broadcast with it
  */
 export function quotients(emit: Emitter, rank: string, weight: string): string {
   const share = emit.op('Div', [weight, emit.op('Add', [emit.castToFloat(rank), emit.float(0.5)])]);
-  return emit.op('Where', [emit.op('Equal', [rank, emit.int(0)]), emit.float(FIRST), share]);
+  const first = emit.op('Add', [weight, emit.float(FIRST)]);
+  return emit.op('Where', [emit.op('Equal', [rank, emit.int(0)]), first, share]);
 }
 
 /** How many tokens each group keeps: of a row as many as that does, of an image its share. int64 [groups] */
@@ -145,6 +147,8 @@ export function keptOfGroups(
  * Scores by which every image keeps its share: its own best tokens, as many as its weight gives it, one at least. What is
  * NaN stays so.
  * @param scores float32 [batch, sequence]
+ * @example
+ * const scores = sharedOut(context, strategy.score(context));
  */
 export function sharedOut(
   context: Pick<StageContext, 'emit' | 'imageTokenMask' | 'perImage'>,

@@ -75,7 +75,7 @@ export interface Segments {
 export interface ImageShares {
   /** As {@link Segments.image}. */
   readonly image: string;
-  /** What its image weighs, the same for all tokens of one: float32 [batch, sequence]. */
+  /** What its image weighs, 0 … 1, the same for all tokens of one: float32 [batch, sequence]. */
   readonly weight: string;
 }
 

@@ -53,6 +53,59 @@ const asked = (detail: 'auto' | 'low' | 'high' = 'auto'): OpenAI.ChatCompletionM
   },
 ];
 
+/** Fields that other tests show the effect of. */
+const HONOURED = Symbol('honoured');
+
+/** Every field that the client knows, and of those that are refused a value. */
+const CHAT_FIELDS: Record<keyof OpenAI.ChatCompletionCreateParams, unknown> = {
+  ...{ model: HONOURED, messages: HONOURED, max_tokens: HONOURED, max_completion_tokens: HONOURED },
+  ...{ temperature: HONOURED, top_p: HONOURED, seed: HONOURED, stop: HONOURED, n: HONOURED },
+  ...{ logprobs: HONOURED, top_logprobs: HONOURED, logit_bias: HONOURED, user: HONOURED },
+  ...{ frequency_penalty: HONOURED, presence_penalty: HONOURED, response_format: HONOURED },
+  ...{ stream: HONOURED, stream_options: HONOURED },
+  ...{ tools: HONOURED, tool_choice: HONOURED, parallel_tool_calls: HONOURED },
+  audio: { voice: 'x', format: 'mp3' },
+  function_call: 'auto',
+  functions: [],
+  metadata: {},
+  modalities: ['text'],
+  moderation: {},
+  prediction: { type: 'content', content: 'x' },
+  prompt_cache_key: 'x',
+  prompt_cache_options: {},
+  prompt_cache_retention: '24h',
+  reasoning_effort: 'low',
+  safety_identifier: 'x',
+  service_tier: 'auto',
+  store: true,
+  verbosity: 'low',
+  web_search_options: {},
+};
+
+const RESPONSE_FIELDS: Record<keyof OpenAI.Responses.ResponseCreateParams, unknown> = {
+  ...{ model: HONOURED, input: HONOURED, instructions: HONOURED, max_output_tokens: HONOURED },
+  ...{ temperature: HONOURED, top_p: HONOURED, text: HONOURED, stream: HONOURED, user: HONOURED },
+  ...{ tools: HONOURED, tool_choice: HONOURED, parallel_tool_calls: HONOURED },
+  background: true,
+  context_management: [],
+  conversation: 'x',
+  include: [],
+  metadata: {},
+  moderation: {},
+  previous_response_id: 'x',
+  prompt: { id: 'x' },
+  prompt_cache_key: 'x',
+  prompt_cache_options: {},
+  prompt_cache_retention: '24h',
+  reasoning: {},
+  safety_identifier: 'x',
+  service_tier: 'auto',
+  store: true,
+  stream_options: {},
+  top_logprobs: 1,
+  truncation: 'auto',
+};
+
 describe('openai', () => {
   it('chats about a picture', async () => {
     const { choices, usage } = await client.chat.completions.create({ model: MODEL, messages: asked() });
@@ -171,6 +224,85 @@ describe('openai', () => {
       ],
     ] as const)
       await expect(create(more), param).rejects.toMatchObject({ constructor: OpenAI.BadRequestError, param });
+  });
+
+  it('calls functions by responses', async () => {
+    const { function: scene } = zodFunction({ name: 'scene', parameters: Scene });
+    const create = {
+      model: MODEL,
+      input: question,
+      tools: [
+        { type: 'function' as const, name: scene.name, parameters: scene.parameters ?? {}, strict: true },
+      ],
+      tool_choice: { type: 'function' as const, name: 'scene' },
+    };
+    const first = await client.responses.create(create);
+    expect(first.status).toBe('completed');
+    expect(first).toMatchObject({ tools: create.tools, tool_choice: create.tool_choice });
+    const [call] = first.output;
+    if (call?.type !== 'function_call' || first.output.length !== 1) return expect.fail('no call');
+    expect(call.name).toBe('scene');
+    const said: unknown = JSON.parse(call.arguments);
+    expect(Scene.parse(said)).toEqual(said);
+    const streamed = await client.responses.stream(create).finalResponse();
+    expect(streamed.output).toMatchObject([
+      { type: 'function_call', name: 'scene', arguments: call.arguments, status: 'completed' },
+    ]);
+    const output = { type: 'function_call_output', call_id: call.call_id, output: 'noted' } as const;
+    const input: OpenAI.Responses.ResponseInput = [{ role: 'user', content: question }, call, output];
+    const next = await client.responses.create({
+      ...create,
+      input,
+      tool_choice: 'auto',
+      max_output_tokens: 4,
+    });
+    // the same conversation as a chat
+    const { usage } = await client.chat.completions.create({
+      model: MODEL,
+      messages: [
+        { role: 'user', content: question },
+        {
+          role: 'assistant',
+          tool_calls: [
+            { id: call.call_id, type: 'function', function: { name: call.name, arguments: call.arguments } },
+          ],
+        },
+        { role: 'tool', tool_call_id: call.call_id, content: 'noted' },
+      ],
+      tools: [{ type: 'function', function: { ...scene, strict: true } }],
+      max_completion_tokens: 1,
+    });
+    expect(next.usage?.input_tokens).toBe(usage?.prompt_tokens);
+    const refused = (more: object): Promise<unknown> => client.responses.create({ ...create, ...more });
+    for (const [more, param] of [
+      [{ tools: [{ type: 'web_search' }] }, 'tools.0.type'],
+      [{ tools: [...create.tools, ...create.tools] }, 'tools.1.name'],
+      [{ tool_choice: { type: 'function', name: 'other' } }, 'tool_choice.name'],
+      [{ tools: undefined }, 'tool_choice'],
+      [{ text: { format: { type: 'json_object' } } }, 'text.format'],
+      [{ instructions: 'x', input: [output] }, 'input.0.call_id'],
+      [{ input: [{ type: 'reasoning', summary: [] }] }, 'input.0.type'],
+    ] as const)
+      await expect(refused(more), param).rejects.toMatchObject({ status: 400, param });
+  });
+
+  it('has every field of the protocol honoured, or refused by its name', async () => {
+    const known = (fields: Record<string, unknown>): [string, unknown][] =>
+      Object.entries(fields).filter(([, value]) => value !== HONOURED);
+    for (const [field, value] of known(CHAT_FIELDS))
+      await expect(
+        client.chat.completions.create({
+          model: MODEL,
+          messages: [{ role: 'user', content: 'x' }],
+          [field]: value,
+        }),
+        field,
+      ).rejects.toMatchObject({ status: 400, param: field });
+    for (const [field, value] of known(RESPONSE_FIELDS))
+      await expect(
+        client.responses.create({ model: MODEL, input: 'x', [field]: value }),
+        field,
+      ).rejects.toMatchObject({ status: 400, param: field });
   });
 
   it('lists models', async () => {

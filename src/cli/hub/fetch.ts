@@ -1,5 +1,5 @@
 /** Requests to the hub: through a proxy where the environment names one, with a token where there is one, and one error a failure. */
-import { EnvHttpProxyAgent, fetch as proxied } from 'undici';
+import type * as Undici from 'undici';
 import { FastvError } from '../../errors.js';
 import { isCut, systemCode } from '../../files/http.js';
 import { once } from '../../once.js';
@@ -33,20 +33,44 @@ function httpAddress(url: string, name: string, example: string): string {
   });
 }
 
-/** What sends requests through the proxies of the environment; undefined where there are none. */
-function proxies(): EnvHttpProxyAgent | undefined {
+/**
+ * What sends requests through the proxies of the environment; undefined where there are none.
+ * @throws {FastvError} `io` if the package that does is not installed: most have no proxy, and it has 1.7 MB
+ */
+async function throughProxies(): Promise<HubRequest | undefined> {
   const [httpProxy, httpsProxy] = [proxyOf('HTTP_PROXY'), proxyOf('HTTPS_PROXY')];
   if (httpProxy === undefined && httpsProxy === undefined) return undefined;
+  let undici: typeof Undici;
+  try {
+    undici = await import('undici');
+  } catch (cause) {
+    throw new FastvError('io', 'a proxy is named, and the package that goes through it is not installed', {
+      where: httpsProxy === undefined ? 'HTTP_PROXY' : 'HTTPS_PROXY',
+      hint: 'npm i undici; or unset the variable.',
+      cause,
+    });
+  }
   const noProxy = variable('NO_PROXY') ?? '';
   const emitWarning = process.emitWarning.bind(process);
   // undici 6 warns that its interface may change, which is for us to know and not for whoever has a proxy
   process.emitWarning = () => undefined;
   try {
-    return new EnvHttpProxyAgent({ httpProxy: httpProxy ?? '', httpsProxy: httpsProxy ?? '', noProxy });
+    const { EnvHttpProxyAgent, fetch } = undici;
+    const dispatcher = new EnvHttpProxyAgent({
+      httpProxy: httpProxy ?? '',
+      httpsProxy: httpsProxy ?? '',
+      noProxy,
+    });
+    return async (url, init) => (await fetch(url, { ...init, dispatcher })) as unknown as Response;
   } finally {
     process.emitWarning = emitWarning;
   }
 }
+
+type HubRequest = (
+  url: string,
+  init: { readonly headers: Record<string, string>; readonly signal?: AbortSignal },
+) => Promise<Response>;
 
 /**
  * A fetch for one hub. Only requests to the hub itself carry the token; where they are redirected to, another host's
@@ -55,25 +79,23 @@ function proxies(): EnvHttpProxyAgent | undefined {
  */
 export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
   // the environment may be wrong as long as nothing is fetched
-  const checked = once(() => ({
-    dispatcher: proxies(),
+  const checked = once(async () => ({
+    proxied: await throughProxies(),
     origin: new URL(httpAddress(endpoint, 'HF_ENDPOINT', 'https://huggingface.co')).origin,
   }));
   return async (url, { headers = {}, signal } = {}) => {
-    const { dispatcher, origin } = checked();
+    const { proxied, origin } = await checked();
     const own = token !== undefined && new URL(url).origin === origin;
     const init = {
       headers: { 'user-agent': 'fastv', ...headers, ...(own ? { authorization: `Bearer ${token}` } : {}) },
       ...(signal === undefined ? {} : { signal }),
     };
     try {
-      return dispatcher === undefined
-        ? await fetch(url, init)
-        : ((await proxied(url, { ...init, dispatcher })) as unknown as Response);
+      return await (proxied ?? fetch)(url, init);
     } catch (cause) {
       // whoever gave up says why himself; time that was up is a server that does not answer
       if (signal?.aborted === true && systemCode(cause) !== 'UND_ERR_BODY_TIMEOUT') throw cause;
-      throw unreachable(url, cause, dispatcher !== undefined);
+      throw unreachable(url, cause, proxied !== undefined);
     }
   };
 }

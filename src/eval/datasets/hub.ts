@@ -29,6 +29,8 @@ export interface Listed {
   readonly repository?: string;
   /** The folder that it is in, if it is on disk: paths of images in it begin there. */
   readonly folder?: string;
+  /** The dataset's own folder, if it is on disk. */
+  readonly root?: string;
   open(): Promise<DataFile>;
 }
 
@@ -108,12 +110,14 @@ export async function resolveRepository(
  * Datasets that have moved, as lmms-eval announced it (pull request 1416, July 2026): the tasks name them as the field knows
  * them, and results say which of both names was read.
  */
-const ALIASES: ReadonlyMap<string, string> = new Map(
-  [
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ...[
     ...['VQAv2', 'GQA', 'POPE', 'MME', 'MMMU', 'MMBench', 'textvqa', 'ScienceQA', 'SEED-Bench', 'ai2d'],
     ...['flickr30k', 'NoCaps', 'COCO-Caption2017', 'RefCOCO', 'RefCOCOplus', 'RefCOCOg', 'DocVQA', 'ChartQA'],
-  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`]),
-);
+    ...['VizWiz-VQA', 'HallusionBench', 'RealWorldQA', 'vstar-bench'],
+  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`] as const),
+  ['lmms-lab/Video-MME', 'lmms-eval/Video-MME'],
+]);
 
 interface Place {
   readonly folder: string;
@@ -203,6 +207,7 @@ async function listFolder(folder: string): Promise<Listed[]> {
         return {
           path: relative(folder, path).split(sep).join('/'),
           folder: dirname(path),
+          root: folder,
           open: () => localFile(path),
         };
       })
