@@ -329,14 +329,16 @@ export class Conversation {
         : imagesFirst
           ? [pictures, text, options]
           : [text, pictures, options];
-    return call(...args).catch((cause: unknown) => {
+    try {
+      return await call(...args);
+    } catch (cause) {
       if (!(cause instanceof Error) || cause instanceof FastvError) throw cause;
       throw new FastvError('invalid-input', `the model's processor fails: ${reasonOf(cause)}`, {
         where: 'preprocessor_config.json, processor_config.json or tokenizer.json',
         hint: 'Check where the model comes from: they may not fit each other.',
         cause,
       });
-    });
+    }
   }
 }
 
