@@ -104,7 +104,8 @@ const KINDS: readonly (readonly [name: RegExp, least: number, what: string])[] =
   [/^(?:num|n)_(?:\w+_)?(?:layers?|heads|head|blocks|channels)$/u, 0, 'number of them'],
   [/^(?:\w+_)?(?:hidden_size|intermediate_size|vocab_size|patch_size|merge_size|head_dim)$/u, 0, 'size'],
   [/^(?:height|width|longest_edge|shortest_edge|crop_size|image_size)$/u, 1, 'number of pixels'],
-  [/^(?:max_new_tokens|max_length|top_k|num_beams|image_seq_len(?:gth)?)$/u, 0, 'number of tokens'],
+  // -1 is what some have for all
+  [/^(?:max_new_tokens|max_length|top_k|num_beams|image_seq_len(?:gth)?)$/u, -1, 'number of tokens'],
 ];
 
 function mostOf(key: string, areas: boolean): number | undefined {
