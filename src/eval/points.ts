@@ -21,6 +21,7 @@ import {
   type Metric,
   type Unit,
 } from './metrics/metric.js';
+import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
 import { sampleName, type Result } from './result.js';
 import {
@@ -370,13 +371,13 @@ function meanOfTasks(each: readonly Float64Array[]): Float64Array {
   return first.map((_, resample) => mean(each.map((scores) => scores[resample] ?? NaN)));
 }
 
-/** How often "yes" is said where "no" is right. */
+/** How often a reply begins with "yes" where "no" is right. */
 function hallucination(results: readonly Result[]): number | null {
   const absent = results.filter(
     ({ answers }) => answers.length > 0 && answers.every((answer) => normalizeText(answer) === 'no'),
   );
   if (absent.length === 0) return null;
-  return mean(absent.map(({ prediction }) => (normalizeText(prediction) === 'yes' ? 1 : 0)));
+  return mean(absent.map(({ prediction }) => (/^yes\b/u.test(normalizeText(prediction)) ? 1 : 0)));
 }
 
 function agreement(

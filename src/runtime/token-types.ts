@@ -1,6 +1,6 @@
 // Decoders that ask which of their tokens see each other both ways (token_type_ids, as `fastv build` makes them): those of an
 // image in Gemma 3, those of the whole prompt in PaliGemma. Transformers.js feeds no such thing, so it is fed here, by what
-// input_ids say.
+// input_ids and config.json say (`token_type_ids: "prompt"`).
 import { imageTokenIds, imageTokenMask } from './image-tokens.js';
 import { wrapRun, type Tensors } from './session.js';
 import { ortTensorLike, type HfTensor, type OrtSession } from './transformers.js';
@@ -29,7 +29,7 @@ export function withTokenTypes(
         const mask =
           ids === undefined
             ? new Uint8Array(batch * sequence)
-            : config['model_type'] === 'paligemma'
+            : config[TYPES] === 'prompt'
               ? new Uint8Array(batch * sequence).fill(1)
               : imageTokenMask(ids, images);
         const types = ortTensorLike(embeds, 'int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);

@@ -147,6 +147,8 @@ export function keptOfGroups(
  * Scores by which every image keeps its share: its own best tokens, as many as its weight gives it, one at least. What is
  * NaN stays so.
  * @param scores float32 [batch, sequence]
+ * @example
+ * const scores = sharedOut(context, strategy.score(context));
  */
 export function sharedOut(
   context: Pick<StageContext, 'emit' | 'imageTokenMask' | 'perImage'>,

@@ -49,6 +49,8 @@ export interface Stages {
 /**
  * A schedule in a decoder of so many layers. Stages that come to lie at one layer are one, with the smaller share.
  * @param scale what all shares are multiplied by, 1 at most each
+ * @example
+ * stagesOf('pyramid', 32); // { layers: [8, 16, 24], ratios: [0.5, 0.5, 0.5] }
  */
 export function stagesOf(name: ScheduleName, layers: number, scale = 1): Stages {
   const kept = new Map<number, number>();
@@ -77,6 +79,8 @@ export function meanShare({ layers: cuts, ratios }: Stages, layers: number): num
 /**
  * A schedule whose layers see a given share of the image tokens on average, all its shares scaled alike.
  * @returns undefined where its first layers see more than that already
+ * @example
+ * stagesOfMean('pyramid', 32, 0.5)?.ratios;
  */
 export function stagesOfMean(name: ScheduleName, layers: number, mean: number): Stages | undefined {
   if (meanShare(stagesOf(name, layers, 0), layers) > mean) return undefined;

@@ -1,4 +1,5 @@
-// Writes the tables of README.md anew from the JSON beside it: node docs/results/strategies/page.mjs
+// Writes the tables of README.md anew from the JSON beside it: node docs/results/strategies/page.mjs. With --check it only
+// says whether they are what the JSON has.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const here = (name) => new URL(name, import.meta.url);
@@ -77,4 +78,6 @@ for (const [name, make] of Object.entries(parts)) {
   if (from < 0 || to < 0) throw new Error(`README.md has no place for ${name}`);
   page = `${page.slice(0, from + open.length)}\n\n${made}\n\n${page.slice(to)}`;
 }
-writeFileSync(here('README.md'), page);
+if (!process.argv.includes('--check')) writeFileSync(here('README.md'), page);
+else if (page !== readFileSync(here('README.md'), 'utf8'))
+  throw new Error('the tables are not those of the JSON: node docs/results/strategies/page.mjs');

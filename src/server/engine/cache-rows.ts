@@ -3,13 +3,15 @@
 // A pruned layer's cache is shorter than the sequence by the tokens that were dropped. The decoder counts padding once
 // for all layers (docs/graph-contract.md), so rows go together only if each layer dropped as many tokens in all of them.
 import { Tensor } from '@huggingface/transformers';
+import type { BatchCache } from './batch-cache.js';
 import { ortTensorLike } from '../../runtime/transformers.js';
 import type { CacheTensors } from './hf-model.js';
 
 /** On which side of a row its padding lies. */
 export type PaddingSide = 'left' | 'right';
 
-type Numbers = Float32Array | Uint16Array | Float64Array;
+/** What a cache consists of. */
+export type Numbers = Float32Array | Uint16Array | Float64Array;
 
 /** How many tokens each tensor of a cache lacks because they were dropped. */
 export type Dropped = Readonly<Record<string, number>>;
@@ -24,6 +26,8 @@ export interface CacheRow {
   readonly length: number;
   /** Unpruned length of what the cache holds, padding counted. */
   readonly width: number;
+  /** What it lies in, if it stays there. */
+  readonly batch?: BatchCache;
 }
 
 /** Rows as one cache. */
@@ -32,10 +36,13 @@ export interface JoinedRows {
   readonly width: number;
 }
 
-/** The cache of a step that wrote a token behind each row. */
-interface Stepped {
-  readonly cache: CacheTensors;
-  readonly width: number;
+/** A place in a tensor for a row. */
+interface Target {
+  readonly data: Numbers;
+  readonly dims: readonly number[];
+  readonly row: number;
+  /** Tokens of padding before the row. */
+  readonly shift: number;
 }
 
 const KEY_OR_VALUE = /^past_key_values\.\d+\.(?:key|value)$/u;
@@ -55,59 +62,54 @@ export function rowOf(tensors: CacheTensors, length: number): CacheRow {
   return { tensors, dropped, row: 0, length, width: length };
 }
 
-/** A row after a step: in its place in the cache that the step gave. */
-export function advanced({ dropped, length }: CacheRow, { cache, width }: Stepped, row: number): CacheRow {
-  return { tensors: cache, dropped, row, length: length + 1, width };
-}
-
 /** What is equal in rows that go together. */
 export function droppedKey({ dropped }: CacheRow): string {
   return Object.values(dropped).join();
 }
 
-/** Tokens for which a tensor has room behind those that it holds. */
-export function roomIn({ tensors, dropped, width }: CacheRow, name: string): number {
-  return (tensors[name]?.dims[2] ?? 0) + (dropped[name] ?? 0) - width;
-}
-
 /**
  * The rows as one cache, each padded to the longest.
- * @param room tokens for which a tensor is to have room behind those that it holds
- * @returns tensors `[rows, heads, width − dropped + room, size]`, and the width
+ * @returns tensors `[rows, heads, width − dropped, size]`, and the width
  */
-export function joinRows(
-  rows: readonly CacheRow[],
-  side: PaddingSide,
-  room: (name: string) => number = () => 0,
-): JoinedRows {
+export function joinRows(rows: readonly CacheRow[], side: PaddingSide): JoinedRows {
   const width = Math.max(...rows.map(({ length }) => length));
   const [first] = rows;
   if (first === undefined) return { tensors: {}, width };
   const tensors = Object.fromEntries(
     Object.entries(first.tensors).map(([name, tensor]) => {
       const [, heads = 0, , size = 0] = tensor.dims;
-      const dropped = first.dropped[name] ?? 0;
-      const space = width - dropped + room(name);
-      const data = newNumbers(tensor, rows.length * heads * space * size);
-      rows.forEach(({ tensors: from, row, length: own, width: wide }, index) => {
-        const source = from[name];
-        if (source === undefined) return;
-        const stored = source.dims[2] ?? 0;
-        const valid = own - dropped;
-        const skipped = side === 'left' ? wide - own : 0;
-        const shift = side === 'left' ? width - own : 0;
-        for (let head = 0; head < heads; head++) {
-          const start = ((row * heads + head) * stored + skipped) * size;
-          data.set(
-            (source.data as Numbers).subarray(start, start + valid * size),
-            ((index * heads + head) * space + shift) * size,
-          );
-        }
+      const dims = [rows.length, heads, width - (first.dropped[name] ?? 0), size];
+      const data = newNumbers(
+        tensor,
+        dims.reduce((product, dim) => product * dim, 1),
+      );
+      rows.forEach((row, index) => {
+        const [skipped, shift] = side === 'left' ? [row.width - row.length, width - row.length] : [0, 0];
+        copyRow(row, name, { data, dims, row: index, shift }, skipped);
       });
-      return [name, likeOutput(tensor, data, [rows.length, heads, space, size])];
+      return [name, likeOutput(tensor, data, dims)];
     }),
   );
   return { tensors, width };
+}
+
+/**
+ * Copies what a row holds of one tensor.
+ * @param skipped tokens of padding before it
+ */
+export function copyRow(from: CacheRow, name: string, to: Target, skipped: number): void {
+  const source = from.tensors[name];
+  if (source === undefined) return;
+  const [, heads = 0, stored = 0, size = 0] = source.dims;
+  const valid = from.length - (from.dropped[name] ?? 0);
+  const space = to.dims[2] ?? 0;
+  for (let head = 0; head < heads; head++) {
+    const start = ((from.row * heads + head) * stored + skipped) * size;
+    to.data.set(
+      (source.data as Numbers).subarray(start, start + valid * size),
+      ((to.row * heads + head) * space + to.shift) * size,
+    );
+  }
 }
 
 /** The first tokens of a cache of one row: of each tensor, as many as `counts` says. */
@@ -132,12 +134,17 @@ export function cacheBytes(tensors: CacheTensors): number {
   return Object.values(tensors).reduce((sum, { data }) => sum + (data as Numbers).byteLength, 0);
 }
 
-function newNumbers(tensor: Tensor, length: number): Numbers {
+/** Numbers of a tensor's kind. */
+export function newNumbers(tensor: Tensor, length: number): Numbers {
   const like = tensor.data as Numbers;
   return new (like.constructor as new (length: number) => Numbers)(length);
 }
 
 /** A tensor of the class of those that sessions give: ONNX Runtime writes into no other, of which a process may hold several. */
-function likeOutput({ type, ort_tensor: like }: Tensor, data: Numbers, dims: readonly number[]): Tensor {
+export function likeOutput(
+  { type, ort_tensor: like }: Tensor,
+  data: Numbers,
+  dims: readonly number[],
+): Tensor {
   return new Tensor(ortTensorLike(like, type, data, dims));
 }

@@ -8,15 +8,7 @@ import type { OpenedModel } from '../../runtime/model.js';
 import { imageTokenIds } from '../../runtime/image-tokens.js';
 import type { ForwardInputs } from '../../runtime/transformers.js';
 import { AnswerText } from '../../runtime/answer-text.js';
-import {
-  advanced,
-  droppedKey,
-  isPlainCache,
-  joinRows,
-  rowOf,
-  type CacheRow,
-  type PaddingSide,
-} from './cache-rows.js';
+import { droppedKey, isPlainCache, joinRows, rowOf, type CacheRow, type PaddingSide } from './cache-rows.js';
 import { DecoderPasses } from './passes.js';
 import { PrefixCache } from './prefix-cache.js';
 import { batchingOf, type Batching } from './probe.js';
@@ -357,9 +349,9 @@ export class Engine {
       const last = rows.map(({ ids }) => ids.at(-1) ?? 0n);
       const caches = rows.map(({ cache }) => cache);
       const pass = this.batching.inPlace
-        ? await this.#passes.decodeInPlace(last, caches, this.#side)
+        ? await this.#passes.decodeInPlace(last, caches)
         : await this.#passes.decode(last, caches, this.#side);
-      for (const [index, row] of rows.entries()) row.cache = advanced(row.cache, pass, index);
+      for (const [index, row] of rows.entries()) row.cache = pass.rows[index] ?? row.cache;
       logits = pass.logits;
     }
     const ms = performance.now() - start;

@@ -7,7 +7,8 @@ import { FastvError } from '../../errors.js';
 import { configuredPositions } from '../../runtime/limits.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import { isRecord, type ForwardInputs, type OrtTensor } from '../../runtime/transformers.js';
-import { joinRows, roomIn, type CacheRow, type JoinedRows, type PaddingSide } from './cache-rows.js';
+import { BatchCache } from './batch-cache.js';
+import { joinRows, type CacheRow, type JoinedRows, type PaddingSide } from './cache-rows.js';
 import {
   cacheOf,
   decoderOutputs,
@@ -33,9 +34,8 @@ export interface Prefilled {
 export interface Decoded {
   /** Of each row. */
   readonly logits: readonly Float32Array[];
-  readonly cache: CacheTensors;
-  /** Unpruned length of the cache. */
-  readonly width: number;
+  /** The rows, each a token longer. */
+  readonly rows: readonly CacheRow[];
 }
 
 /** A cache, and the unpruned length of what it holds. */
@@ -47,9 +47,6 @@ export interface Past {
 /** Inputs that every decoder of the plain kind takes, besides its cache. */
 const PLAIN =
   /^(?:inputs_embeds|attention_mask|position_ids|num_logits_to_keep|past_key_values\.\d+\.(?:key|value))$/u;
-
-/** Tokens for which a cache has room when it is made to be written into. */
-const ROOM = 64;
 
 /** ONNX Runtime writes nothing of its own: what fails is thrown. */
 const SILENT = { logSeverityLevel: 4 } as const;
@@ -120,35 +117,41 @@ export class DecoderPasses {
     };
     const prepared = this.model.prepare_inputs_for_generation([], inputs, this.config);
     const outputs = decoderOutputs(await this.model.forward({ ...prepared, fastv: this.#opened.call({}) }));
-    return { logits: lastLogits(outputs), cache: cacheOf(outputs), width: width + 1 };
+    const cache = cacheOf(outputs);
+    return {
+      logits: lastLogits(outputs),
+      rows: rows.map(({ dropped, length }, row) => ({
+        tensors: cache,
+        dropped,
+        row,
+        length: length + 1,
+        width: width + 1,
+      })),
+    };
   }
 
   /**
-   * The same in the cache of the rows, into which the decoder writes behind what it holds: nothing is copied but where rows
-   * come and go, and where there is no room left. A graph must know a cache's length by its mask for that, as one of
-   * GroupQueryAttention does; the caches of a pruning stage (docs/graph-contract.md) are given anew as in {@link decode}.
+   * The same in the cache of the rows, padded on the right: the decoder writes into it behind what it holds. A graph must
+   * know a cache's length by its mask for that, as one of GroupQueryAttention does; the caches of a pruning stage
+   * (docs/graph-contract.md) are written anew.
    */
-  async decodeInPlace(
-    tokens: readonly bigint[],
-    rows: readonly CacheRow[],
-    side: PaddingSide,
-  ): Promise<Decoded> {
+  async decodeInPlace(tokens: readonly bigint[], rows: readonly CacheRow[]): Promise<Decoded> {
     const { decoder_model_merged: decoder, embed_tokens: embed } = this.model.sessions;
     if (decoder === undefined || embed === undefined)
       throw new FastvError('inference', 'the model has no embeddings of its own');
-    const [first] = rows;
-    const grows = (name: string): boolean => !this.#stages.some((start) => name.startsWith(start));
-    const kept = together(rows);
-    const full =
-      first === undefined ||
-      Object.keys(first.tensors).some((name) => grows(name) && roomIn(first, name) < 1);
-    const { tensors, width } =
-      kept !== undefined && !full ? kept : joinRows(rows, side, (name) => (grows(name) ? ROOM : 0));
-    const ids = new Tensor('int64', BigInt64Array.from(tokens), [tokens.length, 1]);
+    const batch =
+      rows.find((row) => row.batch !== undefined)?.batch ??
+      new BatchCache((name) => !this.#stages.some((start) => name.startsWith(start)));
+    const { tensors, width, places } = batch.take(rows);
+    const targets = batch.targets();
+    const order = rows.map((_, place) => places.indexOf(place));
+    const placed = order.flatMap((index) => rows[index] ?? []);
+    const last = BigInt64Array.from(order, (index) => tokens[index] ?? 0n);
+    const ids = new Tensor('int64', last, [rows.length, 1]);
     const { inputs_embeds: embeds } = await embed.run({ input_ids: ids.ort_tensor });
-    const lengths = BigInt64Array.from(rows, ({ length }) => BigInt(length));
+    const lengths = BigInt64Array.from(placed, ({ length }) => BigInt(length));
     const given: Readonly<Record<string, Tensor>> = {
-      attention_mask: maskOf(rows, width),
+      attention_mask: maskOf(placed, width),
       position_ids: new Tensor('int64', lengths, [rows.length, 1]),
       num_logits_to_keep: new Tensor('int64', [0n], []),
       ...tensors,
@@ -159,14 +162,16 @@ export class DecoderPasses {
         return tensor === undefined ? [] : [[name, tensor]];
       }),
     );
-    const places: Record<string, OrtTensor | null> = { logits: null };
-    for (const [name, { ort_tensor: place }] of Object.entries(tensors))
-      places[name.replace('past_key_values', 'present')] = grows(name) ? place : null;
-    const outputs = await decoder.run(feeds, places, SILENT);
-    const wrapped = decoderOutputs(
-      Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, new Tensor(tensor)])),
-    );
-    return { logits: lastLogits(wrapped), cache: cacheOf(wrapped), width: width + 1 };
+    const fetches: Record<string, OrtTensor | null> = { logits: null };
+    for (const [name, { ort_tensor: target }] of Object.entries(targets))
+      fetches[name.replace('past_key_values', 'present')] = target;
+    const { logits } = await decoder.run(feeds, fetches, SILENT);
+    if (logits === undefined) throw new FastvError('inference', 'the decoder gave no logits');
+    const byPlace = lastLogits({ logits: new Tensor(logits) });
+    return {
+      logits: places.flatMap((place) => byPlace[place] ?? []),
+      rows: batch.stepped(targets, rows, places),
+    };
   }
 
   /** The next token of one sequence, of whatever family. */

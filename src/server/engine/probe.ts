@@ -3,7 +3,7 @@
 // by the mask. A decoder whose weights are multiplied in 8 bits may mix rows up, because their numbers share one scale.
 import { Tensor } from '@huggingface/transformers';
 import type { ModelInputs } from '../../runtime/conversation.js';
-import { advanced, isPlainCache, rowOf, type CacheRow, type PaddingSide } from './cache-rows.js';
+import { isPlainCache, rowOf, type CacheRow, type PaddingSide } from './cache-rows.js';
 import type { Decoded, DecoderPasses } from './passes.js';
 
 /** How rows go together: padded on a side, only where they have one length, or never. */
@@ -31,7 +31,7 @@ export async function batchingOf(passes: DecoderPasses): Promise<Batching> {
   const [ragged = [], equal = []] = PROMPTS;
   for (const together of ['right', 'left'] as const) {
     if (!(await agrees(passes, ragged, together, false))) continue;
-    return { together, inPlace: await agrees(passes, ragged, together, true) };
+    return { together, inPlace: together === 'right' && (await agrees(passes, ragged, together, true)) };
   }
   const together = (await agrees(passes, equal, 'right', false)) ? 'equal' : 'never';
   return { together, inPlace: await agrees(passes, together === 'equal' ? equal : [7], 'right', true) };
@@ -54,17 +54,14 @@ async function agrees(
     const row = rowOf(cache, length);
     begun.push(row);
     const one = await passes.decode(first.slice(index, index + 1), [row], 'right');
-    const next = await passes.decode(second.slice(index, index + 1), [rowOf(one.cache, length + 1)], 'right');
+    const next = await passes.decode(second.slice(index, index + 1), one.rows, 'right');
     alone.push(...one.logits, ...next.logits);
   }
   try {
     const step = (tokens: readonly bigint[], rows: readonly CacheRow[]): Promise<Decoded> =>
-      inPlace ? passes.decodeInPlace(tokens, rows, side) : passes.decode(tokens, rows, side);
+      inPlace ? passes.decodeInPlace(tokens, rows) : passes.decode(tokens, rows, side);
     const one = await step(first, begun);
-    const next = await step(
-      second,
-      begun.map((row, index) => advanced(row, one, index)),
-    );
+    const next = await step(second, one.rows);
     return lengths.every((_, row) =>
       [one, next].every(({ logits }, at) => areClose(alone[2 * row + at], logits[row])),
     );
