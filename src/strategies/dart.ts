@@ -1,7 +1,8 @@
 // DART (arXiv 2502.11494): pivots are the four image tokens and the four text tokens whose keys have the largest L1 norm.
 // The image's pivots are kept; then each pivot in turn keeps the tokens least like it of those that are left. Every pivot
 // takes as many, the first ones one more where that does not come out even, so that exactly K are kept (the authors keep
-// 8⌊K/8⌋ + 4). Where a row has fewer than four text tokens, more of its image's take their place.
+// 8⌊K/8⌋ + 4). Where a row has fewer than four text tokens, more of its image's take their place. The
+// authors prune behind layer 2.
 import type { Emitter } from '../onnx/index.js';
 import { greedy, type Pool, type Step } from './greedy.js';
 import type { GraphStrategy, StageContext } from './strategy.js';

@@ -1,6 +1,6 @@
 // FEATHER (arXiv 2412.13180): attention without rotation, which does not fall off with distance, joined with every third
 // token of the grid in both directions; a later stage ranks by attention as it is. The grid's tokens take half of the
-// places at most, the most attended ones first.
+// places at most, the most attended ones first. It needs queries and keys before their rotation, and the grid.
 import type { GraphStrategy, StageContext } from './strategy.js';
 
 /** Every so many rows and columns a token of the grid is kept. */

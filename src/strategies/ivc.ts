@@ -1,7 +1,8 @@
 // IVC-Prune (arXiv 2602.03060): tokens whose positions rotate by nearly nothing, or by a quarter turn, are what a model
 // tells places by (implicit visual coordinates), so that some of them stay: those with the largest sum of cosines, and of
 // sines. The rest is foreground: seeds whose values are most like the text's, and then the tokens most like the seeds.
-// How many are anchors, a tenth, and how many seeds, half of the rest, is ours.
+// How many are anchors, a tenth, and how many seeds, half of the rest, is ours. The authors prune in the middle of the
+// depth, as the preset `late` does. It needs cos and sin of the rotation: a graph that has them.
 import type { Emitter } from '../onnx/index.js';
 import { greedy, type Pool } from './greedy.js';
 import { intoGroups, groupsOf } from './pool.js';

@@ -1,7 +1,8 @@
 // VisPruner (arXiv 2412.01818): half of the tokens by attention. Of the others duplicates go, some at a time: they are
 // dealt by turns into two hands, in the order of their attention, and those of the first hand that are most like one of
 // the second go, eight at most (of equals the later ones), until as many are left as are wanted; what stays of the first hand then
-// lies by falling likeness in front of the second. The authors' attention is the vision encoder's; here it is the last token's.
+// lies by falling likeness in front of the second. The authors' attention is the vision encoder's, and they prune
+// before the decoder; here it is the last token's.
 import type { Emitter } from '../onnx/index.js';
 import { groupsOf, intoGroups, keptOfGroups, outOfGroups } from './pool.js';
 import type { GraphStrategy } from './strategy.js';
