@@ -44,6 +44,13 @@ describe('JSON Lines', () => {
     expect(rows[3]).toMatchObject({ index: 3, fields: { q: 4 } });
   });
 
+  it('puts an error where a line has values without number, and goes on', async () => {
+    const rows = await read('d.jsonl', `{"q":[${'{},'.repeat(2 ** 20)}0]}\n{"q":2}\n`);
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toMatchObject({ code: 'invalid-input', where: 'd.jsonl, row 0' });
+    expect(rows[1]).toMatchObject({ index: 1, fields: { q: 2 } });
+  });
+
   it('keeps characters whole that lie across chunks', async () => {
     const text = 'ü'.repeat(200_000);
     const rows = await read('c.jsonl', `${JSON.stringify({ text })}\n`);

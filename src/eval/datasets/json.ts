@@ -88,8 +88,23 @@ async function* lines(file: DataFile): AsyncGenerator<string> {
 
 const NEWLINE = 0x0a;
 
+/** Values of a row: pictures are long texts, but few. An empty record takes thirty times its two letters. */
+const MOST_VALUES = 2 ** 20;
+
+/** About how many values a text of JSON has: each is behind a comma or a bracket. */
+function valuesIn(line: string): number {
+  let count = 0;
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i);
+    if (code === 0x2c || code === 0x5b || code === 0x7b) count++;
+  }
+  return count;
+}
+
 function parsed(file: string, index: number, line: string): RowOrError {
   const empty = { file, index, fields: {} };
+  if (line.length > MOST_VALUES && valuesIn(line) > MOST_VALUES)
+    return rowError(empty, undefined, `it has more than ${MOST_VALUES} values`);
   try {
     const value: unknown = JSON.parse(line);
     if (isRecord(value)) return { file, index, fields: value };
