@@ -47,7 +47,7 @@ export interface Decoder {
 }
 
 /** What is read of a graph: exporters make some hundred nodes a layer, and work grows with their inputs. */
-const MOST = { nodes: 50_000, inputs: 200_000 } as const;
+const MOST = { nodes: 100_000, inputs: 1_000_000 } as const;
 
 /** What the contract adds. */
 const ADDED = [

@@ -69,7 +69,14 @@ describe('inspectDecoder', () => {
       const node = { opType: 'Identity', input: ['inputs_embeds'], output: [`unused/${i}`] };
       model.graph.node.push(create(NodeProtoSchema, node));
     }
-    expect(() => inspectDecoder(model)).toThrow(/the graph has 1\d{5} nodes .* at most 50000/u);
+    expect(() => inspectDecoder(model)).toThrow(/the graph has 1\d{5} nodes .* at most 100000/u);
+  });
+
+  it('refuses a graph that would take very long', () => {
+    const model = decodeModel(toyDecoder(toyFamily('gqa').config).bytes);
+    const unused = { opType: 'Max', output: ['unused'], input: Array<string>(200_000).fill('inputs_embeds') };
+    model.graph.node.push(create(NodeProtoSchema, unused));
+    expect(() => inspectDecoder(model)).toThrow(/inputs; at most 50000 with 200000 are inspected/u);
   });
 
   it.each([

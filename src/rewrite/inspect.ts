@@ -38,8 +38,8 @@ export interface CutInspection {
   readonly refused: string | undefined;
 }
 
-/** Inputs of nodes that are read for all cuts together: each is tried by a rewrite of the whole graph. */
-const MOST_INPUTS = 2 ** 18;
+/** What is read of a graph, and inputs that are read for all cuts together: each is tried by a rewrite of the whole. */
+const MOST = { nodes: 50_000, inputs: 200_000, tries: 2 ** 18 } as const;
 
 /** What a decoder is made of. */
 export interface Inspection {
@@ -64,11 +64,19 @@ export interface Inspection {
 export function inspectDecoder(model: OnnxModel): Inspection {
   const decoder = recogniseDecoder(model);
   const { graph } = decoder;
-  const tried = Math.max(1, Math.floor(MOST_INPUTS / inputCount(model)));
+  const [nodes, inputs] = [model.graph.node.length, inputCount(model)];
+  if (nodes > MOST.nodes || inputs > MOST.inputs) {
+    throw new FastvError(
+      'unsupported-decoder',
+      `the graph has ${nodes} nodes with ${inputs} inputs; at most ${MOST.nodes} with ${MOST.inputs} are inspected`,
+      { where: 'graph', hint: 'Decoders have some thousand nodes; fastv rewrite reads more.' },
+    );
+  }
+  const tried = Math.max(1, Math.floor(MOST.tries / inputs));
   return {
     opset: decoder.opset,
     producer: [model.producerName, model.producerVersion].filter((text) => text !== '').join(' '),
-    nodes: model.graph.node.length,
+    nodes,
     inputs: [...graph.inputs.keys()],
     outputs: [...graph.outputs.keys()],
     layers: decoder.layers.map((layer) => inspectLayer(graph, layer)),
