@@ -9,6 +9,7 @@ import { benchMemory } from './memory.js';
 import { benchPrefill } from './prefill.js';
 import { benchProfile } from './profile.js';
 import { benchRoofline, type RooflineOptions } from './roofline.js';
+import { benchSelectors } from './selectors.js';
 import { benchTtft, type TtftOptions } from './ttft.js';
 
 interface ShapeFlags {
@@ -61,6 +62,7 @@ function withDecoder(command: Command): Command {
     .option('--ratios <list>', 'values of R', list(share), [0, 0.5, 0.75])
     .option('--image-tokens <list>', 'numbers of image tokens', list(number), [576])
     .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
+    .option('--method <name>', 'a strategy, with +sizes or +sizes+mean, or a preset (default: attention)')
     .option('--tail', 'only the last token goes on after the last attention')
     .option('--decode-rounds <n>', 'rounds of a decoding step', number, 0);
 }
@@ -131,6 +133,21 @@ withShape(program.command('roofline').description('how near decoders come to wha
       layers: layersOf(flags),
       tokens: { text: flags.textTokens, image: flags.imageTokens },
     }),
+  );
+withShape(program.command('selectors').description('what choosing costs: every strategy beside the prefill'))
+  .option('--ratios <list>', 'values of R', list(share), [0.5, 0.9])
+  .option('--image-tokens <list>', 'numbers of image tokens', list(number), [576])
+  .option('--images <n>', 'images that share what is kept, each picked from by itself', number, 1)
+  .option('-o, --output <folder>', 'where the numbers and the break-even plots go')
+  .action(
+    (
+      flags: ShapeFlags & {
+        readonly imageTokens: readonly number[];
+        readonly images: number;
+        readonly ratios: readonly number[];
+        readonly output?: string;
+      },
+    ) => benchSelectors(flags),
   );
 program
   .command('embedded')

@@ -10,6 +10,8 @@ export interface PrefillOptions extends Wanted {
   readonly ratios: readonly number[];
   readonly tokens: Tokens;
   readonly rounds: number;
+  /** A strategy or a preset. */
+  readonly method?: string;
   /** Whether only the last token goes on after the last attention. */
   readonly tail?: boolean;
   /** Rounds of the decoding step; 0 leaves it out. */
@@ -20,7 +22,11 @@ export interface PrefillOptions extends Wanted {
 export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const { layer, tokens } = options;
   const { file, original, rewritten, tail, release } = await openPair(cached(options), options);
-  printHeading(options, tokens, `K=${layer}`, ...(tail === 'last' ? ['last-token tail'] : []));
+  const notes = [
+    ...(options.method === undefined ? [] : [options.method]),
+    ...(tail === 'last' ? ['last-token tail'] : []),
+  ];
+  printHeading(options, tokens, `K=${layer}`, ...notes);
   const result = await measurePrefill(file, original, rewritten, { ...options, tail, device: 'cpu' });
   console.log(`${prefillTables(result)}\n`);
   await release();

@@ -1,7 +1,6 @@
-// `fastv/model` in Node: a model with its processor, opened in one call. It imports Transformers.js, which `fastv` does not.
+// `fastv/model` in Node: a model with its processor, opened in one call, and what is known and kept of models. It imports
+// Transformers.js, which `fastv` does not. In a browser, bundlers take browser-model.ts instead.
 export { embeddedModel } from './runtime/embedded.js';
-export { calibrate, type CalibrateOptions, type Calibration } from './runtime/calibrate.js';
-export { openModel, type OpenedModel, type OpenOptions } from './runtime/model.js';
-export type { AnswerStream } from './runtime/answer-stream.js';
-export type { Answer, AskOptions } from './runtime/ask.js';
-export type { Message, RgbImage } from './runtime/conversation.js';
+export { openModel, type OpenOptions } from './runtime/model.js';
+export { cacheSize, clearCache, listCache, type CachePlace } from './runtime/node-cache.js';
+export * from './runtime/public-model.js';

@@ -79,6 +79,8 @@ const FAMILIES: readonly { readonly name: string; readonly vision: VisionFeeds }
   { name: 'video_llava', vision: frames },
   { name: 'gemma3', vision: pixels },
   { name: 'paligemma', vision: pixels },
+  { name: 'mistral3', vision: pixels },
+  { name: 'internvl', vision: pixels },
   { name: 'qwen-vl-chat', vision: pixels },
   { name: 'qwen2_vl', vision: patches('grid_thw') },
   { name: 'qwen2_5_vl', vision: patches('image_grid_thw') },

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { FastvError } from '../src/errors.js';
 import { decodeModel, type OnnxModel } from '../src/onnx/index.js';
 import { rewriteDecoder } from '../src/rewrite/index.js';
-import { EXPORTS, exportModel } from './export-fixture.js';
+import { EXPORTS, exportModel, readMadeExports } from './export-fixture.js';
 import { toyDecoder } from './toy/decoder.js';
 import { attentionCuts, toyFamilies } from './toy/families.js';
 
@@ -49,6 +49,25 @@ function version({ producerName, producerVersion }: OnnxModel): string {
   return [producerName, producerVersion].filter((text) => text !== '').join(' ');
 }
 
+/** A row for each architecture that was made anew: by which exporters it works, and what is refused. */
+function madeRows(): string[] {
+  const rows = new Map<string, { readonly works: string[]; readonly refused: string[] }>();
+  for (const { note, outcome: ended } of Object.values(readMadeExports())) {
+    const [, architecture = '', exporter = ''] = /^(\S+) by .* exporter (\S+)$/u.exec(note) ?? [];
+    const { works, refused } = rows.get(architecture) ?? { works: [], refused: [] };
+    rows.set(architecture, { works, refused });
+    if (ended === 'works') works.push(exporter);
+    else refused.push(`${exporter}: ${ended}`);
+  }
+  return [...rows].map(([name, { works, refused }]) => row(name, works.join(', '), refused.join('; ')));
+}
+
+/** What made them, named once. */
+function madeBy(): string {
+  const versions = Object.values(readMadeExports()).map(({ note }) => / by (.*), exporter /u.exec(note)?.[1]);
+  return [...new Set(versions)].join('; ');
+}
+
 async function page(): Promise<string> {
   const today = readdirSync(EXPORTS)
     .sort()
@@ -84,6 +103,16 @@ PyTorch on the same weights: tokens kept, logits of the prefill and three steps,
 | exporter | architecture | producer in the file | |
 |---|---|---|---|
 ${today.join('\n')}
+
+More architectures, made anew by that script (${madeBy()}) and run in the same way. \`ts\` is
+\`torch.onnx.export(dynamo=False)\`, \`dynamo18\` its new exporter at opset 18, \`sliding\` a \`DynamicCache\` that crops layers
+to their window:
+
+| architecture | works as exported by | refused |
+|---|---|---|
+${madeRows().join('\n')}
+
+\`FASTV_EXPORTS=FOLDER FASTV_UPDATE_DOCS=1 npx vitest run test/exports.test.ts\` keeps how those in a folder end.
 
 The same against the FastV authors' own code, at several K and R (\`test/goldens.test.ts\`):
 

@@ -1,5 +1,5 @@
 // Decoders of today's exporters with a PyTorch reference's answers (test/fixtures/exports), and how to run them.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -50,6 +50,28 @@ export const EXPORTS = fileURLToPath(new URL('./fixtures/exports', import.meta.u
 
 export function exportFixture(name: string, folder = EXPORTS): ExportFixture {
   return JSON.parse(readFileSync(join(folder, name, 'expected.json'), 'utf8')) as ExportFixture;
+}
+
+/** How a decoder ended that training/decoder_exports.py made and that is too large, with its like, to be kept. */
+export interface MadeExport {
+  /** Architecture, versions and exporter. */
+  readonly note: string;
+  /** What the file names as its producer. */
+  readonly producer: string;
+  /** `works`, or why it was refused. */
+  readonly outcome: string;
+}
+
+const madeExports = new URL('./fixtures/made-exports.json', import.meta.url);
+
+export function readMadeExports(): Readonly<Record<string, MadeExport>> {
+  return JSON.parse(readFileSync(madeExports, 'utf8')) as Record<string, MadeExport>;
+}
+
+/** Keeps how some ended, beside those that are not among them. */
+export function writeMadeExports(outcomes: Readonly<Record<string, MadeExport>>): void {
+  const all = Object.entries({ ...readMadeExports(), ...outcomes }).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(madeExports, `${JSON.stringify(Object.fromEntries(all), null, 2)}\n`);
 }
 
 export function exportModel(name: string, file = 'model.onnx', folder = EXPORTS): OnnxModel {

@@ -1,7 +1,10 @@
 // Decoders of today's exporters, rewritten, against a PyTorch reference on the same weights. FASTV_EXPORTS names a folder
-// of more of them, such as training/decoder_exports.py makes.
-import { readdirSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+// of more of them, such as training/decoder_exports.py makes; with FASTV_UPDATE_DOCS=1 how they ended is kept, for
+// docs/decoders.md.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { FastvError } from '../src/errors.js';
 import type { OnnxModel } from '../src/onnx/index.js';
 import { inspectDecoder, rewriteDecoder } from '../src/rewrite/index.js';
 import {
@@ -9,7 +12,9 @@ import {
   exportModel,
   runExport,
   withNormsOutside,
+  writeMadeExports,
   type ExportCase,
+  type MadeExport,
 } from './export-fixture.js';
 import { maxDifference } from './toy/run.js';
 
@@ -83,15 +88,32 @@ describe.each(Object.entries(works))('%s', (name, expectation) => {
 });
 
 const made = process.env['FASTV_EXPORTS'];
+const folders =
+  made === undefined ? [] : readdirSync(made).filter((name) => existsSync(join(made, name, 'expected.json')));
 
-describe.skipIf(made === undefined).each(made === undefined ? [''] : readdirSync(made))(
-  'made anew: %s',
-  (name) => {
-    it.each(made === undefined ? [] : (exportFixture(name, made).cases ?? []))('$name', async (example) => {
+/** How each ended, for docs/decoders.md. */
+const outcomes: Record<string, MadeExport> = {};
+
+describe.each(folders)('made anew: %s', (name) => {
+  const { cases = [], note } = exportFixture(name, made);
+  const { producerName, producerVersion } = exportModel(name, 'model.onnx', made);
+  const producer = `${producerName} ${producerVersion}`;
+
+  it.each(cases)('$name', async (example) => {
+    outcomes[name] = { note, producer, outcome: 'wrong' };
+    try {
       await checkCase(exportModel(name, 'model.onnx', made), example, { headSize: 0, tolerance: 1e-4 });
-    });
-  },
-);
+      outcomes[name] = { note, producer, outcome: 'works' };
+    } catch (error) {
+      if (error instanceof FastvError) outcomes[name] = { note, producer, outcome: error.message };
+      throw error;
+    }
+  });
+});
+
+afterAll(() => {
+  if (process.env['FASTV_UPDATE_DOCS'] === '1') writeMadeExports(outcomes);
+});
 
 const refused: readonly (readonly [string, RegExp, RegExp])[] = [
   [

@@ -54,6 +54,28 @@ const TASKS: [unknown, ...unknown[]] = [
     maxTokens: 4,
   },
   {
+    name: 'box',
+    data: { kind: 'files', repository: 'owner/data', files: ['data/test.jsonl'] },
+    explode: ['options'],
+    images: { fields: ['image'] },
+    prompt: ['Where in <image 1> is {options}?'],
+    answer: { box: 'box' },
+    metric: 'box-iou',
+    group: ['id', 'kind'],
+    interleaved: true,
+    maxTokens: 16,
+  },
+  {
+    name: 'within',
+    data: { kind: 'repository', repository: 'owner/data', split: 'test' },
+    images: { fields: ['image'] },
+    prompt: ['{listed}', '{bracket-choices}'],
+    choices: { within: 'listed' },
+    answer: { choice: 'letter', as: 'letter' },
+    metric: 'multiple-choice',
+    maxTokens: 16,
+  },
+  {
     name: 'scene',
     data: { kind: 'scenes', split: 'test', family: 'color' },
     images: { fields: ['image'] },
@@ -77,6 +99,9 @@ const ROW = {
   image: 'picture.png',
   image2: null,
   video: 'none.mp4',
+  box: [1, 2, 3, 4],
+  listed: 'Which? (A) a cat (B) a dog',
+  letter: 'B',
 };
 
 let folder: string;
@@ -128,7 +153,8 @@ async function attempt(random: Random): Promise<string> {
     const scored: ScoredSample[] = [];
     for await (const sample of task.samples()) {
       expect(sample.prompt).not.toBe('');
-      await sample.images();
+      const images = await sample.images();
+      sample.answersOn?.(images);
       const { metric } = task.task;
       for (const reply of [someText(random), sample.answers[0] ?? 'A', 'The answer is B.']) {
         const { score, choice } = scoreReply(metric, sample, { text: reply });

@@ -68,7 +68,10 @@ export async function hubMirror(
     const { size } = await stat(path);
     const [, from = 0, to = size - 1] = /^bytes=(\d+)-(\d+)?$/u.exec(range ?? '') ?? [];
     const [start, end] = [Number(from), Number(to)];
-    response.writeHead(range === undefined ? 200 : 206, { 'content-length': end + 1 - start });
+    response.writeHead(range === undefined ? 200 : 206, {
+      'content-length': end + 1 - start,
+      ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
+    });
     createReadStream(path, { start, end }).pipe(response);
   };
   const server = createServer((request, response) => {

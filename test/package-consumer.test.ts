@@ -43,6 +43,7 @@ beforeAll(async () => {
   };
   const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   ts.createProgram(fileNames, { ...options, outDir: join(fastv, 'dist'), sourceMap: false }).emit();
+  await promisify(execFile)(process.execPath, [join(root, 'scripts/prune-declarations.mjs'), fastv]);
   manifest = JSON.parse(await readFile(join(fastv, 'package.json'), 'utf8')) as Manifest;
   const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: fastv,
@@ -63,6 +64,9 @@ describe('the package', { timeout: 480_000 }, () => {
       expect.arrayContaining(['bin/fastv.js', 'dist/cli/process.js', 'docs/library.md']),
     );
     expect(packed.filter((path) => /\.test\.|^src\//u.test(path))).toEqual([]);
+    // declarations that no export leads to are left out
+    expect(packed).toContain('dist/rewrite/rewrite.d.ts');
+    expect(packed).not.toContain('dist/cli/process.d.ts');
   });
 
   it.each([

@@ -61,7 +61,7 @@ describe('the package', () => {
     ).toEqual([]);
     expect(manifest.peerDependencies).toHaveProperty('@huggingface/transformers');
     const optional = [
-      ...['onnxruntime-node', 'onnxruntime-web', '@ai-sdk/provider', 'fastv-scenes'],
+      ...['onnxruntime-node', 'onnxruntime-web', '@ai-sdk/provider', 'fastv-scenes', 'better-sqlite3'],
       ...BROUGHT_BY.keys(),
     ];
     expect(manifest.peerDependenciesMeta).toEqual(

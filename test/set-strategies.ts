@@ -16,15 +16,27 @@ export interface Token {
   readonly attention: number;
   /** A key or a hidden state. */
   readonly vector: readonly number[];
+  /** Its place in its row, as rules are told it. */
+  readonly place?: number;
 }
 
-/** A rule in plain TypeScript: the places of the picks among a row's image tokens, in the order of picking. */
-export type Rule = (tokens: readonly Token[], count: number) => number[];
+/**
+ * A rule in plain TypeScript: the places of the picks among a row's image tokens, in the order of picking.
+ * @param text the row's other tokens that are there
+ */
+export type Rule = (tokens: readonly Token[], count: number, text: readonly Token[]) => number[];
+
+export interface SetOptions {
+  /** Whether the picks for K are the first K of those for K + 1; default: yes. Where not, what counts is which they are. */
+  readonly grows?: boolean;
+}
 
 /** One row: all its tokens, and which of them are image tokens. */
 interface Row {
   readonly tokens: readonly Token[];
   readonly images: readonly boolean[];
+  /** Tokens at the beginning that are padding; default: none. */
+  readonly padding?: number;
 }
 
 const SIZE = 8;
@@ -59,7 +71,11 @@ export function scaledAttention(tokens: readonly Token[]): number[] {
 }
 
 /** Runs the tests of a strategy. */
-export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
+export function describeSetStrategy(
+  strategy: GraphStrategy,
+  rule: Rule,
+  { grows = true }: SetOptions = {},
+): void {
   const runtimes = [
     ['ONNX Runtime, opset 13', open, 13, 'float32'],
     ['ONNX Runtime, opset 21', open, 21, 'float32'],
@@ -73,12 +89,15 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
       session = await load(strategyGraph(strategy, opset, type), opset);
     });
     afterAll(() => session.release());
+    const inOrder = (places: readonly number[]): number[] =>
+      grows ? [...places] : places.toSorted((a, b) => a - b);
     const picks = (rows: readonly Row[], keep: readonly number[]): Promise<number[][]> =>
-      run(session, rows, keep, type).then((scores) => scores.map(picksOf));
-    const expected = ({ tokens, images }: Row, count: number): number[] => {
-      const places = images.flatMap((image, i) => (image ? [i] : []));
-      const own = places.flatMap((i) => tokens[i] ?? []);
-      return rule(own, count).map((i) => places[i] ?? -1);
+      run(session, rows, keep, type).then((scores) => scores.map((row) => inOrder(picksOf(row))));
+    const expected = ({ tokens, images, padding = 0 }: Row, count: number, without?: number): number[] => {
+      const places = images.flatMap((image, i) => (image && i !== without ? [i] : []));
+      const own = places.flatMap((place) => ({ attention: NaN, vector: [], ...tokens[place], place }));
+      const text = tokens.filter((_, i) => i >= padding && images[i] === false);
+      return inOrder(rule(own, count, text).map((i) => places[i] ?? -1));
     };
 
     it.each(['random', 'clustered'] as const)('is the rule on 200 %s rows', async (kind) => {
@@ -91,13 +110,22 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
       }
     });
 
-    it('picks first what it picks alone, and at full budget all', async () => {
+    it.runIf(grows)('picks first what it picks alone', async () => {
       const row = randomRow(seededRandom(3), [2, 12, 3], type);
       const [all = []] = await picks([row], [12]);
-      expect(all.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
       for (let count = 0; count < 12; count++) {
         expect(await picks([row], [count])).toEqual([all.slice(0, count)]);
       }
+    });
+
+    it('keeps all at full budget', async () => {
+      const [all = []] = await picks([randomRow(seededRandom(3), [2, 12, 3], type)], [12]);
+      expect(all.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    });
+
+    it('does not look at padding', async () => {
+      const row = { ...randomRow(seededRandom(8), [6, 12, 3], type), padding: 4 };
+      expect(await picks([row], [6])).toEqual([expected(row, 6)]);
     });
 
     it('treats each row of a batch as if it were alone, whatever is its number of images', async () => {
@@ -106,10 +134,12 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
         randomRow(random, spans, type, 3),
       );
       const keep = [5, 7, 1, 0, 6];
-      const given = await picks(rows, keep);
+      // A row goes on picking until that which keeps most has its picks.
+      const given = (await run(session, rows, keep, type)).map(picksOf);
       for (const [i, row] of rows.entries()) {
-        const alone = expected(row, Math.min(7, row.images.filter(Boolean).length));
-        expect(given[i], `row ${i}`).toEqual(alone);
+        const most = grows ? 7 : (keep[i] ?? 0);
+        const alone = expected(row, Math.min(most, row.images.filter(Boolean).length));
+        expect(inOrder(given[i]?.slice(0, most) ?? []), `row ${i}`).toEqual(alone);
       }
     });
 
@@ -131,7 +161,7 @@ export function describeSetStrategy(strategy: GraphStrategy, rule: Rule): void {
       });
       const [scores = []] = await run(session, [{ tokens: broken, images }], [6], type);
       expect(scores[4]).toBeNaN();
-      expect(picksOf(scores)).toEqual(expected({ tokens, images: images.with(4, false) }, 6));
+      expect(inOrder(picksOf(scores))).toEqual(expected({ tokens, images }, 6, 4));
       const none = broken.map((token) => ({ attention: NaN, vector: token.vector.map(() => NaN) }));
       const [all = []] = await run(session, [{ tokens: none, images }], [6], type);
       expect(all.slice(2, 12).every(Number.isNaN)).toBe(true);
@@ -170,13 +200,19 @@ function randomRow(random: Random, spans: readonly number[], type: FloatType, cl
 
 /** Whether the strategy is given the tokens' vectors as keys, as hidden states or as what heads pay, it gets the same. */
 function strategyGraph(strategy: GraphStrategy, opset: number, type: FloatType): GraphParts {
-  const emit = new Emitter(opset, ['attention', 'vectors', 'images', 'keep', 'scores']);
+  const emit = new Emitter(opset, ['attention', 'vectors', 'images', 'there', 'keep', 'scores']);
+  // one KV head
+  const heads = (): string => emit.unsqueeze('vectors', 1);
   const scores = strategy.score(
     strategyContext(emit, {
       imageTokenMask: 'images',
       lastRowAttention: () => 'attention',
       lastRowHeads: () => emit.transpose(emit.castToFloat('vectors'), 0, 2, 1),
       features: () => unitRows(emit, emit.castToFloat('vectors')),
+      attended: () => 'there',
+      keys: heads,
+      values: heads,
+      rotation: () => turns(emit),
       residual: () => 'vectors',
       residualBefore: () => 'vectors',
       keepCount: () => 'keep',
@@ -189,12 +225,29 @@ function strategyGraph(strategy: GraphStrategy, opset: number, type: FloatType):
       info('attention', DataType.FLOAT, axes),
       info('vectors', type === 'float16' ? DataType.FLOAT16 : DataType.FLOAT, [...axes, SIZE]),
       info('images', DataType.BOOL, axes),
+      info('there', DataType.BOOL, axes),
       info('keep', DataType.INT64, ['batch']),
     ].filter(({ name }) => used.has(name)),
     outputs: [info('scores', DataType.FLOAT, axes)],
     nodes: [...emit.nodes, node('Identity', [scores], ['scores'])],
     initializers: emit.initializers,
   };
+}
+
+/** Angles of rotation at a place of the row, so many for each. */
+export function anglesAt(place: number): number[] {
+  return [1, 0.3, 0.1].map((frequency) => place * frequency);
+}
+
+/** Their cosines and sines: float32 [1, sequence, angles]. */
+function turns(emit: Emitter): { cos: string; sin: string } {
+  const places = emit.castToFloat(emit.range(emit.dim('images', 1)));
+  const angles = anglesAt(1).map((frequency) => emit.op('Mul', [places, emit.float(frequency)]));
+  const of = (opType: 'Cos' | 'Sin'): string => {
+    const columns = angles.map((x) => emit.unsqueeze(emit.op(opType, [x]), 0, 2));
+    return emit.concat(columns, 2);
+  };
+  return { cos: of('Cos'), sin: of('Sin') };
 }
 
 /** The scores of each row. */
@@ -215,6 +268,14 @@ async function run(
       'bool',
       Uint8Array.from(
         rows.flatMap(({ images }) => images),
+        Number,
+      ),
+      dims,
+    ),
+    there: new Tensor(
+      'bool',
+      Uint8Array.from(
+        rows.flatMap(({ images, padding = 0 }) => images.map((_, i) => i >= padding)),
         Number,
       ),
       dims,

@@ -2,7 +2,7 @@
 import type { Emitter } from '../src/onnx/index.js';
 import type { StageContext } from '../src/strategies/index.js';
 
-const absent = (): string => {
+const absent = (): never => {
   throw new Error('not asked for');
 };
 
@@ -10,9 +10,18 @@ const absent = (): string => {
 export function strategyContext(emit: Emitter, given: Partial<StageContext>): StageContext {
   return {
     emit,
+    stage: 0,
     imageTokenMask: '',
     lastRowAttention: absent,
     lastRowHeads: absent,
+    attentionRows: absent,
+    attended: absent,
+    values: absent,
+    unrotatedQuery: absent,
+    unrotatedKeys: absent,
+    rotation: absent,
+    segments: absent,
+    perImage: () => undefined,
     keys: absent,
     features: absent,
     residualBefore: absent,

@@ -27,6 +27,7 @@ SMALL = dict(
     vocab_size=VOCABULARY, hidden_size=HIDDEN, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
     num_key_value_heads=2, max_position_embeddings=128, attn_implementation="eager",
 )
+SLIDING = dict(sliding_window=64, layer_types=["sliding_attention"] * 2 + ["full_attention"])
 OLD = dict(vocab_size=VOCABULARY, hidden_size=HIDDEN, attn_implementation="eager")
 
 # Architecture → configuration and model class, by their names in transformers.
@@ -36,23 +37,16 @@ ARCHITECTURES = {
     "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", SMALL | dict(head_dim=16)),
     "phi3": ("Phi3Config", "Phi3ForCausalLM", SMALL | dict(pad_token_id=0)),
     "gemma2": ("Gemma2Config", "Gemma2ForCausalLM", SMALL | dict(head_dim=16, sliding_window=64)),
-    "gemma3": (
-        "Gemma3TextConfig", "Gemma3ForCausalLM",
-        SMALL | dict(head_dim=16, sliding_window=64, layer_types=["sliding_attention"] * 2 + ["full_attention"]),
-    ),
+    "gemma3": ("Gemma3TextConfig", "Gemma3ForCausalLM", SMALL | dict(head_dim=16) | SLIDING),
     "gemma3n": (
         "Gemma3nTextConfig", "Gemma3nForCausalLM",
-        SMALL | dict(
-            head_dim=16, sliding_window=64, layer_types=["sliding_attention"] * 2 + ["full_attention"], altup_num_inputs=2,
-            hidden_size_per_layer_input=8, vocab_size_per_layer_input=VOCABULARY, num_kv_shared_layers=0, laurel_rank=4,
-            activation_sparsity_pattern=[0.0] * 3,
+        SMALL | SLIDING | dict(
+            head_dim=16, altup_num_inputs=2, hidden_size_per_layer_input=8, vocab_size_per_layer_input=VOCABULARY,
+            num_kv_shared_layers=0, laurel_rank=4, activation_sparsity_pattern=[0.0] * 3,
         ),
     ),
     "mistral": ("MistralConfig", "MistralForCausalLM", SMALL | dict(sliding_window=64)),
-    "exaone4": (
-        "Exaone4Config", "Exaone4ForCausalLM",
-        SMALL | dict(sliding_window=64, layer_types=["sliding_attention"] * 2 + ["full_attention"]),
-    ),
+    "exaone4": ("Exaone4Config", "Exaone4ForCausalLM", SMALL | SLIDING),
     "opt": (
         "OPTConfig", "OPTForCausalLM",
         OLD | dict(
@@ -71,10 +65,69 @@ ARCHITECTURES = {
         "GPTNeoXConfig", "GPTNeoXForCausalLM",
         OLD | dict(num_hidden_layers=3, num_attention_heads=4, intermediate_size=48, max_position_embeddings=128),
     ),
+    "llama3-rope": ("LlamaConfig", "LlamaForCausalLM", SMALL | dict(rope_parameters=dict(
+        rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32,
+    ))),
+    "yarn": ("LlamaConfig", "LlamaForCausalLM", SMALL | dict(rope_parameters=dict(
+        rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32,
+    ))),
+    "phi3-long": ("Phi3Config", "Phi3ForCausalLM", SMALL | dict(
+        pad_token_id=0, original_max_position_embeddings=64, max_position_embeddings=128,
+        rope_parameters=dict(
+            rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.2, 1.3], long_factor=[2.0, 2.5, 3.0, 4.0],
+            original_max_position_embeddings=64,
+        ),
+    )),
+    "phi": ("PhiConfig", "PhiForCausalLM", SMALL),
+    "stablelm": ("StableLmConfig", "StableLmForCausalLM", SMALL),
+    "smollm3": ("SmolLM3Config", "SmolLM3ForCausalLM", SMALL | dict(pad_token_id=0, no_rope_layers=[1, 0, 1])),
+    "arcee": ("ArceeConfig", "ArceeForCausalLM", SMALL),
+    "olmo2": ("Olmo2Config", "Olmo2ForCausalLM", SMALL | dict(pad_token_id=0)),
+    "olmo3": ("Olmo3Config", "Olmo3ForCausalLM", SMALL | dict(pad_token_id=0) | SLIDING),
+    "granite": ("GraniteConfig", "GraniteForCausalLM", SMALL),
+    "nemotron": ("NemotronConfig", "NemotronForCausalLM", SMALL),
+    "hunyuan": ("HunYuanDenseV1Config", "HunYuanDenseV1ForCausalLM", SMALL | dict(head_dim=8)),
+    "ernie4.5": ("Ernie4_5Config", "Ernie4_5ForCausalLM", SMALL | dict(head_dim=8)),
+    "ministral": ("MinistralConfig", "MinistralForCausalLM", SMALL | dict(head_dim=8) | SLIDING),
+    "glm": ("GlmConfig", "GlmForCausalLM", SMALL | dict(head_dim=8, pad_token_id=0)),
+    "glm4": ("Glm4Config", "Glm4ForCausalLM", SMALL | dict(head_dim=8, pad_token_id=0)),
+    "cohere": ("CohereConfig", "CohereForCausalLM", SMALL | dict(pad_token_id=0)),
+    "cohere2": ("Cohere2Config", "Cohere2ForCausalLM", SMALL | dict(pad_token_id=0) | SLIDING),
+    "starcoder2": ("Starcoder2Config", "Starcoder2ForCausalLM", SMALL),
+    "seed-oss": ("SeedOssConfig", "SeedOssForCausalLM", SMALL | dict(head_dim=8)),
+    "apertus": ("ApertusConfig", "ApertusForCausalLM", SMALL),
+    "helium": ("HeliumConfig", "HeliumForCausalLM", SMALL | dict(head_dim=8, pad_token_id=0)),
+    "gpt-oss": ("GptOssConfig", "GptOssForCausalLM", SMALL | dict(
+        head_dim=8, num_local_experts=4, num_experts_per_tok=2, pad_token_id=0) | SLIDING),
+    "qwen3-moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", SMALL | dict(
+        head_dim=16, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24)),
+    "mixtral": ("MixtralConfig", "MixtralForCausalLM", SMALL | dict(num_local_experts=4)),
+    # multi-head latent attention; keys and values of a head differ in size
+    "deepseek-v3": ("DeepseekV3Config", "DeepseekV3ForCausalLM", SMALL | dict(
+        num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8,
+        n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1, moe_intermediate_size=24,
+        first_k_dense_replace=3)),
+    "gemma": ("GemmaConfig", "GemmaForCausalLM", SMALL | dict(head_dim=8, pad_token_id=0)),
+    "jais2": ("Jais2Config", "Jais2ForCausalLM", SMALL),
+    "doge": ("DogeConfig", "DogeForCausalLM", SMALL),
+    "diffllama": ("DiffLlamaConfig", "DiffLlamaForCausalLM", SMALL),
+    "bitnet": ("BitNetConfig", "BitNetForCausalLM", SMALL | dict(pad_token_id=0)),
+    "persimmon": ("PersimmonConfig", "PersimmonForCausalLM", SMALL | dict(num_key_value_heads=4)),
+    "lfm2": ("Lfm2Config", "Lfm2ForCausalLM", SMALL | dict(  # without its convolutions, which DynamicCache does not hold
+        pad_token_id=0, layer_types=["full_attention"] * 3, block_auto_adjust_ff_dim=False)),
+    "dots1": ("Dots1Config", "Dots1ForCausalLM", SMALL | dict(head_dim=8, first_k_dense_replace=3)),
+    "vaultgemma": ("VaultGemmaConfig", "VaultGemmaForCausalLM", SMALL | dict(head_dim=8, pad_token_id=0) | SLIDING),
+    "qwen2-moe": ("Qwen2MoeConfig", "Qwen2MoeForCausalLM", SMALL | dict(
+        num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24, shared_expert_intermediate_size=24)),
+    "gemma4": ("Gemma4TextConfig", "Gemma4ForCausalLM", SMALL | dict(
+        head_dim=16, global_head_dim=16, hidden_size_per_layer_input=0, pad_token_id=0) | SLIDING),
 }
 
 # How it is exported: torch.onnx's old exporter, its new one at three opsets, and caches that slide.
-EXPORTERS = ("ts", "dynamo18", "dynamo20", "dynamo23", "ts-sliding", "dynamo18-sliding")
+EXPORTERS = (
+    "ts", "dynamo18", "dynamo20", "dynamo23", "ts-sliding", "dynamo18-sliding", "dynamo20-sliding", "dynamo23-sliding",
+)
 
 
 def main():
@@ -265,16 +318,14 @@ class Decoder(torch.nn.Module):
 
 
 def export(model, exporter: str, path: Path):
-    layers, past, new = len(layers_of(model)), 3, 5
-    config = model.config
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if not isinstance(size, int):
-        size = config.hidden_size // config.num_attention_heads
+    past, new = 3, 5
+    filled = DynamicCache()
+    run(model, torch.randn(2, past, HIDDEN), torch.ones(2, past, dtype=torch.int64), torch.arange(past)[None], filled)
+    layers = len(filled.layers)
     arguments = (
         torch.randn(2, new, HIDDEN), torch.ones(2, past + new, dtype=torch.int64),
         torch.arange(past, past + new)[None].expand(2, -1).contiguous(),
-        *[torch.randn(2, heads, past, size) for _ in range(2 * layers)],
+        *[torch.randn_like(states) for layer in filled.layers for states in (layer.keys, layer.values)],
     )
     states = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
     inputs = ["inputs_embeds", "attention_mask", "position_ids", *[f"past_key_values.{s}" for s in states]]

@@ -2,6 +2,7 @@
 import { NoSuchModelError, type LanguageModelV3, type ProviderV3 } from '@ai-sdk/provider';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { Conversation } from '../runtime/conversation.js';
+import { hubOptions } from '../runtime/hub-options.js';
 import type { LoadOptions, ModelClass, WithFastv } from '../runtime/plug.js';
 import { FastvLanguageModel, type Answering } from './language-model.js';
 import type { DecodePicture } from './prompt.js';
@@ -38,6 +39,8 @@ export interface ProviderPlatform {
     options: Record<string, unknown>,
   ) => Promise<WithFastv<unknown>>;
   readonly decode: DecodePicture;
+  /** Looks at a model's folder before anything of it is read. @throws {FastvError} */
+  readonly check?: (name: string) => void;
 }
 
 interface Loaded extends Answering {
@@ -54,6 +57,7 @@ export function providerOn(platform: ProviderPlatform, settings: FastvProviderSe
     const known = loaded.get(modelId);
     if (known !== undefined) return known;
     const loading = (async (): Promise<Loaded> => {
+      platform.check?.(modelId);
       const conversation = await Conversation.load(modelId, hubOptions(options));
       const model = await platform.fastv(modelClass, modelId, options);
       return {
@@ -92,10 +96,4 @@ export function providerOn(platform: ProviderPlatform, settings: FastvProviderSe
     dispose,
     [Symbol.asyncDispose]: dispose,
   });
-}
-
-/** Where a processor comes from, as the model does. */
-function hubOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const names = ['revision', 'cache_dir', 'local_files_only', 'progress_callback'];
-  return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
 }

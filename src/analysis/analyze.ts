@@ -13,6 +13,7 @@ import { besideWeights } from '../runtime/decoder-file.js';
 import { gridsOf, imageSpans, imageTokenIds, imageTokenMask } from '../runtime/image-tokens.js';
 import { loadPretrained } from '../runtime/load-pretrained.js';
 import { isDecoderFile, nodeSessionClass } from '../runtime/node-session.js';
+import { hookOriginal } from '../runtime/original.js';
 import { exactSwap } from '../runtime/unsigned-file.js';
 import { wrapRun, type Run } from '../runtime/session.js';
 import { installSwap, type Swap } from '../runtime/session-swap.js';
@@ -115,6 +116,7 @@ async function load(
     });
   }
   model.sessions['decoder_model_merged'] = recording(session, layers, rows);
+  hookOriginal(model); // feeds what Transformers.js does not
   return { model, conversation };
 }
 

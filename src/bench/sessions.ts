@@ -11,6 +11,7 @@ import { nodeSessionClass } from '../runtime/node-session.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
 import { reasonOf } from '../runtime/tell.js';
 import { exactSession } from '../runtime/unsigned-file.js';
+import { DEFAULT_STRATEGY, parseMethod } from '../strategies/index.js';
 import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
 import { decoderInputs, type DecoderInputs } from './inputs.js';
@@ -33,6 +34,8 @@ export interface Rewriting {
   readonly layer: number;
   /** Whether only the tokens whose logits are used go on after the last attention. */
   readonly tail?: boolean;
+  /** A strategy, or a preset, by its name. Default: attention. */
+  readonly method?: string;
 }
 
 /** What ONNX Runtime is to load: the file as it is, or a graph whose weights lie in the file's folder. */
@@ -74,10 +77,16 @@ export function originalOf(file: DecoderFile): Source {
  */
 export function rewrittenOf(
   file: DecoderFile,
-  { layer, tail = false }: Rewriting,
+  { layer, tail = false, method = DEFAULT_STRATEGY }: Rewriting,
 ): Source & { readonly graph: Uint8Array<ArrayBuffer>; readonly tail: 'all' | 'last' } {
   const short = tail ? lastTokenTail(file.model) : { model: file.model, changed: false };
-  const { model } = rewriteDecoder(short.model, { stages: [{ layer }] });
+  const { strategy, weights, merge } = parseMethod(method, '--method');
+  const { model } = rewriteDecoder(short.model, {
+    stages: [{ layer }],
+    strategy,
+    ...(weights && { weights }),
+    ...(merge && { merge }),
+  });
   referToWeights(model, file.bytes, basename(file.path));
   return {
     file,

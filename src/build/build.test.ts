@@ -204,8 +204,8 @@ describe('what cannot be built', () => {
     ['InstructBLIP', (c) => { editJson(c, 'config.json', (json) => { json['model_type'] = 'instructblip'; }); }, /nothing to prune/],
     ['a quantised checkpoint', (c) => { editJson(c, 'config.json', (json) => { json['quantization_config'] = { quant_method: 'awq' }; }); }, /quantised already \(awq\)/],
     ['a scaling of positions that is not known', (c) => { editJson(c, 'config.json', (json) => {
-      json['text_config'] = { ...(json['text_config'] as object), rope_scaling: { rope_type: 'yarn', factor: 4 } };
-    }); }, /"rope_type" is "yarn"/],
+      json['text_config'] = { ...(json['text_config'] as object), rope_scaling: { rope_type: 'longrope', factor: 4 } };
+    }); }, /"rope_type" is "longrope"/],
     ['a configuration of absurd sizes', (c) => { editJson(c, 'config.json', (json) => {
       json['text_config'] = { ...(json['text_config'] as object), num_hidden_layers: 1e12 };
     }); }, /num_hidden_layers/],

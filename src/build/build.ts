@@ -14,7 +14,7 @@ import { folderFiles, type CheckpointFiles } from './checkpoint/files.js';
 import { DataFiles } from './data-files.js';
 import { familyOf } from './families/index.js';
 import type { FamilyParts } from './families/family.js';
-import { modelFiles } from './model-files.js';
+import { madeFiles, modelFiles } from './model-files.js';
 import { PartGraph } from './part.js';
 import { PARTS, type PartDtype, type PartName } from './part-names.js';
 import { decoder } from './parts/decoders/decoder.js';
@@ -63,17 +63,18 @@ export async function build(
   const config = Config.parse(await files.text('config.json'), `${files.where}/config.json`);
   refuseQuantized(config);
   const family = familyOf(config);
+  const made = await madeFiles(files, family, config);
   const opened = await Checkpoint.open(files);
   let adapter: Adapter | undefined;
   try {
     adapter = await openAdapter(options.adapter);
     const weights = new Weights(opened, adapter);
     const parts = family.parts(config, weights);
-    const graphs = makeGraphs(parts, options.dtype ?? 'fp32');
+    const graphs = makeGraphs(config, parts, options.dtype ?? 'fp32');
     weights.refuseUnexpected();
     return await stagedFolder(output, async (folder) => {
       const built = await writeParts(graphs, join(folder, 'onnx'), options);
-      for (const [name, content] of await modelFiles(files, family, config, parts, built)) {
+      for (const [name, content] of await modelFiles(files, family, config, parts, built, made)) {
         await writeAtomically(join(folder, name), content);
       }
       const bytes = built.flatMap((part) => part.files).reduce((sum, file) => sum + file.bytes, 0);
@@ -90,12 +91,12 @@ async function openAdapter(given: string | CheckpointFiles | undefined): Promise
   return Adapter.open(typeof given === 'string' ? folderFiles(given, 'adapter_config.json') : given);
 }
 
-function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
+function makeGraphs(config: Config, parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
   const make: Readonly<Record<PartName, ((g: PartGraph) => void) | undefined>> = {
     video_encoder: parts.video,
     vision_encoder: parts.vision,
     embed_tokens: (g) => {
-      embedTokens(g, parts);
+      embedTokens(g, parts, imageIds(config));
     },
     decoder_model_merged: (g) => {
       decoder(g, parts.decoder);
@@ -109,15 +110,27 @@ function makeGraphs(parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
   });
 }
 
+/** The ids that stand for images and videos. */
+function imageIds(config: Config): number[] {
+  return ['image_token_id', 'image_token_index', 'video_token_id', 'video_token_index']
+    .filter((name) => config.has(name))
+    .map((name) => config.int(name, undefined, 0));
+}
+
 /** input_ids [batch, sequence] to inputs_embeds [batch, sequence, hidden], with room for what DeepStack adds. */
 function embedTokens(
   g: PartGraph,
-  { decoder: { hidden, deepstack = 0 }, embeddings, embeddingScale }: FamilyParts,
+  { decoder: { hidden, vocabulary, deepstack = 0 }, embeddings, embeddingScale }: FamilyParts,
+  images: readonly number[],
 ): void {
   const { emit } = g;
   const axes = ['batch_size', 'sequence_length'];
   const ids = g.input('input_ids', DataType.INT64, axes);
-  const rows = g.embedding(ids, embeddings);
+  // a token of images may have no row: its features take that place
+  const known = images
+    .filter((id) => id >= vocabulary)
+    .reduce((all, id) => emit.op('Where', [emit.op('Equal', [all, emit.int(id)]), emit.int(0), all]), ids);
+  const rows = g.embedding(known, embeddings);
   const scaled = embeddingScale === undefined ? rows : emit.op('Mul', [rows, g.scalar(embeddingScale)]);
   let wide = g.toFloat32(scaled);
   if (deepstack > 0) {

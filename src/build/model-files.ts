@@ -1,6 +1,6 @@
 // The files of a model beside its graphs: the checkpoint's own, with what Transformers.js needs filled in.
-import type { Config } from './checkpoint/config.js';
-import { Config as Parsed } from './checkpoint/config.js';
+import { FastvError } from '../errors.js';
+import { Config as Parsed, isObject, type Config } from './checkpoint/config.js';
 import type { CheckpointFiles } from './checkpoint/files.js';
 import type { BuiltPart } from './built-part.js';
 import type { Family, FamilyParts, Json } from './families/family.js';
@@ -11,6 +11,29 @@ const COPIED = [
   ...['vocab.json', 'merges.txt', 'video_preprocessor_config.json', 'chat_template.json'],
 ] as const;
 
+/** Files by their names whose fields are added to the checkpoint's own. */
+type MadeFiles = Readonly<Record<string, Json>>;
+
+/**
+ * The files that a family makes, before any weight is written: a model that could not be asked is refused.
+ * @throws {FastvError} `unsupported-decoder` without a tokenizer.json, which is the only one that Transformers.js reads
+ */
+export async function madeFiles(files: CheckpointFiles, family: Family, config: Config): Promise<MadeFiles> {
+  const made = (await family.files?.(config, files)) ?? {};
+  if (files.names.includes('tokenizer.json') || made['tokenizer.json'] !== undefined) return made;
+  const old = files.names.filter((name) =>
+    /^(?:tokenizer\.model|vocab\.json|.*\.(?:spm|tiktoken))$/u.test(name),
+  );
+  throw new FastvError(
+    'unsupported-decoder',
+    `the checkpoint has no tokenizer.json${old.length === 0 ? '' : `, and none is made of ${old.join(', ')}`}`,
+    {
+      where: files.where,
+      hint: "In Python, AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes it; or take the base model's.",
+    },
+  );
+}
+
 /** The files by name. config.json is the last: a folder without it is no model. */
 export async function modelFiles(
   files: CheckpointFiles,
@@ -18,6 +41,7 @@ export async function modelFiles(
   config: Config,
   parts: FamilyParts,
   built: readonly BuiltPart[],
+  made: MadeFiles,
 ): Promise<[name: string, content: string][]> {
   const has = (name: string): boolean => files.names.includes(name);
   const json = async (name: string): Promise<Json> =>
@@ -26,24 +50,27 @@ export async function modelFiles(
   const add = (name: string, value: Json): void => {
     if (Object.keys(value).length > 0) content.push([name, `${JSON.stringify(value, null, 2)}\n`]);
   };
-  const made = (await family.files?.(config, files)) ?? {};
   const own = async (name: string): Promise<Json> => ({ ...(await json(name)), ...made[name] });
   for (const name of COPIED) {
     if (made[name] !== undefined) add(name, await own(name));
     else if (has(name)) content.push([name, await files.text(name)]);
   }
   const tokenizer = await own('tokenizer_config.json');
-  const template = await chatTemplate(files, tokenizer);
+  const kept = await json('processor_config.json');
+  // transformers 5 keeps the configurations of image and video processors inside
+  const { image_processor: inside } = kept;
+  const processor = Object.fromEntries(
+    Object.entries(kept).filter(([name]) => name !== 'image_processor' && name !== 'video_processor'),
+  );
+  const template = await chatTemplate(files, [kept, tokenizer]);
   // Transformers.js reads some families' templates from a file of their own, and the others' from here alone
   if (template !== undefined) content.push(['chat_template.jinja', template]);
   add(
     'tokenizer_config.json',
-    template === undefined ? tokenizer : { chat_template: template, ...tokenizer },
+    template === undefined ? tokenizer : { ...tokenizer, chat_template: template },
   );
-  const [processor, preprocessor] = [
-    await json('processor_config.json'),
-    await json('preprocessor_config.json'),
-  ];
+  const file = await json('preprocessor_config.json');
+  const preprocessor = Object.keys(file).length === 0 && isObject(inside) ? inside : file;
   add('processor_config.json', family.processor?.(config, processor) ?? processor);
   add('preprocessor_config.json', withSteps(family.preprocessor?.(config, preprocessor) ?? preprocessor));
   add('config.json', {
@@ -59,18 +86,28 @@ function withSteps(own: Json): Json {
   const steps = Object.fromEntries(
     ['do_resize', 'do_rescale', 'do_normalize'].map((step) => [step, own[step] ?? true]),
   );
-  return { ...own, ...steps };
+  const { image_processor_type: type } = own;
+  // the same numbers by torchvision or by Pillow
+  const plain = typeof type === 'string' ? { image_processor_type: type.replace(/(?:Fast|Pil)$/u, '') } : {};
+  return { ...own, ...steps, ...plain };
 }
 
-/** The chat template, wherever the checkpoint keeps it. */
-async function chatTemplate(files: CheckpointFiles, tokenizer: Json): Promise<string | undefined> {
+/**
+ * The chat template, wherever the checkpoint keeps it: the processor's goes before the tokenizer's, which may know no images.
+ * Where there are several, the default one.
+ */
+async function chatTemplate(files: CheckpointFiles, others: readonly Json[]): Promise<string | undefined> {
   if (files.names.includes('chat_template.jinja')) return files.text('chat_template.jinja');
   const where = `${files.where}/chat_template.json`;
   const own = files.names.includes('chat_template.json')
-    ? Parsed.parse(await files.text('chat_template.json'), where).fields
-    : tokenizer;
-  const template = own['chat_template'];
-  return typeof template === 'string' ? template : undefined;
+    ? [Parsed.parse(await files.text('chat_template.json'), where).fields]
+    : [];
+  for (const { chat_template: kept } of [...own, ...others]) {
+    const named = Array.isArray(kept) ? kept.find((one) => isObject(one) && one['name'] === 'default') : kept;
+    const template: unknown = isObject(named) ? named['template'] : named;
+    if (typeof template === 'string') return template;
+  }
+  return undefined;
 }
 
 /** Which dtype each part has, and how many weight files. */

@@ -10,11 +10,13 @@ export interface AnswererFlags {
   readonly dtype?: string;
   readonly device?: string;
   readonly allowNetwork?: boolean;
+  /** What else decides answers, for records. */
+  readonly records?: Readonly<Record<string, string>>;
 }
 
 /** Opens it. @throws {FastvError} where it cannot be loaded */
 export async function openAnswerer(flags: AnswererFlags): Promise<Answerer> {
-  const { model: named, dtype, device } = flags;
+  const { model: named, dtype, device, records } = flags;
   if (named !== undefined && isSimulated(named)) return simulatedAnswerer(named);
   const [{ prepareTransformers }, { openTransformersAnswerer }, { loading, warningsOn }] = await Promise.all([
     import('./transformers-env.js'),
@@ -30,6 +32,7 @@ export async function openAnswerer(flags: AnswererFlags): Promise<Answerer> {
       // the embedded model's folder belongs to the installation; its rewrite takes no time
       cache: named !== undefined,
       onWarning: warningsOn(process.stderr, flags),
+      ...(records && { records }),
       ...(dtype === undefined ? {} : { dtype }),
       ...(device === undefined ? {} : { device }),
     }),

@@ -5,7 +5,6 @@ import { progressLine } from '../eval/progress.js';
 import type { Answerer } from '../eval/answerer.js';
 import { evaluate, type Run, type RunOptions } from '../eval/runner.js';
 import { findTasks } from '../eval/tasks/index.js';
-import { parseTask } from '../eval/tasks/parse-task.js';
 import type { Task } from '../eval/tasks/task.js';
 import { FastvError } from '../errors.js';
 import { readText } from '../files/read.js';
@@ -15,6 +14,7 @@ import type { EvalFlags } from './options/evaluation.js';
 import { Interrupted } from './interrupt.js';
 import { prepareOutputFolder } from './output-path.js';
 import { refuseIdle } from './parse/idle.js';
+import { ownMetrics } from './own-metrics.js';
 import { HOW } from './scene-notice.js';
 import type { Terminal } from './terminal.js';
 
@@ -23,11 +23,15 @@ const MAX_TASK_FILE = 2 ** 20;
 
 /** The tasks that the flags name. */
 export async function tasksOf(
-  flags: Pick<EvalFlags, 'tasks' | 'taskFile'>,
+  flags: Pick<EvalFlags, 'tasks' | 'taskFile' | 'metricModule'>,
   otherwise: readonly string[] = [],
 ): Promise<readonly Task[]> {
+  const metrics = await ownMetrics(flags.metricModule);
   const own: Task[] = [];
-  for (const file of flags.taskFile ?? []) own.push(parseTask(await readText(file, MAX_TASK_FILE), file));
+  for (const file of flags.taskFile ?? []) {
+    const { parseTask } = await import('../eval/tasks/parse-task.js');
+    own.push(parseTask(await readText(file, MAX_TASK_FILE), file, metrics));
+  }
   const names = flags.tasks ?? (own.length > 0 ? own.map((t) => t.name) : otherwise);
   if (names.length === 0) {
     throw new FastvError('invalid-option', 'there is no task to run', {
@@ -160,5 +164,13 @@ export async function evaluateAsFlagged(
 /** The model that the flags mean, if its results can be kept. */
 export async function openModel(flags: EvalFlags): Promise<Answerer> {
   await prepareOutputFolder(flags.output);
-  return openAnswerer(flags);
+  if (flags.answerCache === undefined) return openAnswerer(flags);
+  const { cachedAnswerer, openAnswerCache } = await import('../eval/answer-cache.js');
+  const cache = await openAnswerCache(flags.answerCache);
+  try {
+    return cachedAnswerer(await openAnswerer(flags), cache);
+  } catch (error) {
+    cache.close();
+    throw error;
+  }
 }

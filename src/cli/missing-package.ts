@@ -8,7 +8,7 @@ const LAB = [
 ];
 const SERVER = [
   ...['@hono/node-server', '@hono/prometheus', '@hono/zod-openapi', '@mlc-ai/web-xgrammar', 'hono'],
-  ...['ipaddr.js', 'pino', 'prom-client', 'zod'],
+  ...['ipaddr.js', 'pino', 'prom-client', 'undici', 'zod'],
 ];
 
 /** Which package brings a package. `package.json` has them as optional peers. */

@@ -19,16 +19,22 @@ import { prepareTransformers } from './transformers-env.js';
 
 /** The plug's options as the flags say. */
 export function plugOptions(flags: ModelFlags): PlugOptions {
-  const { layer, seed, budget } = flags;
+  const { seed } = flags;
   return {
-    layer,
-    ...methodOf(flags),
+    ...howOf(flags),
     ...(seed === undefined ? {} : { seed }),
-    ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }),
     // the embedded model's folder belongs to the installation; its rewrite takes no time
     cache: flags.model !== undefined,
     onWarning: warningsOn(process.stderr, flags),
   };
+}
+
+/** At which layers how much stays, by which rule: a schedule says that itself. */
+function howOf(flags: ModelFlags): PlugOptions {
+  const { schedule, ...method } = methodOf(flags);
+  if (schedule !== undefined) return { ...method, preset: schedule };
+  const { layer, budget } = flags;
+  return { layer, ...method, ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }) };
 }
 
 /**

@@ -37,6 +37,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/serve.js')).serveCommand,
   },
   {
+    name: 'batch',
+    about: 'answer a file of requests in the form of OpenAI’s batches, here or over a queue',
+    load: async () => (await import('./commands/batch.js')).batchCommand,
+  },
+  {
     name: 'demo',
     about: 'original against FastV on bundled pictures, with an HTML report; no download, under a minute',
     load: async () => (await import('./commands/demo.js')).demoCommand,

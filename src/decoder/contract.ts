@@ -14,5 +14,15 @@ export const IMAGE_TOKEN_MASK = 'image_token_mask';
 export const PRUNE_RATIO = 'prune_ratio';
 /** Input, float32 [batch, sequence], only with strategies that need the caller's scores. */
 export const IMAGE_TOKEN_SCORES = 'image_token_scores';
+/**
+ * Input, int64 [batch, sequence, 3], only where images are told apart by the caller: image (from 1; 0 is no image token),
+ * row and column in it (from 0).
+ */
+export const IMAGE_TOKEN_SEGMENTS = 'image_token_segments';
+/**
+ * Input, float32 [stages, 2], only where budgets go by attention: the share of it that kept tokens hold, and the greatest
+ * share of tokens that are kept.
+ */
+export const ATTENTION_MASS = 'attention_mass';
 /** Output, int64 [batch, kept]: kept places of this call's sequence, ascending, after the last stage. */
 export const KEPT_INDICES = 'kept_indices';

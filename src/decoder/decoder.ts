@@ -7,9 +7,11 @@ import { findAttention } from './attention/find.js';
 import { wholeCaches } from './attention/sliding-caches.js';
 import {
   ATTENTION_MASK,
+  ATTENTION_MASS,
   EMBEDS,
   IMAGE_TOKEN_MASK,
   IMAGE_TOKEN_SCORES,
+  IMAGE_TOKEN_SEGMENTS,
   KEPT_INDICES,
   POSITION_IDS,
   PRUNE_RATIO,
@@ -45,7 +47,17 @@ export interface Decoder {
 }
 
 /** What is read of a graph: exporters make some hundred nodes a layer, and work grows with their inputs. */
-const MOST = { nodes: 100_000, inputs: 1_000_000 } as const;
+const MOST = { nodes: 50_000, inputs: 200_000 } as const;
+
+/** What the contract adds. */
+const ADDED = [
+  IMAGE_TOKEN_MASK,
+  PRUNE_RATIO,
+  IMAGE_TOKEN_SCORES,
+  IMAGE_TOKEN_SEGMENTS,
+  ATTENTION_MASS,
+  KEPT_INDICES,
+] as const;
 
 /** The oldest operator set whose ops the rewrite uses. */
 const MIN_OPSET = 13;
@@ -128,7 +140,7 @@ function checkInputs(graph: GraphView): void {
   const names = [...graph.inputs.keys()];
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('unsupported-decoder', message, { where: 'graph inputs', hint });
-  for (const added of [IMAGE_TOKEN_MASK, PRUNE_RATIO, IMAGE_TOKEN_SCORES, KEPT_INDICES]) {
+  for (const added of ADDED) {
     if (graph.inputs.has(added) || graph.initializers.has(added) || graph.producer(added) !== undefined) {
       throw refuse(
         `the graph already has ${graph.inputs.has(added) ? 'an input' : 'a tensor'} "${added}"`,

@@ -124,7 +124,8 @@ function resultOf(
   skips: Skips,
 ): Result | undefined {
   try {
-    const { score, choice } = scoreReply(task.metric, sample, answer);
+    const answers = sample.answersOn?.(ask.images) ?? sample.answers;
+    const { score, choice } = scoreReply(task.metric, { ...sample, answers }, answer);
     skips.used();
     const taken = choice === null ? undefined : letter(choice);
     return {
@@ -138,7 +139,7 @@ function resultOf(
       choice,
       options: sample.choices?.length ?? null,
       score,
-      answers: sample.answers,
+      answers,
       category: sample.category,
       group: sample.group,
       where: sample.where,

@@ -7,13 +7,20 @@ import {
   DEFAULT_STRATEGY,
   isSeeded,
   methodName,
+  stagesOfMean,
   type Method,
+  type Strategy,
   type StrategyName,
 } from '../strategies/index.js';
 import type { Picture } from './datasets/picture.js';
 
-/** Pruning inside the decoder. */
-export interface Pruning extends Method {
+/** A way of pruning, by a listed strategy or one of the user's own. */
+export interface AskedMethod extends Omit<Method, 'strategy'> {
+  readonly strategy: StrategyName | Strategy;
+}
+
+/** Pruning inside the decoder. With a schedule, that says K and R. */
+export interface Pruning extends AskedMethod {
   /** K. */
   readonly layer: number;
   /** R in [0, 1]. */
@@ -47,6 +54,8 @@ export interface Ask {
   /** Whether they are the frames of one video. */
   readonly video?: boolean;
   readonly prompt: string;
+  /** How the prompt and the images follow each other, where images do not all come first: `null` is the next image. */
+  readonly parts?: readonly (string | null)[];
   /** If given, the log-likelihood of each as the reply is wanted, no text. */
   readonly candidates?: readonly string[];
   readonly maxTokens: number;
@@ -114,10 +123,11 @@ export const UNPRUNED: Condition = { name: 'unpruned', pruning: null, imageScale
 export function prunedCondition(
   layer: number,
   ratio: number,
-  given: StrategyName | Method = DEFAULT_STRATEGY,
+  given: StrategyName | AskedMethod = DEFAULT_STRATEGY,
   seed = 0,
 ): Condition {
   const method = typeof given === 'string' ? { strategy: given } : given;
+  if (method.schedule !== undefined) return scheduledCondition(method);
   const percent = Number((100 * ratio).toFixed(4));
   const seeded = isSeeded(method.strategy);
   const suffix = seeded ? `-s${seed}` : '';
@@ -132,9 +142,10 @@ export function prunedCondition(
 export function tokensCondition(
   layer: number,
   tokens: TokenTarget,
-  method: StrategyName | Method = DEFAULT_STRATEGY,
+  method: StrategyName | AskedMethod = DEFAULT_STRATEGY,
   seed = 0,
 ): Condition {
+  if (typeof method !== 'string' && method.schedule !== undefined) return scheduledCondition(method, tokens);
   const { name, pruning } = prunedCondition(layer, 0, method, seed);
   const count = 'keep' in tokens ? `B${tokens.keep}` : `M${tokens.mean}`;
   return {
@@ -142,6 +153,42 @@ export function tokensCondition(
     pruning: pruning === null ? null : { ...pruning, tokens },
     imageScale: 1,
   };
+}
+
+/** The condition of a schedule, as it is or with its shares scaled to a mean over layers: `preset-pyramid`, `preset-pyramid-M36`. */
+function scheduledCondition(method: AskedMethod, tokens?: TokenTarget): Condition {
+  if (tokens !== undefined && 'keep' in tokens) {
+    throw new FastvError('invalid-option', 'a schedule keeps another number at each of its stages', {
+      where: methodName(method),
+      hint: 'Give a mean over layers, or leave the number out.',
+    });
+  }
+  return {
+    name: tokens === undefined ? methodName(method) : `${methodName(method)}-M${tokens.mean}`,
+    pruning: { layer: 0, ratio: 0, ...method, seed: 0, ...(tokens && { tokens }) },
+    imageScale: 1,
+  };
+}
+
+/**
+ * R of each stage of a schedule that is to come to a mean over layers.
+ * @throws FastvError `invalid-option` for a mean that its first layers exceed already
+ */
+export function scheduledRatios(
+  { schedule, tokens }: Pruning,
+  imageTokens: number,
+  layers: number | undefined,
+): readonly number[] | undefined {
+  if (schedule === undefined || tokens === undefined || !('mean' in tokens)) return undefined;
+  const stages =
+    layers === undefined || imageTokens === 0
+      ? undefined
+      : stagesOfMean(schedule, layers, tokens.mean / imageTokens);
+  if (stages !== undefined) return stages.ratios;
+  throw new FastvError('invalid-option', `the schedule ${schedule} cannot come to ${tokens.mean} tokens`, {
+    where: `--mean-tokens ${tokens.mean}`,
+    hint: 'choose more tokens',
+  });
 }
 
 /**

@@ -32,12 +32,37 @@ export async function askOf(
   const { task, id, prompt, maxTokens, video = false } = sample;
   try {
     const images = await sample.images();
-    return { sample, ask: { sample: `${task}\n${id}`, images, video, prompt, maxTokens, ...candidates } };
+    const shown = sample.interleaved === true ? interleave(prompt, images) : { images };
+    return { sample, ask: { sample: `${task}\n${id}`, ...shown, video, prompt, maxTokens, ...candidates } };
   } catch (error) {
     if (isOfRun(error)) throw error;
     onError(sample, error);
     return undefined;
   }
+}
+
+/**
+ * Images where a prompt first names them (`<image 1>`, …), which are shown in that order; those that it does not name are
+ * not shown. A prompt that names none has all of them in front.
+ */
+export function interleave<T>(
+  prompt: string,
+  images: readonly T[],
+): { readonly images: readonly T[]; readonly parts?: readonly (string | null)[] } {
+  const shown: T[] = [];
+  const parts: (string | null)[] = [];
+  let from = 0;
+  for (const { 0: mark, 1: number, index } of prompt.matchAll(/<image (\d{1,2})>/g)) {
+    const image = images[Number(number) - 1];
+    if (image === undefined || shown.includes(image)) continue;
+    if (index > from) parts.push(prompt.slice(from, index));
+    parts.push(null);
+    shown.push(image);
+    from = index + mark.length;
+  }
+  if (shown.length === 0) return { images };
+  if (from < prompt.length) parts.push(prompt.slice(from));
+  return { images: shown, parts };
 }
 
 /** Questions that are asked at once: as the answerer can, else as they come. */

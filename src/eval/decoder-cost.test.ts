@@ -33,7 +33,7 @@ describe('knownShape', () => {
     const saw = (kept: number): number[] =>
       Array.from({ length: layers }, (_, k) => (k < 2 ? 164 : 20 + kept));
     const [few, many] = [36, 72].map((kept) =>
-      exactCost(known, 20, 144, { layer: 2, layerTokens: saw(kept) }),
+      exactCost(known, 20, 144, { layers: [2], layerTokens: saw(kept) }),
     );
     expect(few?.flops).toBeLessThan(many?.flops ?? 0);
     expect(many?.flops).toBeLessThan(many?.flopsUnpruned ?? 0);

@@ -48,9 +48,9 @@ export async function knownShape(
   return shape === undefined ? undefined : { shape, from: 'configuration' };
 }
 
-/** What a pruned prefill did: K, and the tokens that each layer saw. */
+/** What a pruned prefill did: K of each stage, and the tokens that each layer saw. */
 export interface Pruned {
-  readonly layer: number;
+  readonly layers: readonly number[];
   readonly layerTokens: readonly number[];
 }
 
@@ -69,7 +69,7 @@ export function exactCost(
   const whole = kvCacheLengths(shape, { text, image });
   const saw = pruned?.layerTokens ?? whole;
   return {
-    flops: flops(macsOfLayers(shape, saw, pruned === null ? [] : [pruned.layer]).total),
+    flops: flops(macsOfLayers(shape, saw, pruned === null ? [] : pruned.layers).total),
     flopsUnpruned: flops(macsOfLayers(shape, whole).total),
     kvBytes: kvCacheBytes(shape, saw).total,
     kvBytesUnpruned: kvCacheBytes(shape, whole).total,

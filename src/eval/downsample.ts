@@ -46,7 +46,7 @@ export function poolInputs(
     throw new FastvError(
       'invalid-input',
       'this model neither takes smaller images nor has a square grid of image tokens',
-      { hint: 'leave the scaled-down baseline out' },
+      { hint: 'leave the scaled-down baseline out: --no-downsample' },
     );
   }
   const poolTo = Math.max(1, Math.round(side * scale));

@@ -16,9 +16,10 @@ export interface LineFile {
 /**
  * Opens a file of JSON lines for appending. A last line without its end, as a kill leaves it, is cut off.
  * Only one process may have it open.
+ * @param onBefore takes the lines that were there, one by one; then `before` is empty
  * @throws FastvError `invalid-input` if a line in its midst is no JSON, `io` if another process has it open
  */
-export async function openLines(path: string): Promise<LineFile> {
+export async function openLines(path: string, onBefore?: (value: unknown) => void): Promise<LineFile> {
   const unlock = await lock(`${path}.lock`);
   let handle: FileHandle | undefined;
   try {
@@ -31,7 +32,7 @@ export async function openLines(path: string): Promise<LineFile> {
       });
     }
     const before: unknown[] = [];
-    const whole = there !== undefined ? await eachLine(path, (value) => before.push(value)) : 0;
+    const whole = there !== undefined ? await eachLine(path, onBefore ?? ((value) => before.push(value))) : 0;
     const noFollow = (constants.O_NOFOLLOW as number | undefined) ?? 0; // Windows has none
     handle = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | noFollow);
     if (whole < (await handle.stat()).size) {
@@ -39,14 +40,22 @@ export async function openLines(path: string): Promise<LineFile> {
       await handle.sync();
     }
     const file = handle;
+    // one after the other: a write may take several turns
+    let last: Promise<void> = Promise.resolve();
     return {
       before,
-      async append(records) {
-        if (records.length === 0) return;
-        await file.appendFile(records.map((r) => `${JSON.stringify(r)}\n`).join(''));
-        await file.datasync();
+      append(records) {
+        const write = async (): Promise<void> => {
+          if (records.length === 0) return;
+          await file.appendFile(records.map((r) => `${JSON.stringify(r)}\n`).join(''));
+          await file.datasync();
+        };
+        const written = last.then(write);
+        last = written.catch(() => undefined);
+        return written;
       },
       async close() {
+        await last;
         await file.close();
         await unlock();
       },
@@ -59,33 +68,65 @@ export async function openLines(path: string): Promise<LineFile> {
 }
 
 /** Bytes of one line at most: a result is a few thousand. */
-const LONGEST_LINE = 2 ** 28;
+const LONGEST_LINE = 2 ** 23;
 const NEWLINE = 0x0a;
 
+/** A line of a file of JSON lines. */
+export interface JsonLine {
+  readonly value: unknown;
+  /** Its number, from 1. */
+  readonly line: number;
+  /** Where it begins in the file, and where the next one does, in bytes. */
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * Reads a file of JSON lines, one line at a time: no string and no buffer holds more of it than a line. A last line
- * without its end is not read.
+ * Reads a file of JSON lines, one line at a time: no string and no buffer holds more of it than a line. Empty lines are passed
+ * over.
+ * @param rest whether a last line without its end is read too
+ * @throws FastvError `invalid-input` naming file and line
+ */
+export async function* jsonLines(path: string, { rest = true } = {}): AsyncGenerator<JsonLine> {
+  let [line, to] = [0, 0];
+  // of a line whose end has not come yet
+  let parts: Buffer[] = [];
+  let held = 0;
+  const parsed = (): JsonLine | undefined => {
+    const text = Buffer.concat(parts).toString('utf8');
+    const from = to;
+    to += held;
+    line++;
+    [parts, held] = [[], 0];
+    return text.trim() === '' ? undefined : { value: parseLine(text, path, line), line, from, to };
+  };
+  for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+      parts.push(chunk.subarray(from, end + 1));
+      held += end - from + 1;
+      from = end + 1;
+      const one = parsed();
+      if (one !== undefined) yield one;
+    }
+    parts.push(chunk.subarray(from));
+    held += chunk.length - from;
+    if (held > LONGEST_LINE) throw lineError('a line has no end', path, line + 1);
+  }
+  const last = rest && held > 0 ? parsed() : undefined;
+  if (last !== undefined) yield last;
+}
+
+/**
+ * Reads the whole lines of a file of results; a last line without its end is not read.
  * @returns the bytes of the whole lines
  * @throws FastvError `invalid-input` naming file and line
  */
 export async function eachLine(path: string, onValue: (value: unknown) => unknown): Promise<number> {
-  let [number, whole] = [0, 0];
-  // of a line whose end has not come yet
-  let parts: Buffer[] = [];
-  let held = 0;
-  for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
-      parts.push(chunk.subarray(from, end));
-      number++;
-      whole += held + end - from + 1;
-      const line = Buffer.concat(parts).toString('utf8');
-      if (line !== '') onValue(parseLine(line, path, number));
-      [parts, held, from] = [[], 0, end + 1];
-    }
-    parts.push(chunk.subarray(from));
-    held += chunk.length - from;
-    if (held > LONGEST_LINE) throw lineError('a line has no end', path, number + 1);
+  let whole = 0;
+  for await (const { value, to } of jsonLines(path, { rest: false })) {
+    onValue(value);
+    whole = to;
   }
   return whole;
 }

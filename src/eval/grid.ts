@@ -3,8 +3,9 @@ import { FastvError } from '../errors.js';
 import {
   isSeeded,
   needsLayer,
+  presetNames,
+  PRESETS,
   strategies as listed,
-  type Method,
   type StrategyName,
 } from '../strategies/index.js';
 import {
@@ -12,6 +13,7 @@ import {
   prunedCondition,
   tokensCondition,
   UNPRUNED,
+  type AskedMethod,
   type Condition,
   type TokenTarget,
 } from './answerer.js';
@@ -25,11 +27,16 @@ export interface Grid {
   /** Numbers of image tokens, kept behind K or seen by a layer on average: in place of R, or besides. */
   readonly tokens?: readonly TokenTarget[];
   /** Strategies by their names, or with what kept tokens stand for. */
-  readonly strategies: readonly (StrategyName | Method)[];
+  readonly strategies: readonly (StrategyName | AskedMethod)[];
   /** Seeds of the random baseline, three or more: one draw says nothing. */
   readonly seeds: readonly number[];
   /** At which K the baselines are run besides; all of them, if it is not said. */
   readonly baselineLayers?: readonly number[];
+  /**
+   * Whether the presets that are schedules are run too, as they are and at these means of image tokens over layers; default:
+   * no.
+   */
+  readonly schedules?: readonly TokenTarget[];
   /** Whether images scaled down to the same number of tokens are run too (default true). */
   readonly downsample?: boolean;
 }
@@ -71,7 +78,9 @@ export function gridConditions(grid: Grid): readonly Condition[] {
     for (const much of [...ratios, ...tokens]) {
       for (const method of new Set([...strategies, ...beside])) {
         const strategy = typeof method === 'string' ? method : method.strategy;
-        if (layer === 0 && needsLayer(strategy)) continue;
+        const scheduled = typeof method === 'object' && method.schedule !== undefined;
+        if (scheduled && typeof much === 'object' && 'keep' in much) continue;
+        if (layer === 0 && !scheduled && needsLayer(strategy)) continue;
         const condition = (seed?: number): Condition =>
           typeof much === 'number'
             ? prunedCondition(layer, much, method, seed)
@@ -80,6 +89,12 @@ export function gridConditions(grid: Grid): readonly Condition[] {
         else add(condition());
       }
     }
+  }
+  for (const name of grid.schedules === undefined ? [] : presetNames) {
+    const method: AskedMethod = PRESETS[name];
+    if (method.schedule === undefined) continue;
+    add(prunedCondition(0, 0, method));
+    for (const mean of grid.schedules ?? []) add(tokensCondition(0, mean, method));
   }
   if (downsample) for (const ratio of ratios) add(downsampledCondition(ratio));
   return [...conditions.values()];

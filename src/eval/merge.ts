@@ -11,6 +11,7 @@ import { readingRuns } from './foreign-run.js';
 import { eachLine } from './files.js';
 import type { AnsweringOptions, Result } from './result.js';
 import type { Shard } from './shard.js';
+import { SharedTexts } from './shared-texts.js';
 import { summarize, type Summary } from './summary.js';
 
 /** A part, as its summary says. */
@@ -35,9 +36,10 @@ async function merged(folders: readonly string[], out: string): Promise<Summary>
   for (const folder of folders) parts.push(await readPart(folder));
   const first = checked(parts);
   const known = new Map<string, Result>();
+  const texts = new SharedTexts();
   for (const { folder } of parts) {
     await eachLine(join(folder, 'results.jsonl'), (value) => {
-      const result = value as Result;
+      const result = texts.share(value as Result);
       known.set(result.key, result);
     });
   }

@@ -57,6 +57,17 @@ describe('sweepPoints', () => {
     expect(pruned?.score.high).toBeLessThan(0.93);
   });
 
+  it('is not certain of one sample that is right', () => {
+    const tasks = [task('gqa', 'exact-match'), task('mmmu', 'multiple-choice')];
+    const [one] = pointsOf([tasks[0] ?? expect.fail()], samples('gqa', 1, 0));
+    expect(one?.score).toMatchObject({ estimate: 1, high: 1 });
+    // Wilson's of 1 of 1
+    expect(one?.score.low).toBeCloseTo(0.2065, 4);
+    // of the mean of two tasks the half is by the root of two narrower
+    const [two] = pointsOf(tasks, [...samples('gqa', 1, 0), ...samples('mmmu', 1, 0)]);
+    expect(1 - (two?.score.low ?? NaN)).toBeCloseTo((1 - 0.2065) / Math.SQRT2, 4);
+  });
+
   it('has points for captions', () => {
     const words = ['a red dog runs', 'two cats sleep', 'a man rides a horse', 'the bus is blue'];
     const results = words.flatMap((text, i) => {

@@ -12,7 +12,15 @@ import { downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
-import { scoreOf, strataOf, unitsOf, type Metric, type Unit } from './metrics/metric.js';
+import {
+  clustersOf,
+  meanScore,
+  scoreOf,
+  strataOf,
+  unitsOf,
+  type Metric,
+  type Unit,
+} from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
 import { paretoFront } from './pareto.js';
 import { sampleName, type Result } from './result.js';
@@ -24,8 +32,9 @@ import {
   type PairedDifference,
 } from './statistics/bootstrap.js';
 import { holm } from './statistics/holm.js';
-import { meaningOf } from './statistics/loyalty.js';
+import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
+import { wilsonInterval } from './statistics/wilson.js';
 import type { Task } from './tasks/task.js';
 
 /** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
@@ -70,6 +79,11 @@ export interface Point {
    * the prefill already, null where it never does. By medians.
    */
   readonly breakEvenTokens?: number | null;
+  /**
+   * Share of the yes-no questions whose answer is no that it answers with yes: things that it sees and that are not there.
+   * Null without such questions.
+   */
+  readonly hallucination?: number | null;
   /** Share of samples on which it says what the unpruned model says. */
   readonly loyalty: number | null;
   /** Samples, seeds counted once (units: a pair of MME's questions is one). */
@@ -124,6 +138,7 @@ export function sweepPoints(
         ...(isBase ? { relative: null, worst: null } : losses(own, whole)),
         split: isBase || first.pruning === null ? null : splitOf(first, each, reference, byCondition),
         breakEvenTokens: isBase || baseResults.length === 0 ? null : breakEven(cost, baseCost),
+        hallucination: hallucination(all),
         loyalty: isBase ? null : agreement(tasks, all, reference),
         samples: own.reduce((sum, { units }) => sum + units.size, 0),
         seeds: members.length,
@@ -277,11 +292,37 @@ function macroScore(tasks: readonly TaskScores[]): number {
   return mean(tasks.map(shareOf));
 }
 
+/**
+ * The mean of tasks' scores with its interval. Where every unit of every task is right or wrong, tasks' own intervals are
+ * Wilson's, put together by adding the squares of their halves (Newcombe, "Interval estimation for the difference between
+ * independent proportions", 1998, method 10; Zou and Donner, "Construction of confidence limits about effect measures",
+ * 2008): drawing again gives 1 of 1 an interval of nothing. Else they are drawn.
+ */
 function scoreInterval(tasks: readonly TaskScores[], options: BootstrapOptions): Interval {
+  const estimate = macroScore(tasks);
+  if (tasks.every(isShare)) {
+    const each = tasks.map((scores) => ({
+      score: shareOf(scores),
+      ...wilsonInterval(shareOf(scores), scores.units.size),
+    }));
+    const half = (side: 'low' | 'high'): number =>
+      Math.hypot(...each.map((one) => one[side] - one.score)) / tasks.length;
+    return { estimate, low: estimate - half('low'), high: estimate + half('high') };
+  }
   const each = tasks.map(({ metric, units }, place) =>
     resampledShares(metric, [[...units.values()]], place, options),
   );
-  return percentileInterval(macroScore(tasks), meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
+  return percentileInterval(estimate, meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
+}
+
+/** Whether a score is the share of units that are right, each by itself. */
+function isShare({ metric, units }: TaskScores): boolean {
+  const all = [...units.values()];
+  return (
+    metric.score === meanScore &&
+    clustersOf(all) === null &&
+    all.every(({ values: [v] }) => v === 0 || v === 1)
+  );
 }
 
 /** The difference over the samples that both have, drawn in pairs. */
@@ -330,6 +371,15 @@ function meanOfTasks(each: readonly Float64Array[]): Float64Array {
   return first.map((_, resample) => mean(each.map((scores) => scores[resample] ?? NaN)));
 }
 
+/** How often a reply begins with "yes" where "no" is right. */
+function hallucination(results: readonly Result[]): number | null {
+  const absent = results.filter(
+    ({ answers }) => answers.length > 0 && answers.every((answer) => normalizeText(answer) === 'no'),
+  );
+  if (absent.length === 0) return null;
+  return mean(absent.map(({ prediction }) => (/^yes\b/u.test(normalizeText(prediction)) ? 1 : 0)));
+}
+
 function agreement(
   tasks: readonly Task[],
   results: readonly Result[],
@@ -339,7 +389,7 @@ function agreement(
   const same = results.flatMap((r) => {
     const [other, metric] = [reference.get(sampleName(r)), metrics.get(r.task)];
     if (other === undefined || metric === undefined) return [];
-    return [normalizeText(meaningOf(metric, r)) === normalizeText(meaningOf(metric, other)) ? 1 : 0];
+    return [sameMeaning(meaningOf(metric, r), meaningOf(metric, other)) ? 1 : 0];
   });
   return same.length === 0 ? null : mean(same);
 }

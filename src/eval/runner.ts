@@ -14,7 +14,7 @@ import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { openLines, type LineFile } from './files.js';
-import { readingRuns, resultsByKey } from './foreign-run.js';
+import { readingRuns, ResultsByKey } from './foreign-run.js';
 import type { Result } from './result.js';
 import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
@@ -47,10 +47,13 @@ export async function runEvaluation(answerer: Answerer, options: RunOptions): Pr
 export async function evaluate(answerer: Answerer, options: RunOptions): Promise<Run> {
   const plan = planOf(answerer, options);
   await makeFolder(options.out);
-  const file = await openLines(join(options.out, 'results.jsonl'));
+  const known = new ResultsByKey();
+  const file = await openLines(join(options.out, 'results.jsonl'), (value) => {
+    known.take(value);
+  });
   try {
     await answerer.prepare?.(options.conditions);
-    const outcome = await ask(plan, file);
+    const outcome = await ask(plan, file, known);
     // results that were there before may be anybody's
     return await readingRuns([options.out], () => finish(plan, outcome));
   } finally {
@@ -68,10 +71,9 @@ interface Outcome {
 }
 
 /** Asks whatever the file does not know yet. */
-async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
+async function ask(plan: Plan, file: LineFile, known: ResultsByKey): Promise<Outcome> {
   const { options, window } = plan;
   const { tasks, conditions, limit, signal, shard } = options;
-  const known = resultsByKey<Result>(file.before);
   const skips = new Skips(options.onError ?? 'stop');
   const counter = new Counter(options);
   const results: Result[] = [];
@@ -106,7 +108,7 @@ async function ask(plan: Plan, file: LineFile): Promise<Outcome> {
         const missing = freshResults(plan, task, { samples, at }, keyOf, isMissing, skips);
         for await (const { condition, results: fresh } of missing) {
           await file.append(fresh);
-          for (const result of fresh) have.set(result.key, result);
+          for (const result of fresh) have.set(result.key, known.shared(result));
           counter.done(fresh.length, `${task.name}, ${condition.name}`);
         }
         // in the stream's order, however they were grouped and whenever they were made

@@ -6,6 +6,7 @@ import { eachLine } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import { sampleName, type Result } from './result.js';
+import { SharedTexts } from './shared-texts.js';
 import { evaluate, type Run, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
 
@@ -51,10 +52,11 @@ export async function readResults(out: string, summary: Summary): Promise<readon
   const path = join(out, 'results.jsonl');
   const conditions = new Set(summary.conditions.map((c) => c.name));
   const tasks = new Set(summary.tasks.map((t) => t.name));
+  const texts = new SharedTexts();
   const last = new Map<string, Result>();
   await eachLine(path, (value) => {
-    const result = value as Result;
-    if (!conditions.has(result.condition) || !tasks.has(result.task)) return;
+    if (!conditions.has((value as Result).condition) || !tasks.has((value as Result).task)) return;
+    const result = texts.share(value as Result);
     last.set(`${result.condition}\n${sampleName(result)}`, result);
   });
   return inOrder([...last.values()]);

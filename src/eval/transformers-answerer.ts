@@ -21,12 +21,14 @@ import { isDecoderFile } from '../runtime/node-session.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
 import type { HfModel } from '../runtime/transformers.js';
-import { methodName, type Method } from '../strategies/index.js';
+import { methodName } from '../strategies/index.js';
 import {
   ratioOf,
+  scheduledRatios,
   type Answer,
   type Answerer,
   type AnswererIdentity,
+  type AskedMethod,
   type Ask,
   type Condition,
 } from './answerer.js';
@@ -57,6 +59,8 @@ export interface TransformersOptions {
   readonly subfolder?: string;
   /** Bytes of vision features that are kept. */
   readonly featureBytes?: number;
+  /** What else decides answers, for records: a digest of the file that a strategy was read from. */
+  readonly records?: Readonly<Record<string, string>>;
   /** Whether rewritten decoders are kept on disk. */
   readonly cache?: boolean;
   /** Takes the plug's warnings; default: `console.warn`. */
@@ -85,7 +89,7 @@ class TransformersAnswerer implements Answerer {
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
   readonly #layers = new Map<Variant, readonly number[]>();
-  readonly #methods = new Map<Variant, Method>();
+  readonly #methods = new Map<Variant, AskedMethod>();
   readonly #models = new Map<Variant, Promise<OpenedModel>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
@@ -97,7 +101,7 @@ class TransformersAnswerer implements Answerer {
     this.#options = options;
     this.#conversation = conversation;
     this.vision = new VisionCache(options.featureBytes);
-    const { model, name = model, dtype = defaultDtype(model), device = 'cpu', decoder } = options;
+    const { model, name = model, dtype = defaultDtype(model), device = 'cpu', decoder, records } = options;
     this.#identity = {
       model: name,
       options: {
@@ -105,6 +109,7 @@ class TransformersAnswerer implements Answerer {
         device,
         ...(decoder === undefined ? {} : { decoder }),
         ...(files === undefined ? {} : { files }),
+        ...records,
       },
       versions: {
         '@huggingface/transformers': installedVersion('@huggingface/transformers'),
@@ -232,12 +237,16 @@ class TransformersAnswerer implements Answerer {
     const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
     const imageTokens = mask.reduce((sum, is) => sum + is, 0);
     const layers = this.#shapes.get(model)?.shape.layers;
-    const ratio = pruning === null ? 0 : ratioOf(pruning, imageTokens, layers);
+    const ratio =
+      pruning === null || pruning.schedule !== undefined ? 0 : ratioOf(pruning, imageTokens, layers);
+    const scheduled = pruning === null ? undefined : scheduledRatios(pruning, imageTokens, layers);
     const call = model.call(
       pruning === null
         ? {}
         : {
-            ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)),
+            ...(pruning.schedule === undefined
+              ? { ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)) }
+              : scheduled && { ratio: scheduled }),
             // each row is drawn as if it were alone, and each sample anew
             seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
           },
@@ -258,7 +267,10 @@ class TransformersAnswerer implements Answerer {
     const pruned =
       pruning === null || report === undefined
         ? null
-        : { layer: pruning.layer, layerTokens: report.layerTokens };
+        : {
+            layers: pruning.schedule === undefined ? [pruning.layer] : report.layer,
+            layerTokens: report.layerTokens,
+          };
     const exact = exactCost(this.#shapes.get(model), tokens - imageTokens, imageTokens, pruned);
     return said.map(({ text, tokens: generatedTokens, logLikelihoods }, row) => ({
       text,
@@ -312,7 +324,13 @@ class TransformersAnswerer implements Answerer {
       const images =
         scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaledPicture(image, scale)));
       return this.#conversation.inputs([
-        { role: 'user', text: one.prompt, images: images.map(rgb), video: one.video === true },
+        {
+          role: 'user',
+          text: one.prompt,
+          images: images.map(rgb),
+          video: one.video === true,
+          ...(one.parts === undefined ? {} : { parts: one.parts }),
+        },
       ]);
     };
     const inputs = known.get(scale) ?? prepare();
@@ -350,7 +368,7 @@ class TransformersAnswerer implements Answerer {
         }),
     };
     const layers = variant === ORIGINAL ? [] : (this.#layers.get(variant) ?? [2]);
-    const { strategy, weights, merge }: Partial<Method> = this.#methods.get(variant) ?? {};
+    const { strategy, weights, merge, schedule }: Partial<AskedMethod> = this.#methods.get(variant) ?? {};
     const fastv =
       variant === ORIGINAL
         ? undefined
@@ -359,8 +377,9 @@ class TransformersAnswerer implements Answerer {
             ...(strategy && { strategy }),
             ...(weights && { weights }),
             ...(merge && { merge }),
-            layer: layers,
-            ratio: layers.map(() => 0),
+            ...(schedule === undefined
+              ? { layer: layers, ratio: layers.map(() => 0) }
+              : { preset: schedule }),
             ...(onWarning === undefined ? {} : { onWarning }),
           };
     const model = await openModel(name, {

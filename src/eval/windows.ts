@@ -4,21 +4,25 @@ import { drawSamples } from './sampling.js';
 import { openTask, type OpenTask } from './tasks/open-task.js';
 import type { Sample } from './tasks/sample.js';
 
-/** The samples of a task that are asked: those that were drawn where there is a limit, and what is to be said of it. */
+/**
+ * The samples of a task that are asked: those that were drawn where there is a limit, and what is to be said of it.
+ * @param from so many are passed over
+ */
 export async function chosenSamples(
   opened: OpenTask,
   { limit, sampling, data }: Pick<RunOptions, 'limit' | 'sampling' | 'data'>,
+  from = 0,
 ): Promise<{ readonly samples: AsyncIterable<Sample>; readonly note: string | null }> {
   const { task } = opened;
   if (limit === undefined || sampling?.how !== 'random' || task.data.kind === 'scenes')
-    return { samples: opened.samples(), note: null };
+    return { samples: opened.samples(from), note: null };
   // what is wrong with a row is said when it is read to be asked
   const looked = openTask(task, { ...data, onBadRow: () => undefined });
   try {
     const { ids, of, categories } = await drawSamples(looked.samples(), limit, sampling.seed);
     const evenly = categories > 1 ? `, from ${categories} categories in proportion` : '';
     const note = `${task.name}: ${ids.size} of ${of} samples, drawn by seed ${sampling.seed}${evenly}`;
-    return { samples: only(opened.samples(), ids), note: of <= limit ? null : note };
+    return { samples: after(only(opened.samples(), ids), from), note: of <= limit ? null : note };
   } finally {
     await looked.close();
   }
@@ -33,19 +37,29 @@ async function* only(samples: AsyncIterable<Sample>, ids: ReadonlySet<string>): 
   }
 }
 
+/** All but the first. */
+export async function* after<T>(all: AsyncIterable<T>, count: number): AsyncGenerator<T> {
+  let place = 0;
+  for await (const one of all) if (place++ >= count) yield one;
+}
+
 /** Samples of a task that are looked at together, and the place of the first. */
 export interface Window {
   readonly samples: readonly Sample[];
   readonly at: number;
 }
 
-/** The task's samples, so many at a time. */
+/**
+ * The task's samples, so many at a time.
+ * @param first the place of the first of them
+ */
 export async function* windows(
   all: AsyncIterable<Sample>,
   limit = Infinity,
   size = 1,
+  first = 0,
 ): AsyncGenerator<Window> {
-  let at = 0;
+  let at = first;
   let samples: Sample[] = [];
   for await (const sample of all) {
     samples.push(sample);

@@ -32,20 +32,33 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['MP4', 'Films end in .mp4, .m4v, .mov, .mkv, .webm or .avi, and need ffmpeg.'],
 ]);
 
+/** What a picture's header says: how many frames it has, and the pixels of one. */
+interface Header {
+  readonly pages: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
  * Decodes a picture, or the frames of an animated one, which are shrunk to what may be held of all.
  * @param where the file's name, for errors
  * @param frames how many frames to take of an animated GIF or WebP, evenly spaced
+ * @returns the frames that were taken, and how many there are
  * @throws {FastvError} `invalid-input` if the bytes are no picture, are broken, or are too large
  */
-export async function decodePictures(bytes: Uint8Array, where: string, frames: number): Promise<Picture[]> {
-  const { pages } = await inspectPicture(bytes, where);
+export async function decodePictures(
+  bytes: Uint8Array,
+  where: string,
+  frames: number,
+): Promise<{ pictures: Picture[]; pages: number }> {
+  const header = await inspectPicture(bytes, where);
+  const { pages } = header;
   const wanted = evenly(pages, Math.min(frames, pages));
   const side = sideFor(wanted.length);
   const budget = new PixelBudget(LIMITS.videoPixels);
   const pictures: Picture[] = [];
-  for (const page of wanted) pictures.push(await decodePicture(bytes, where, { page, side, budget }));
-  return pictures;
+  for (const page of wanted) pictures.push(await decoded(bytes, where, header, { page, side, budget }));
+  return { pictures, pages };
 }
 
 /** The longer side of pictures of which so many are held at once. */
@@ -55,13 +68,9 @@ export function sideFor(count: number): number {
 
 /**
  * Looks at a picture without decoding it.
- * @returns how many frames it has, and the pixels of one
  * @throws {FastvError} `invalid-input` if the bytes are no picture that is read here
  */
-export async function inspectPicture(
-  bytes: Uint8Array,
-  where: string,
-): Promise<{ pages: number; width: number; height: number }> {
+export async function inspectPicture(bytes: Uint8Array, where: string): Promise<Header> {
   if (bytes.length === 0) throw new FastvError('invalid-input', 'the image is empty', { where, hint: HINT });
   const format = formatOf(bytes);
   if (format === undefined) throw new FastvError('invalid-input', 'this is no image', { where, hint: HINT });
@@ -86,9 +95,17 @@ export async function inspectPicture(
 export async function decodePicture(
   bytes: Uint8Array,
   where: string,
-  { pixels = LIMITS.pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits = {},
+  limits: DecodeLimits = {},
 ): Promise<Picture> {
-  const { width, height } = await inspectPicture(bytes, where);
+  return decoded(bytes, where, await inspectPicture(bytes, where), limits);
+}
+
+async function decoded(
+  bytes: Uint8Array,
+  where: string,
+  { width, height }: Header,
+  { pixels = LIMITS.pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits,
+): Promise<Picture> {
   if (width * height > pixels) {
     throw new FastvError('invalid-input', `the image has ${width} x ${height} pixels`, {
       where,

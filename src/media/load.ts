@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileError } from '../files/file-error.js';
 import { readRegular } from '../files/read.js';
-import { decodePicture, decodePictures, evenly, inspectPicture, sideFor, type Picture } from './decode.js';
+import { decodePicture, decodePictures, evenly, sideFor, type Picture } from './decode.js';
 import { LIMITS, PixelBudget } from './limits.js';
 import { videoFrames } from './video.js';
 
@@ -67,8 +67,8 @@ async function encoded(
   bytes: Uint8Array,
   { name, where, frames }: { readonly name: string; readonly where: string; readonly frames: number },
 ): Promise<LoadedMedia> {
-  const { pages } = await inspectPicture(bytes, where);
-  return { name, pictures: await decodePictures(bytes, where, frames), video: pages > 1 };
+  const { pictures, pages } = await decodePictures(bytes, where, frames);
+  return { name, pictures, video: pages > 1 };
 }
 
 async function folderFrames(folder: string, frames: number): Promise<Picture[]> {
@@ -140,7 +140,10 @@ async function download(
     const response = await get(url, {
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     });
-    if (!response.ok) throw new FastvError('io', `the server answers ${response.status}`, { where: url });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new FastvError('io', `the server answers ${response.status}`, { where: url });
+    }
     if (response.body === null) throw new FastvError('io', 'the server answers nothing', { where: url });
     return await collect(response.body, url);
   } catch (cause) {

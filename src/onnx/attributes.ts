@@ -8,19 +8,31 @@ function safe(value: bigint): number {
   return Number(value > LARGEST ? LARGEST : value < -LARGEST ? -LARGEST : value);
 }
 
-/** An integer attribute, or the fallback if the node does not have it. */
+/**
+ * An integer attribute, or the fallback if the node does not have it.
+ * @example
+ * const heads = intAttribute(node, 'num_heads', 0);
+ */
 export function intAttribute(node: NodeProto, name: string, fallback: number): number {
   const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.INT);
   return found === undefined ? fallback : safe(found.i);
 }
 
-/** A float attribute, or the fallback. */
+/**
+ * A float attribute, or the fallback.
+ * @example
+ * const softcap = floatAttribute(node, 'softcap', 0);
+ */
 export function floatAttribute(node: NodeProto, name: string, fallback: number): number {
   const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.FLOAT);
   return found === undefined ? fallback : found.f;
 }
 
-/** A list of integers, or undefined. */
+/**
+ * A list of integers, or undefined.
+ * @example
+ * const order = intsAttribute(transpose, 'perm') ?? []; // [0, 2, 1, 3]
+ */
 export function intsAttribute(node: NodeProto, name: string): number[] | undefined {
   const found = node.attribute.find((a) => a.name === name && a.type === AttributeType.INTS);
   return found?.ints.map(safe);

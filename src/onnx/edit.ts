@@ -45,7 +45,13 @@ export interface Edit {
   readonly outputs?: readonly ValueInfoProto[];
 }
 
-/** The model after an edit. */
+/**
+ * The model after an edit.
+ * @example
+ * // MatMul "lm_head" under another name
+ * const replace = new Map([[node, withFields(NodeProtoSchema, node, { name: 'head' })]]);
+ * const edited = editModel(model, { replace });
+ */
 export function editModel(model: OnnxModel, edit: Edit): OnnxModel {
   const { replace = new Map<NodeProto, NodeProto>(), initializers = new Map<TensorProto, TensorProto>() } =
     edit;
@@ -75,7 +81,11 @@ export function editModel(model: OnnxModel, edit: Edit): OnnxModel {
   return withGraph(withFields(ModelProtoSchema, model, { opsetImport }), graphAfter);
 }
 
-/** A model with another graph. */
+/**
+ * A model with another graph.
+ * @example
+ * const edited = withGraph(model, { ...model.graph, name: 'decoder' });
+ */
 export function withGraph(model: ModelProto, graph: GraphProto): OnnxModel {
   return Object.assign(create(ModelProtoSchema), model, { graph });
 }

@@ -8,7 +8,11 @@ import { DataType, dataType } from './tensor.js';
 const BOOLEAN = new Set(
   'And Or Not Xor Less LessOrEqual Greater GreaterOrEqual Equal IsNaN IsInf'.split(' '),
 );
-/** The element type of a graph input or output. */
+/**
+ * The element type of a graph input or output.
+ * @example
+ * declaredType(view.inputs.get('inputs_embeds')) === DataType.FLOAT16;
+ */
 export function declaredType(info: ValueInfoProto | undefined): DataType | undefined {
   const type = info?.type?.value;
   return type?.case === 'tensorType' && type.value.elemType !== 0 ? dataType(type.value.elemType) : undefined;
@@ -17,7 +21,11 @@ export function declaredType(info: ValueInfoProto | undefined): DataType | undef
 /** What was told before, graph by graph: a chain of nodes is walked once, not once for each of its tensors. */
 const told = new WeakMap<GraphView, Map<string, DataType | undefined>>();
 
-/** The element type of any tensor, or undefined where it cannot be told. */
+/**
+ * The element type of any tensor, or undefined where it cannot be told.
+ * @example
+ * elementType(view, 'logits') === DataType.FLOAT;
+ */
 export function elementType(graph: GraphView, tensor: string): DataType | undefined {
   const known = told.get(graph) ?? new Map<string, DataType | undefined>();
   told.set(graph, known);

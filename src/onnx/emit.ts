@@ -41,7 +41,13 @@ export interface Carried {
 
 const CARRIED = { float32: DataType.FLOAT, int64: DataType.INT64, bool: DataType.BOOL } as const;
 
-/** Collects new nodes and constants for a graph. */
+/**
+ * Collects new nodes and constants for a graph.
+ * @example
+ * const emit = new Emitter(opsetOf(model), allNames(model.graph));
+ * const doubled = emit.op('Mul', ['logits', emit.float(2)]);
+ * const edited = editModel(model, { emit, outputs: [valueInfo(doubled, DataType.FLOAT)] });
+ */
 export class Emitter {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[];

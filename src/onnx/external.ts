@@ -23,6 +23,8 @@ export interface ExternalTensor {
 /**
  * All tensors of a model that lie in other files.
  * @throws {FastvError} `external-data` if a location leaves the model's folder or its numbers make no sense
+ * @example
+ * for (const { location, offset, length } of externalTensors(decodeModel(bytes))) console.log(location, offset, length);
  */
 export function externalTensors(model: ModelProto): ExternalTensor[] {
   return [...allTensors(model)]
@@ -43,6 +45,8 @@ export function externalFiles(model: ModelProto): string[] {
  * Checks a location: a relative path without `..`, drive letters or control characters, so that it cannot leave the
  * model's folder.
  * @throws {FastvError} `external-data`
+ * @example
+ * checkLocation('decoder.onnx_data', 'lm_head.weight'); // '../decoder.onnx_data' throws
  */
 export function checkLocation(location: string, tensor: string): void {
   const parts = location.split(/[/\\]/u);
@@ -107,14 +111,22 @@ const BITS: Partial<Record<number, number>> = {
   [DataType.INT4]: 4,
 };
 
-/** The bytes that a tensor's values take, from its type and dims; undefined where the type has no fixed width. */
+/**
+ * The bytes that a tensor's values take, from its type and dims; undefined where the type has no fixed width.
+ * @example
+ * tensorBytes(floatTensor([1, 2, 3])); // 12
+ */
 export function tensorBytes(tensor: TensorProto): number | undefined {
   const bits = BITS[tensor.dataType];
   const count = elementCount(tensor);
   return bits === undefined || count === undefined ? undefined : Math.ceil((count * bits) / 8);
 }
 
-/** Every tensor of a model: initialisers, sparse ones, and constants in attributes, in all subgraphs and functions. */
+/**
+ * Every tensor of a model: initialisers, sparse ones, and constants in attributes, in all subgraphs and functions.
+ * @example
+ * const bytes = [...allTensors(model)].reduce((sum, tensor) => sum + (tensorBytes(tensor) ?? 0), 0);
+ */
 export function* allTensors(model: ModelProto): Generator<TensorProto> {
   if (model.graph !== undefined) yield* tensorsOfGraph(model.graph);
   for (const body of model.functions) {

@@ -15,7 +15,12 @@ import { FastvError } from '../errors.js';
 import { withFields } from './message.js';
 import { readInts } from './tensor.js';
 
-/** A read-only view of a {@link GraphProto}, checked when it is made. */
+/**
+ * A read-only view of a {@link GraphProto}, checked when it is made.
+ * @example
+ * const view = new GraphView(decodeModel(bytes).graph);
+ * const producer = view.producer('logits');
+ */
 export class GraphView {
   readonly graph: GraphProto;
   /** The nodes in topological order. */
@@ -184,12 +189,21 @@ export class GraphView {
   }
 }
 
-/** Whether a node is of one of some types: a condition for walks through a graph. */
+/**
+ * Whether a node is of one of some types: a condition for walks through a graph.
+ * @example
+ * const views = inSet(new Set(['Reshape', 'Transpose']));
+ * const first = view.nodes.find(views);
+ */
 export function inSet(opTypes: ReadonlySet<string>): (node: NodeProto) => boolean {
   return ({ opType }) => opTypes.has(opType);
 }
 
-/** How errors name a node. */
+/**
+ * How errors name a node.
+ * @example
+ * label(node); // MatMul "/model/layers.0/mlp/down_proj/MatMul"
+ */
 export function label(node: NodeProto): string {
   const name = node.name === '' ? (node.output[0] ?? '') : node.name;
   return `${node.opType} "${name}"`;
@@ -212,6 +226,8 @@ export function producersOf(nodes: readonly NodeProto[]): Map<string, NodeProto>
  * Sorts nodes so that each stands after what it needs; nodes that are already in order keep their order.
  * @param producer which node gives each tensor
  * @throws {FastvError} `malformed-model` if there is a cycle
+ * @example
+ * const sorted = topologicalOrder(graph.node, ({ input }) => input);
  */
 export function topologicalOrder(
   nodes: readonly NodeProto[],
@@ -247,7 +263,11 @@ export function topologicalOrder(
   return sorted;
 }
 
-/** The names of every tensor in a graph and its subgraphs, used or defined. */
+/**
+ * The names of every tensor in a graph and its subgraphs, used or defined.
+ * @example
+ * const taken = new Set(allNames(model.graph));
+ */
 export function* allNames(graph: GraphProto): Generator<string> {
   for (const value of [...graph.input, ...graph.output, ...graph.valueInfo]) yield value.name;
   for (const tensor of graph.initializer) yield tensor.name;
@@ -298,7 +318,11 @@ function capturesOf(node: NodeProto, depth = 0): ReadonlySet<string> {
   return captured;
 }
 
-/** A node that takes its inputs, and what its subgraphs take from outside, under other names; itself if none changes. */
+/**
+ * A node that takes its inputs, and what its subgraphs take from outside, under other names; itself if none changes.
+ * @example
+ * const renamed = renameInputs(node, (tensor) => (tensor === 'hidden' ? 'kept_hidden' : tensor));
+ */
 export function renameInputs(node: NodeProto, rename: (tensor: string) => string): NodeProto {
   const input = node.input.map((name) => (name === '' ? '' : rename(name)));
   const bodies = node.attribute.some(hasGraphs);

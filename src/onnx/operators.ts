@@ -166,7 +166,11 @@ function schemaOf({ domain, opType }: NodeProto): Schema | undefined {
   return domain === '' || domain === 'ai.onnx' ? DEFAULT_DOMAIN.get(opType) : undefined;
 }
 
-/** Whether a node is of an operator. */
+/**
+ * Whether a node is of an operator.
+ * @example
+ * const attention = view.nodes.filter((node) => isOperator(node, 'GroupQueryAttention'));
+ */
 export function isOperator<Op extends OperatorName>(node: NodeProto, name: Op): node is OperatorNode<Op> {
   return schemaOf(node) === OPERATORS[name];
 }
@@ -183,17 +187,29 @@ function place(node: NodeProto, name: string): number {
   return index;
 }
 
-/** The tensor that a node takes as an input of its schema; '' where it takes none. */
+/**
+ * The tensor that a node takes as an input of its schema; '' where it takes none.
+ * @example
+ * if (isOperator(node, 'MatMulNBits')) console.log(input(node, 'zero_points'));
+ */
 export function input<Op extends OperatorName>(node: OperatorNode<Op>, name: InputOf<Op>): string {
   return node.input[place(node, name)] ?? '';
 }
 
-/** What a node works on, whatever its operator calls that: its first input; '' where it has none. */
+/**
+ * What a node works on, whatever its operator calls that: its first input; '' where it has none.
+ * @example
+ * const cast = view.producer(firstInput(node));
+ */
 export function firstInput(node: NodeProto): string {
   return node.input[0] ?? '';
 }
 
-/** What a node takes, by the names of its schema. */
+/**
+ * What a node takes, by the names of its schema.
+ * @example
+ * for (const { name, tensor } of inputs(node)) console.log(name, tensor);
+ */
 export function inputs(node: NodeProto): { readonly name: string; readonly tensor: string }[] {
   const names = inputNames(node);
   return node.input.flatMap((tensor, i) =>
@@ -201,7 +217,11 @@ export function inputs(node: NodeProto): { readonly name: string; readonly tenso
   );
 }
 
-/** A copy of a node with some inputs changed; '' takes one away. */
+/**
+ * A copy of a node with some inputs changed; '' takes one away.
+ * @example
+ * const biased = withInputs(attention, { attention_bias: 'bias' });
+ */
 export function withInputs<Op extends OperatorName>(
   node: OperatorNode<Op>,
   changes: Partial<Readonly<Record<InputOf<Op>, string>>>,
@@ -216,7 +236,11 @@ export function withInputs<Op extends OperatorName>(
   return withFields(NodeProtoSchema, node, { input: all });
 }
 
-/** A copy of a node without some attributes. */
+/**
+ * A copy of a node without some attributes.
+ * @example
+ * const plain = withoutAttributes(node, 'local_window_size', 'softcap');
+ */
 export function withoutAttributes(node: NodeProto, ...names: readonly string[]): NodeProto {
   const attribute = node.attribute.filter(({ name }) => !names.includes(name));
   return withFields(NodeProtoSchema, node, { attribute });
@@ -225,6 +249,8 @@ export function withoutAttributes(node: NodeProto, ...names: readonly string[]):
 /**
  * Checks that everything that is set on a model's nodes is understood.
  * @throws {FastvError} `unsupported-decoder`, naming the node, its input or attribute, and what to do
+ * @example
+ * checkOperators(decodeModel(bytes)); // or an error that names the node
  */
 export function checkOperators(model: OnnxModel): void {
   for (const { domain, version } of model.opsetImport) {
@@ -240,7 +266,12 @@ export function checkOperators(model: OnnxModel): void {
   for (const node of model.graph.node) checkOperator(node);
 }
 
-/** Checks one node. @throws {FastvError} `unsupported-decoder` */
+/**
+ * Checks one node.
+ * @throws {FastvError} `unsupported-decoder`
+ * @example
+ * model.graph.node.forEach(checkOperator);
+ */
 export function checkOperator(node: NodeProto): void {
   const found = schemaOf(node);
   if (found === undefined) {
@@ -279,7 +310,11 @@ export function checkOperator(node: NodeProto): void {
 /** ONNX's own, by both names, and ONNX Runtime's. */
 export const OWN_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', MICROSOFT]);
 
-/** The version of the default operator set; 0 where a model imports none. */
+/**
+ * The version of the default operator set; 0 where a model imports none.
+ * @example
+ * if (opsetOf(model) < 13) console.log('Squeeze takes its axes as an attribute');
+ */
 export function opsetOf({ opsetImport }: Pick<OnnxModel, 'opsetImport'>): number {
   return Number(opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n);
 }

@@ -14,7 +14,11 @@ const BROADCAST = new Set(
 /** One pass a graph, in topological order: no recursion that a deep or bushy graph could exhaust. */
 const tables = new WeakMap<GraphView, RankTable>();
 
-/** The number of axes of a tensor, or undefined where it cannot be told. */
+/**
+ * The number of axes of a tensor, or undefined where it cannot be told.
+ * @example
+ * rankOf(view, 'inputs_embeds'); // 3
+ */
 export function rankOf(graph: GraphView, tensor: string): number | undefined {
   let table = tables.get(graph);
   if (table === undefined) {

@@ -11,7 +11,11 @@ import {
 /** ONNX element types, by the field's own name. */
 export { TensorProto_DataType as DataType } from 'onnx-buf';
 
-/** A protobuf field's number as an element type; UNDEFINED if there is no such type. */
+/**
+ * A protobuf field's number as an element type; UNDEFINED if there is no such type.
+ * @example
+ * dataType(tensor.dataType) === DataType.FLOAT16;
+ */
 export function dataType(number: number): DataType {
   return isDataType(number) ? number : DataType.UNDEFINED;
 }
@@ -23,7 +27,11 @@ function isDataType(number: number): number is DataType {
 /** Constants longer than this are data, not structure, and are not read. */
 const MAX_STRUCTURAL = 4096;
 
-/** The number of elements that a tensor's dims promise, or undefined if they are negative or absurd. */
+/**
+ * The number of elements that a tensor's dims promise, or undefined if they are negative or absurd.
+ * @example
+ * elementCount(floatTensor([1, 2, 3, 4], [2, 2])); // 4
+ */
 export function elementCount(tensor: TensorProto): number | undefined {
   let count = 1;
   for (const dim of tensor.dims) {
@@ -34,7 +42,11 @@ export function elementCount(tensor: TensorProto): number | undefined {
   return count;
 }
 
-/** The values of a small int64 or int32 tensor; undefined if it is anything else (external, too long, inconsistent). */
+/**
+ * The values of a small int64 or int32 tensor; undefined if it is anything else (external, too long, inconsistent).
+ * @example
+ * const axes = readInts(int64Tensor([1, 2])); // [1, 2]
+ */
 export function readInts(tensor: TensorProto): number[] | undefined {
   const count = elementCount(tensor);
   if (count === undefined || count > MAX_STRUCTURAL) return undefined;
@@ -55,7 +67,11 @@ export function readInts(tensor: TensorProto): number[] | undefined {
   }
 }
 
-/** An int64 constant. `dims` defaults to one axis; pass `[]` for a scalar. */
+/**
+ * An int64 constant. `dims` defaults to one axis; pass `[]` for a scalar.
+ * @example
+ * const shape = int64Tensor([0, 0, 32, -1]); // for a Reshape
+ */
 export function int64Tensor(
   values: readonly number[],
   dims: readonly number[] = [values.length],
@@ -63,7 +79,11 @@ export function int64Tensor(
   return rawTensor(DataType.INT64, dims, new BigInt64Array(values.map(BigInt)));
 }
 
-/** A float32 constant. */
+/**
+ * A float32 constant.
+ * @example
+ * const scale = floatTensor([0.125], []); // a scalar
+ */
 export function floatTensor(
   values: readonly number[],
   dims: readonly number[] = [values.length],
@@ -71,7 +91,11 @@ export function floatTensor(
   return rawTensor(DataType.FLOAT, dims, new Float32Array(values));
 }
 
-/** A float64 constant. */
+/**
+ * A float64 constant.
+ * @example
+ * const half = doubleTensor([0.5], []); // a scalar
+ */
 export function doubleTensor(
   values: readonly number[],
   dims: readonly number[] = [values.length],

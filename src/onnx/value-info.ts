@@ -3,7 +3,11 @@ import { create } from '@bufbuild/protobuf';
 import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import type { DataType } from './tensor.js';
 
-/** The declaration of a graph input or output; a string is a symbolic axis, no axes say nothing of its shape. */
+/**
+ * The declaration of a graph input or output; a string is a symbolic axis, no axes say nothing of its shape.
+ * @example
+ * const mask = valueInfo('image_token_mask', DataType.BOOL, ['batch', 'sequence']);
+ */
 export function valueInfo(
   name: string,
   elemType: DataType,
@@ -25,6 +29,8 @@ export function valueInfo(
 /**
  * A declaration with other names for its axes.
  * @param rename gives an axis's new name, or the old one to leave it; '' is the name of an axis that has none
+ * @example
+ * const kept = renameAxes(output, (symbol) => (symbol === 'sequence_length' ? 'kept_length' : symbol));
  */
 export function renameAxes(
   info: ValueInfoProto,

@@ -51,7 +51,11 @@ export function encodeModel(model: ModelProto): Bytes[] {
   return chunks;
 }
 
-/** The total length of some chunks, in bytes. */
+/**
+ * The total length of some chunks, in bytes.
+ * @example
+ * const { length } = concatChunks(chunks); // byteLength(chunks), too, and nothing is copied
+ */
 export function byteLength(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }

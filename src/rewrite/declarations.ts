@@ -1,20 +1,35 @@
 // What a rewritten decoder declares besides what it had, and by which names of axes (docs/graph-contract.md).
 import type { ValueInfoProto } from 'onnx-buf';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
+import {
+  ATTENTION_MASS,
+  IMAGE_TOKEN_MASK,
+  IMAGE_TOKEN_SCORES,
+  IMAGE_TOKEN_SEGMENTS,
+  KEPT_INDICES,
+  PRUNE_RATIO,
+} from '../decoder/contract.js';
 import type { Decoder } from '../decoder/decoder.js';
 import { DataType, renameAxes, valueInfo } from '../onnx/index.js';
-import type { GraphStrategy } from '../strategies/index.js';
 
 /** The output of the contract. */
 export const KEPT = valueInfo(KEPT_INDICES, DataType.INT64, ['batch_size', 'kept_sequence_length']);
 
+/** Which inputs a graph takes besides. */
+export interface Wanted {
+  readonly scores?: boolean;
+  readonly segments?: boolean;
+  readonly mass?: boolean;
+}
+
 /** The inputs of the contract. */
-export function newInputs(strategy: GraphStrategy, cuts: readonly number[]): ValueInfoProto[] {
+export function newInputs({ scores, segments, mass }: Wanted, cuts: readonly number[]): ValueInfoProto[] {
   const tokens = ['batch_size', 'sequence_length'];
   return [
     valueInfo(IMAGE_TOKEN_MASK, DataType.BOOL, tokens),
     valueInfo(PRUNE_RATIO, DataType.FLOAT, [cuts.length]),
-    ...(strategy.needsScores === true ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
+    ...(scores === true ? [valueInfo(IMAGE_TOKEN_SCORES, DataType.FLOAT, tokens)] : []),
+    ...(segments === true ? [valueInfo(IMAGE_TOKEN_SEGMENTS, DataType.INT64, [...tokens, 3])] : []),
+    ...(mass === true ? [valueInfo(ATTENTION_MASS, DataType.FLOAT, [cuts.length, 2])] : []),
   ];
 }
 

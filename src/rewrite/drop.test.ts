@@ -3,6 +3,7 @@ import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { allNames, decodeModel, Emitter, topologicalOrder } from '../onnx/index.js';
+import { shareBudget } from './budget.js';
 import { allTokens } from './drop.js';
 import { planCuts } from './plan.js';
 import { select } from './select.js';
@@ -23,12 +24,11 @@ function dropped(family: string, cuts: number[], strategy = 'attention'): Droppe
   const plan = planCuts(original, cuts);
   const { decoder } = plan;
   const emit = new Emitter(decoder.opset, allNames(decoder.graph.graph));
-  let tokens = allTokens(plan, emit, false);
+  let tokens = allTokens(plan, emit);
   for (const stage of cuts.keys()) {
-    const scores = graphStrategy(strategy).score(stageContext(plan, stage, tokens, emit, 'float64'));
-    tokens = tokens.keep(
-      select(emit, scores, tokens.imageTokenMask, ratioOf(emit, stage, 'float64'), 'float64').indices,
-    );
+    const budget = shareBudget(emit, ratioOf(emit, stage, 'float64'), 'float64');
+    const scores = graphStrategy(strategy).score(stageContext(plan, stage, tokens, emit, () => budget));
+    tokens = tokens.keep(select(emit, scores, tokens.imageTokenMask, budget).indices);
   }
   const finished = tokens.finish();
   const nodes = decoder.graph.nodes.map((node) => finished.replace.get(node) ?? node);

@@ -1,7 +1,7 @@
 // Dropping mode: after each stage only the kept tokens go on.
 import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore } from '../decoder/attention/core.js';
-import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
+import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, IMAGE_TOKEN_SEGMENTS } from '../decoder/contract.js';
 import type { Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import { Sequence, type ClusterUse } from './sequence.js';
@@ -10,22 +10,29 @@ import type { Finished, Tokens } from './tokens.js';
 
 /**
  * The tokens of a call before the first stage.
- * @param needsScores whether the caller's scores are needed
+ * @param brings what the caller brings besides the mask
  * @param clusters what is made of the clusters that kept tokens stand for; default: there are none
  */
 export function allTokens(
   plan: Plan,
   emit: Emitter,
-  needsScores = false,
+  brings: Brings = {},
   clusters: ClusterUse = { weigh: false, merge: false },
 ): Tokens {
-  const needs = { scores: needsScores, ...clusters };
+  const needs = { scores: brings.scores === true, ...clusters };
   return new LeftTokens(plan, emit, needs, [Sequence.whole(plan.partition, emit)], {
     imageTokenMask: IMAGE_TOKEN_MASK,
     scores: IMAGE_TOKEN_SCORES,
+    segments: brings.segments === true ? IMAGE_TOKEN_SEGMENTS : undefined,
     keptIndices: '',
     clusters: undefined,
   });
+}
+
+/** What the caller brings for each token. */
+export interface Brings {
+  readonly scores?: boolean;
+  readonly segments?: boolean;
 }
 
 interface Needs extends ClusterUse {
@@ -36,6 +43,7 @@ interface Needs extends ClusterUse {
 interface Known {
   readonly imageTokenMask: string;
   readonly scores: string;
+  readonly segments: string | undefined;
   /** Their places in the call's sequence; '' where they are all. */
   readonly keptIndices: string;
   /** Sizes and images, once tokens have joined others. */
@@ -45,6 +53,7 @@ interface Known {
 class LeftTokens implements Tokens {
   readonly imageTokenMask: string;
   readonly scores: string;
+  readonly segments: string | undefined;
   readonly #plan: Plan;
   readonly #emit: Emitter;
   readonly #needs: Needs;
@@ -58,7 +67,7 @@ class LeftTokens implements Tokens {
     emit: Emitter,
     needs: Needs,
     sequences: readonly [Sequence, ...Sequence[]],
-    { imageTokenMask, scores, keptIndices, clusters }: Known,
+    { imageTokenMask, scores, segments, keptIndices, clusters }: Known,
   ) {
     this.#plan = plan;
     this.#emit = emit;
@@ -66,6 +75,7 @@ class LeftTokens implements Tokens {
     this.#sequences = sequences;
     this.imageTokenMask = imageTokenMask;
     this.scores = scores;
+    this.segments = segments;
     this.#keptIndices = keptIndices;
     this.#clusters = clusters;
   }
@@ -99,8 +109,8 @@ class LeftTokens implements Tokens {
     return typeof queries === 'object' ? queries.lastRow(this.#sequence, this.#emit) : undefined;
   }
 
-  activation(tensor: string): string {
-    return this.#sequence.ahead(tensor);
+  activation(tensor: string, rotates?: boolean): string {
+    return this.#sequence.ahead(tensor, rotates);
   }
 
   keep(indices: string, residual?: () => string): Tokens {
@@ -111,6 +121,7 @@ class LeftTokens implements Tokens {
     return new LeftTokens(this.#plan, this.#emit, this.#needs, [...this.#sequences, kept], {
       imageTokenMask: kept.gather(this.imageTokenMask),
       scores: scores ? kept.gather(this.scores) : this.scores,
+      segments: this.segments === undefined ? undefined : kept.gather(this.segments),
       keptIndices: this.#keptIndices === '' ? indices : kept.gather(this.#keptIndices),
       clusters: joined && { sizes: joined.clusters.sizes, segments: kept.gather(joined.segments) },
     });
@@ -121,8 +132,15 @@ class LeftTokens implements Tokens {
     const emit = this.#emit;
     const images = this.imageTokenMask;
     const one = (): string => emit.op('Expand', [emit.float(1), emit.op('Shape', [images])]);
-    const { sizes, segments } = this.#clusters ?? { sizes: one(), segments: runsOfImages(emit, images) };
+    const { sizes, segments } = this.#clusters ?? { sizes: one(), segments: this.#images() };
     return { clusters: clustersOf(emit, { residual, images, segments, sizes, kept }), segments };
+  }
+
+  /** Which image each token is of: int64 [batch, sequence]. */
+  #images(): string {
+    const emit = this.#emit;
+    if (this.segments === undefined) return runsOfImages(emit, this.imageTokenMask);
+    return emit.gather(this.segments, emit.int(0), 2);
   }
 
   finish(): Finished {

@@ -6,7 +6,14 @@ export { inspectDecoder, type CutInspection, type Inspection, type LayerInspecti
 export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 export type { AttentionCore, AttentionKind } from '../decoder/attention/core.js';
 export type { QuotaArithmetic } from './quota.js';
-export { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, KEPT_INDICES, PRUNE_RATIO } from '../decoder/contract.js';
+export {
+  ATTENTION_MASS,
+  IMAGE_TOKEN_MASK,
+  IMAGE_TOKEN_SCORES,
+  IMAGE_TOKEN_SEGMENTS,
+  KEPT_INDICES,
+  PRUNE_RATIO,
+} from '../decoder/contract.js';
 export { findStrategy, strategies } from '../strategies/index.js';
 export type * from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';

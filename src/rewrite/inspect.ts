@@ -8,7 +8,7 @@ import {
   type GraphView,
   type OnnxModel,
 } from '../onnx/index.js';
-import { inputCount, recogniseDecoder, type Layer } from '../decoder/decoder.js';
+import { inputCount, recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 import { sharersOf } from '../decoder/attention/find.js';
 import { linearLayers } from '../decoder/linear.js';
 import { rewriteDecoder } from './rewrite.js';
@@ -39,7 +39,7 @@ export interface CutInspection {
 }
 
 /** Inputs of nodes that are read for all cuts together: each is tried by a rewrite of the whole graph. */
-const MOST_INPUTS = 2 ** 20;
+const MOST_INPUTS = 2 ** 18;
 
 /** What a decoder is made of. */
 export interface Inspection {
@@ -76,7 +76,7 @@ export function inspectDecoder(model: OnnxModel): Inspection {
     cuts: decoder.layers
       .slice(1)
       .map(({ index: layer }) =>
-        layer <= tried ? inspectCut(model, layer) : { layer, after: undefined, refused: undefined },
+        layer <= tried ? inspectCut(model, decoder, layer) : { layer, after: undefined, refused: undefined },
       ),
   };
 }
@@ -97,9 +97,9 @@ function inspectLayer(graph: GraphView, { index, attention: core }: Layer): Laye
   };
 }
 
-function inspectCut(model: OnnxModel, layer: number): CutInspection {
+function inspectCut(model: OnnxModel, decoder: Decoder, layer: number): CutInspection {
   try {
-    const { report } = rewriteDecoder(model, { stages: [{ layer }] });
+    const { report } = rewriteDecoder(model, { stages: [{ layer }] }, decoder);
     return { layer, after: report.stages[0]?.after, refused: undefined };
   } catch (error) {
     if (!(error instanceof FastvError)) throw error;

@@ -8,20 +8,27 @@
 // on its keys is refused.
 import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore, Hidden } from '../decoder/attention/core.js';
-import { ATTENTION_MASK, EMBEDS, IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES } from '../decoder/contract.js';
+import {
+  ATTENTION_MASK,
+  EMBEDS,
+  IMAGE_TOKEN_MASK,
+  IMAGE_TOKEN_SCORES,
+  IMAGE_TOKEN_SEGMENTS,
+} from '../decoder/contract.js';
 import { DataType, type Emitter } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import { Sequence } from './sequence.js';
 import type { Finished, Tokens } from './tokens.js';
 
 /** The tokens of a call before the first stage, none of them hidden. */
-export function visibleTokens(plan: Plan, emit: Emitter): Tokens {
-  return new VisibleTokens(plan, emit, 0, new Map(), '', undefined);
+export function visibleTokens(plan: Plan, emit: Emitter, segments = false): Tokens {
+  return new VisibleTokens(plan, emit, segments, 0, new Map(), '', undefined);
 }
 
 class VisibleTokens implements Tokens {
   readonly imageTokenMask: string;
   readonly scores = IMAGE_TOKEN_SCORES;
+  readonly segments: string | undefined;
   readonly #plan: Plan;
   readonly #emit: Emitter;
   readonly #stage: number;
@@ -33,6 +40,7 @@ class VisibleTokens implements Tokens {
   constructor(
     plan: Plan,
     emit: Emitter,
+    segments: boolean,
     stage: number,
     changed: ReadonlyMap<NodeProto, NodeProto>,
     keptIndices: string,
@@ -40,6 +48,7 @@ class VisibleTokens implements Tokens {
   ) {
     this.#plan = plan;
     this.#emit = emit;
+    this.segments = segments ? IMAGE_TOKEN_SEGMENTS : undefined;
     this.#stage = stage;
     this.#changed = changed;
     this.#keptIndices = keptIndices;
@@ -93,7 +102,8 @@ class VisibleTokens implements Tokens {
       const hiding = core.kind.hide({ emit, graph: decoder.graph, core, hidden });
       for (const [node, other] of hiding) changed.set(node, other);
     }
-    return new VisibleTokens(this.#plan, emit, stage, changed, indices, hidden);
+    const segments = this.segments !== undefined;
+    return new VisibleTokens(this.#plan, emit, segments, stage, changed, indices, hidden);
   }
 
   finish(): Finished {

@@ -1,6 +1,7 @@
 // What a rewrite is asked for, and what it says of itself.
 import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
 import type { QuotaArithmetic } from './quota.js';
+import type { PerImage } from './stage-context.js';
 
 /** One place where tokens are pruned. */
 export interface Stage {
@@ -17,6 +18,18 @@ export interface RewriteOptions extends Standing {
    * take scores, as `external` does.
    */
   readonly strategy?: StrategyName | 'external' | (string & {}) | Strategy;
+  /**
+   * Whether the caller tells images apart (input `image_token_segments`). Default: only for a strategy that needs it;
+   * elsewhere an image is a run of image tokens.
+   */
+  readonly segments?: boolean;
+  /**
+   * Shares for the images of a row: `even`, the same for each, or by the `attention` that the last token pays them; one
+   * token at least. Set strategies then pick from each image by itself. Default: from the row as a whole.
+   */
+  readonly perImage?: PerImage;
+  /** Whether rows keep as many tokens as hold a share of the attention (input `attention_mass`); default: no. */
+  readonly mass?: boolean;
   /** `drop` (default) shortens the sequence; `mask` keeps it and hides the same tokens, to prove that both agree. */
   readonly mode?: 'drop' | 'mask';
   /** How quotas are counted: `integer` for runtimes without float64 kernels, such as ONNX Runtime Web. */
@@ -49,6 +62,10 @@ export interface RewriteReport {
   /** What kept tokens stand for; absent where for themselves. */
   readonly weights?: 'sizes';
   readonly merge?: 'mean';
+  /** How images share what is kept; absent where they do not. */
+  readonly perImage?: PerImage;
+  /** Present where a row's attention says how many tokens it keeps. */
+  readonly mass?: true;
   readonly mode: 'drop' | 'mask';
   /** Nodes before and after. */
   readonly nodes: { readonly before: number; readonly after: number };

@@ -80,7 +80,12 @@ function queriesOf(partition: Partition, core: AttentionCore | undefined): Query
 }
 
 /** Checks K of every stage. @throws {FastvError} `invalid-option`, or `unsupported-decoder` for a layer without attention */
-export function checkCuts(decoder: Decoder, cuts: readonly number[], strategy: GraphStrategy): void {
+export function checkCuts(
+  decoder: Decoder,
+  cuts: readonly number[],
+  strategy: GraphStrategy,
+  byMass = false,
+): void {
   const layers = decoder.layers.length;
   const refuse = (message: string, hint: string): FastvError =>
     new FastvError('invalid-option', message, { where: '--layer', hint });
@@ -98,6 +103,12 @@ export function checkCuts(decoder: Decoder, cuts: readonly number[], strategy: G
       throw refuse(
         `K = 0 leaves the strategy "${strategy.name}" no layer to look at`,
         'Use "external", or K ≥ 1.',
+      );
+    }
+    if (k === 0 && byMass) {
+      throw refuse(
+        'K = 0 leaves no layer whose attention has a mass',
+        'Give a share or a number of tokens, or K ≥ 1.',
       );
     }
     if (k > 0) attentionOf(decoder, k - 1);

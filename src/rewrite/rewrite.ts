@@ -1,29 +1,44 @@
 // The rewrite: a decoder in, a decoder that runs FastV out (arXiv 2403.06764, section 4). The model that is given is not
 // changed, and its weights are neither decoded nor copied.
 import type { ValueInfoProto } from 'onnx-buf';
-import { EMBEDS, KEPT_INDICES } from '../decoder/contract.js';
+import { ATTENTION_MASS, EMBEDS, KEPT_INDICES } from '../decoder/contract.js';
 import { attentionOf, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
-import { allNames, editModel, Emitter, type OnnxModel, type Pass } from '../onnx/index.js';
+import { allNames, DataType, editModel, Emitter, type OnnxModel, type Pass } from '../onnx/index.js';
+import { massBudget, shareBudget, type Budget } from './budget.js';
 import { KEPT, newInputs, withSuffix } from './declarations.js';
 import { allTokens } from './drop.js';
 import { visibleTokens } from './mask.js';
 import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
+import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { chooseAmongImages } from './when-pruning.js';
-import { ratioOf, stageContext } from './stage-context.js';
+import { ratioOf, stageContext, type PerImage } from './stage-context.js';
 import { FastvError } from '../errors.js';
-import { checkStanding, DEFAULT_STRATEGY, findStrategy, graphStrategy } from '../strategies/index.js';
+import {
+  checkStanding,
+  DEFAULT_STRATEGY,
+  findStrategy,
+  graphStrategy,
+  sharedOut,
+  type GraphStrategy,
+  type StageContext,
+} from '../strategies/index.js';
 
 /**
  * Rewrites a decoder (docs/graph-contract.md says what the result promises).
+ * @param recognised what `recogniseDecoder` made of the model, where it was called already
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
  * @example
  * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
  * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
-export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<RewriteReport> {
+export function rewriteDecoder(
+  model: OnnxModel,
+  options: RewriteOptions,
+  recognised?: Decoder,
+): Pass<RewriteReport> {
   const { mode = 'drop', quota = 'float64' } = options;
   const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
   const strategy = graphStrategy(asked);
@@ -31,25 +46,36 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   const standing = checkStanding(options);
   const use = { weigh: standing.weights !== undefined, merge: standing.merge !== undefined };
   if (mode === 'mask' && (use.weigh || use.merge)) throw maskedStanding();
+  const perImage = checkPerImage(options.perImage);
+  const wanted = {
+    scores: strategy.needsScores === true,
+    segments: strategy.needsSegments === true || options.segments === true,
+    mass: options.mass === true,
+  };
 
   // recognise: layers, their attention, their caches
-  const original = recogniseDecoder(model);
-  checkCuts(original, cuts, strategy);
+  const original = recognised ?? recogniseDecoder(model);
+  checkCuts(original, cuts, strategy, wanted.mass);
 
   // plan: after which attention each cut falls, whose queries layer K−1 computes
-  const plan = planCuts(original, cuts, (k) => allQueries(options, k === cuts[0]));
+  const plan = planCuts(original, cuts, (k) => allQueries(options, strategy, k === cuts[0]));
   const { decoder } = plan;
   const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
 
-  let tokens = mode === 'mask' ? visibleTokens(plan, emit) : allTokens(plan, emit, strategy.needsScores, use);
+  let tokens =
+    mode === 'mask' ? visibleTokens(plan, emit, wanted.segments) : allTokens(plan, emit, wanted, use);
   const choices: string[] = [];
   for (const stage of cuts.keys()) {
     // score: how much attention each image token gets from the last token at layer K−1
-    const context = stageContext(plan, stage, tokens, emit, quota);
-    const scores = strategy.score(context);
+    const budgetOf = (of: StageContext): Budget => {
+      const ratio = ratioOf(emit, stage, quota);
+      return wanted.mass ? byMass(of, stage, ratio, quota) : shareBudget(emit, ratio, quota);
+    };
+    const context = stageContext(plan, stage, tokens, emit, budgetOf, perImage);
+    const scores = sharedOut(context, strategy.score(context));
     // select: the image tokens with the highest scores, and all other tokens
     const { imageTokenMask, lost } = tokens;
-    const kept = select(emit, scores, imageTokenMask, ratioOf(emit, stage, quota), quota, lost);
+    const kept = select(emit, scores, imageTokenMask, budgetOf(context), lost);
     choices.push(kept.indices);
     // gather: layers K… see those only
     tokens = tokens.keep(kept.indices, () => context.residualBefore());
@@ -63,22 +89,61 @@ export function rewriteDecoder(model: OnnxModel, options: RewriteOptions): Pass<
   const whole = editModel(decoder.model, {
     replace,
     emit,
-    inputs: [...graph.input.map(renamed), ...newInputs(strategy, cuts)],
+    inputs: [...graph.input.map(renamed), ...newInputs(wanted, cuts)],
     outputs: [...graph.output.map(renamed), KEPT],
   });
   const result = chooseAmongImages(whole, emit, choices);
   const nodes = { before: model.graph.node.length, after: result.graph.node.length };
   const stages = plan.stages.map((stage) => reportOf(stage, original));
-  const report = { layers: decoder.layers.length, stages, strategy: asked.name, ...standing, mode, nodes };
+  const report = {
+    layers: decoder.layers.length,
+    stages,
+    strategy: asked.name,
+    ...standing,
+    ...(perImage && { perImage }),
+    ...(wanted.mass && { mass: true as const }),
+    mode,
+    nodes,
+  };
   return { model: result, changed: true, report };
+}
+
+/** As many tokens as hold a share of the attention: what the caller says of a stage. */
+function byMass(context: StageContext, stage: number, ratio: string, arithmetic: QuotaArithmetic): Budget {
+  const { emit, imageTokenMask } = context;
+  const given = (i: number): string =>
+    emit.gather(emit.gather(ATTENTION_MASS, emit.int(stage), 0), emit.int(i), 0);
+  const greatest = emit.op('Sub', [emit.float(1), given(1)]);
+  return massBudget(
+    emit,
+    {
+      attention: context.lastRowAttention(),
+      imageTokenMask,
+      share: given(0),
+      ratio,
+      greatest: arithmetic === 'float64' ? emit.cast(greatest, DataType.DOUBLE) : greatest,
+    },
+    arithmetic,
+  );
+}
+
+/** From JavaScript, anything may come. */
+function checkPerImage(given: unknown): PerImage | undefined {
+  if (given === undefined || given === 'even' || given === 'attention') return given;
+  throw new FastvError('invalid-option', `images cannot share ${JSON.stringify(given)}`, {
+    where: 'perImage',
+    hint: "Choose 'even' or 'attention', or leave it out.",
+  });
 }
 
 /** Why layer K−1 needs the queries of all tokens; undefined where those of the kept ones may be enough. */
 function allQueries(
   { mode, earlyQueries = true, weights, merge }: RewriteOptions,
+  { name, needsQueries }: GraphStrategy,
   firstStage: boolean,
 ): string | undefined {
   if (mode === 'mask') return 'masking keeps every token';
+  if (needsQueries === true) return `${name} looks at more than the last token's query`;
   if (merge !== undefined) return 'what is dropped is merged with what is kept';
   if (weights !== undefined && !firstStage) return 'its attention weighs its keys';
   return earlyQueries ? undefined : 'switched off';

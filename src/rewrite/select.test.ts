@@ -4,6 +4,7 @@ import { info, node, numbers, open } from '../../test/graphs.js';
 import { seededRandom } from '../../test/toy/random.js';
 import { keptTokens } from '../cost/stages.js';
 import { DataType, Emitter } from '../onnx/index.js';
+import { shareBudget } from './budget.js';
 import { select } from './select.js';
 
 const RATIOS = [0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9, 1];
@@ -20,7 +21,7 @@ interface Row {
 function selection(opset: number, withLost: boolean): Promise<InferenceSession> {
   const emit = new Emitter(opset, ['scores', 'images', 'lost', 'ratio', 'kept']);
   const lost = withLost ? 'lost' : undefined;
-  const { indices } = select(emit, 'scores', 'images', 'ratio', 'float64', lost);
+  const { indices } = select(emit, 'scores', 'images', shareBudget(emit, 'ratio', 'float64'), lost);
   const axes = ['batch', 'sequence'];
   return open(
     {

@@ -1,6 +1,7 @@
 // From scores to kept tokens: the one routine behind every strategy.
 //
-// 1. A row with n image tokens keeps round-half-even(n · (1 − R)) of them, the highest scores, ties to the lower index.
+// 1. A row keeps as many image tokens as its budget says (round-half-even(n · (1 − R)) of n), the highest scores, ties to
+//    the lower index.
 // 2. The last token of the call always stays, for the next token is read from it: an image token there takes the first
 //    of the kept places, and stays alone at R = 1.
 // 3. NaN ranks with minus infinity, below every number. A row whose image tokens have no other score cannot be ranked
@@ -9,7 +10,7 @@
 //    image tokens as the row that may drop the fewest.
 // 5. Tokens that are no image tokens are never dropped.
 import { DataType, type Emitter } from '../onnx/index.js';
-import { quota, type QuotaArithmetic } from './quota.js';
+import type { Budget } from './budget.js';
 
 export interface Selection {
   /** Places of the kept tokens, ascending: int64 [batch, kept]. */
@@ -23,21 +24,19 @@ const LOWEST = -3.4028234663852886e38;
  * Emits the selection.
  * @param scores float32 [batch, sequence]
  * @param imageTokenMask bool [batch, sequence]: the tokens that may be dropped
- * @param ratio R of this stage: float32 or float64 scalar
- * @param arithmetic how quotas are counted
+ * @param budget how many tokens each row keeps
  * @param lost bool [batch, sequence]: tokens that are lost already and do not count (masking mode only)
  */
 export function select(
   emit: Emitter,
   scores: string,
   imageTokenMask: string,
-  ratio: string,
-  arithmetic: QuotaArithmetic,
+  budget: Budget,
   lost?: string,
 ): Selection {
   const droppable = withoutLast(emit, imageTokenMask);
   // float64 stays on the processor: what a GPU has scored comes over once, and what is kept goes back once
-  const wide = arithmetic === 'float64';
+  const wide = budget.arithmetic === 'float64';
   const values = wide ? emit.cast(scores, DataType.DOUBLE) : scores;
   const number = (value: number): string => (wide ? emit.double(value) : emit.float(value));
   // NaN equals nothing, itself neither; IsNaN would leave the GPU, which has no kernel for it
@@ -45,7 +44,7 @@ export function select(
   const ranks = both(emit, droppable, known);
   const spare = emit.op('Where', [
     emit.op('Greater', [countOf(emit, ranks), emit.int(0)]),
-    spareCounts(emit, imageTokenMask, ratio, arithmetic),
+    spareCounts(emit, imageTokenMask, budget),
     emit.int(0),
   ]);
   const dropped = emit.reduce('ReduceMin', spare, [0], true);
@@ -70,25 +69,15 @@ export function select(
  * How many image tokens each row of a batch keeps, whatever their scores are (rules 1, 2 and 4): int64 [batch].
  * The parameters are those of {@link select}.
  */
-export function keepCounts(
-  emit: Emitter,
-  imageTokenMask: string,
-  ratio: string,
-  arithmetic: QuotaArithmetic,
-): string {
-  const dropped = emit.reduce('ReduceMin', spareCounts(emit, imageTokenMask, ratio, arithmetic), [0], true);
+export function keepCounts(emit: Emitter, imageTokenMask: string, budget: Budget): string {
+  const dropped = emit.reduce('ReduceMin', spareCounts(emit, imageTokenMask, budget), [0], true);
   return emit.op('Sub', [countOf(emit, imageTokenMask), emit.op('Max', [dropped, emit.ints(0)])]);
 }
 
 /** How many image tokens each row may drop: int64 [batch]. */
-function spareCounts(
-  emit: Emitter,
-  imageTokenMask: string,
-  ratio: string,
-  arithmetic: QuotaArithmetic,
-): string {
+function spareCounts(emit: Emitter, imageTokenMask: string, budget: Budget): string {
   const images = countOf(emit, imageTokenMask);
-  const beyondQuota = emit.op('Sub', [images, quota(emit, images, ratio, arithmetic)]);
+  const beyondQuota = emit.op('Sub', [images, budget.kept(images)]);
   return emit.op('Min', [beyondQuota, countOf(emit, withoutLast(emit, imageTokenMask))]);
 }
 

@@ -154,8 +154,9 @@ export class Sequence {
   /**
    * An activation of a later stage for the tokens that are here: its nodes once more. It costs what they cost.
    * @param tensor a tensor of the original graph
+   * @param goesIntoRotation as `rotates` of {@link resolve}
    */
-  ahead(tensor: string): string {
+  ahead(tensor: string, goesIntoRotation = false): string {
     const { graph } = this.#partition.decoder;
     const later = [...graph.ancestors([tensor])].filter((node) => this.#partition.stageOf(node) > this.stage);
     const copies = new Map<string, string>();
@@ -167,7 +168,7 @@ export class Sequence {
         copies.set(old, copy);
       }
     }
-    return here.resolve(tensor);
+    return here.resolve(tensor, goesIntoRotation);
   }
 
   /**

@@ -7,6 +7,8 @@ export interface Tokens {
   readonly imageTokenMask: string;
   /** The caller's scores: float32 [batch, sequence]. */
   readonly scores: string;
+  /** Image, row and column of each: int64 [batch, sequence, 3]; undefined where the caller does not say. */
+  readonly segments: string | undefined;
   /** Masking only: which are lost already, bool [batch, sequence]. */
   readonly lost?: string | undefined;
   /** How many there are: int64 [1]. */
@@ -21,8 +23,11 @@ export interface Tokens {
   positions(core: AttentionCore): string;
   /** What the last token's attention is computed from, where that is there apart from the other tokens'. */
   rowSource(): string | undefined;
-  /** An activation of the original graph for these tokens, of whatever layer. */
-  activation(tensor: string): string;
+  /**
+   * An activation of the original graph for these tokens, of whatever layer, or what the graph makes of their positions.
+   * @param rotates whether it goes into a rotation
+   */
+  activation(tensor: string, rotates?: boolean): string;
   /**
    * The tokens that are left.
    * @param indices their places among these, ascending: int64 [batch, kept]

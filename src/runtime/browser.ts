@@ -1,7 +1,7 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
 import { FastvError } from '../errors.js';
 import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
-import type { PlugOptions } from './options.js';
+import type { AutoOptions, PlugOptions } from './options.js';
 import {
   plug,
   type Loaded,
@@ -15,7 +15,8 @@ import type { SessionClass } from './session-swap.js';
 import { reasonOf } from './tell.js';
 import { classWith, type FastvClass } from './with-fastv.js';
 
-const browser: Platform = {
+/** Bytes in memory, ONNX Runtime Web. */
+export const BROWSER: Platform = {
   device: 'wasm',
   async sessionClass() {
     try {
@@ -68,7 +69,7 @@ export function fastv<C extends ModelClass>(
   name: string,
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
-  return plug(browser, modelClass, name, options);
+  return plug(BROWSER, modelClass, name, options);
 }
 
 /**
@@ -79,6 +80,9 @@ export function fastv<C extends ModelClass>(
  * const Pruned = withFastv(AutoModelForImageTextToText, { layer: 2, ratio: 0.5 });
  * const model = await Pruned.from_pretrained('HuggingFaceTB/SmolVLM-256M-Instruct', { dtype: 'q8' });
  */
-export function withFastv<C extends ModelClass>(modelClass: C, options: PlugOptions = {}): FastvClass<C> {
+export function withFastv<C extends ModelClass>(
+  modelClass: C,
+  options: PlugOptions | AutoOptions = {},
+): FastvClass<C> {
   return classWith((loads, name, given) => fastv(loads, name, given), modelClass, options);
 }

@@ -21,11 +21,16 @@ export class Chat {
 
   /**
    * The next turn. One that fails, or is aborted, has not been: the conversation goes on from where it was.
+   * @param options.video whether the images are the frames of one video
    * @throws as `OpenedModel.ask`
    */
-  async ask(text: string, images: readonly RgbImage[], options: Omit<AskOptions, 'cache'>): Promise<Answer> {
+  async ask(
+    text: string,
+    images: readonly RgbImage[],
+    { video = false, ...options }: Omit<AskOptions, 'cache'> & Pick<Message, 'video'>,
+  ): Promise<Answer> {
     const { conversation } = this.#asked;
-    const next: Message = { role: 'user', text, images };
+    const next: Message = { role: 'user', text, images, video };
     const inputs =
       this.#sequences === undefined
         ? await conversation.inputs([...this.#messages, next])

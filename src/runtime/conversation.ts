@@ -15,7 +15,10 @@ import { VideoLlavaProcessor } from './pictures/llava-processors.js';
 import { Picture } from './pictures/picture.js';
 import { exactProcessor } from './pictures/processors.js';
 import { isRecord } from './transformers.js';
+import { reasonOf } from './tell.js';
+import { HAS_PROCESSES, renderTemplate, startTemplates } from './template-process.js';
 import { withTimeLimit } from './time-limit.js';
+import { checkGrowth } from './tokenizer-growth.js';
 
 /** RGB pixels, row by row. */
 export interface RgbImage {
@@ -38,11 +41,11 @@ export interface Message {
 /** What `generate` takes: `input_ids`, `attention_mask`, and what the family's image processor makes. */
 export type ModelInputs = Record<string, unknown> & { input_ids: Tensor; attention_mask: Tensor };
 
-/** Milliseconds that a chat template may take, and that a tokenizer may take for one text. */
-const TEMPLATE_LIMIT = 2000;
+/** Milliseconds that a tokenizer may take for one text. */
 const TOKENIZER_LIMIT = 4000;
 
 interface Templated {
+  readonly chat_template: string;
   apply_chat_template(messages: unknown, options: Record<string, unknown>): unknown;
 }
 
@@ -77,11 +80,14 @@ export interface ConversationBatch {
 export class Conversation {
   readonly processor: Processor;
   readonly tokenizer: PreTrainedTokenizer;
+  /** What {@link answers} of a batch end with. */
+  #ends: ReadonlySet<number> | undefined;
 
   constructor(processor: Processor) {
     const { tokenizer } = processor;
     if (tokenizer === undefined)
       throw new FastvError('invalid-input', "the model's processor has no tokenizer");
+    checkGrowth((tokenizer as { _tokenizerJSON?: unknown })._tokenizerJSON);
     this.processor = exactProcessor(processor);
     this.tokenizer = limited(tokenizer);
   }
@@ -99,14 +105,18 @@ export class Conversation {
     const processor = await AutoProcessor.from_pretrained(name, options).catch((cause: unknown) => {
       throw loadError(cause, name);
     });
-    return new Conversation(processor);
+    const conversation = new Conversation(processor);
+    // whoever asks it first says what went wrong
+    if (HAS_PROCESSES && conversation.#templated() !== undefined) startTemplates().catch(() => undefined);
+    return conversation;
   }
 
   /**
    * The prompt of a conversation, by the model's own template, or plain where it has none.
-   * @throws {FastvError} `invalid-input` for a text with a token that stands for an image
+   * @throws {FastvError} `invalid-input` for a text with a token that stands for an image, and for a template that fails or
+   *   takes too much
    */
-  prompt(messages: readonly Message[]): string {
+  async prompt(messages: readonly Message[]): Promise<string> {
     const token = this.imageToken;
     const reserved = this.#reserved();
     for (const { text } of messages) {
@@ -118,7 +128,7 @@ export class Conversation {
         });
       }
     }
-    const templated = [this.processor, this.tokenizer].find(hasTemplate);
+    const templated = this.#templated();
     if (templated === undefined) {
       return messages
         .map((message) =>
@@ -134,18 +144,19 @@ export class Conversation {
         typeof part === 'string' ? { type: 'text', text: part } : part,
       ),
     }));
+    const { chat_template: template } = templated;
     const options = { add_generation_prompt: true, tokenize: false };
-    const rendered = withTimeLimit(TEMPLATE_LIMIT, 'the chat template', () =>
-      templated.apply_chat_template(structured, options),
-    );
-    if (typeof rendered !== 'string')
-      throw new FastvError('invalid-input', 'the chat template gives no text');
-    return rendered;
+    if (!HAS_PROCESSES) return String(templated.apply_chat_template(structured, options));
+    return renderTemplate(template, contextOf(this.tokenizer, templated, structured, options));
+  }
+
+  #templated(): Templated | undefined {
+    return [this.processor, this.tokenizer].find(hasTemplate);
   }
 
   /** Inputs of a first turn. */
   async inputs(messages: readonly Message[]): Promise<ModelInputs> {
-    return this.#encode([this.prompt(messages)], messages);
+    return this.#encode([await this.prompt(messages)], messages);
   }
 
   /**
@@ -153,8 +164,9 @@ export class Conversation {
    * decoders cannot, of which the plug warns: see {@link batches}.
    */
   async batch(conversations: readonly (readonly Message[])[]): Promise<ModelInputs> {
+    this.#ends ??= await this.#findEnds();
     return this.#encode(
-      conversations.map((messages) => this.prompt(messages)),
+      await Promise.all(conversations.map((messages) => this.prompt(messages))),
       conversations.flat(),
       { padding: true },
     );
@@ -184,7 +196,7 @@ export class Conversation {
    * @param next the new question
    */
   async continued(earlier: readonly Message[], sequences: Tensor, next: Message): Promise<ModelInputs> {
-    let rest = this.#behindAnswer(earlier.slice(0, -1), next);
+    let rest = await this.#behindAnswer(earlier.slice(0, -1), next);
     if (rest === undefined)
       throw new FastvError(
         'invalid-input',
@@ -212,7 +224,7 @@ export class Conversation {
     const [batch = 0, length = 0] = sequences.dims;
     const prompt = inputs.input_ids.dims[1] ?? 0;
     const ids = Array.from(sequences.data as BigInt64Array, Number);
-    const ends = batch > 1 ? this.#ends() : new Set<number>();
+    const ends = batch > 1 ? (this.#ends ?? this.#eos()) : new Set<number>();
     return Array.from({ length: batch }, (_, row) => {
       const answer = ids.slice(row * length + prompt, (row + 1) * length);
       const end = answer.findIndex((id) => ends.has(id));
@@ -222,23 +234,26 @@ export class Conversation {
   }
 
   /** Tokens that end an answer: the tokenizer's, and the special one that the chat template closes an answer with. */
-  #ends(): ReadonlySet<number> {
-    const { eos_token_id: eos, all_special_ids: special } = this.tokenizer as unknown as {
-      eos_token_id?: number;
-      all_special_ids?: readonly number[];
-    };
-    const ends = new Set(eos === undefined ? [] : [eos]);
-    if (![this.processor, this.tokenizer].some(hasTemplate)) return ends;
-    const closing = this.#behindAnswer([{ role: 'user', text: '' }], { role: 'user', text: '' }) ?? '';
+  async #findEnds(): Promise<ReadonlySet<number>> {
+    const ends = this.#eos();
+    if (this.#templated() === undefined) return ends;
+    const empty = { role: 'user', text: '' } as const;
+    const closing = (await this.#behindAnswer([empty], empty)) ?? '';
+    const { all_special_ids: special } = this.tokenizer as { all_special_ids?: readonly number[] };
     const [first] = this.tokenizer.encode(closing, { add_special_tokens: false });
     if (first !== undefined && special?.includes(first) === true) ends.add(first);
     return ends;
   }
 
+  #eos(): Set<number> {
+    const { eos_token_id: eos } = this.tokenizer as unknown as { eos_token_id?: number };
+    return new Set(eos === undefined ? [] : [eos]);
+  }
+
   /** What the prompt of a later question has behind the last answer; undefined if the chat template leaves answers out. */
-  #behindAnswer(before: readonly Message[], next: Message): string | undefined {
+  async #behindAnswer(before: readonly Message[], next: Message): Promise<string | undefined> {
     const marker = unusedMarker([...before, next]);
-    const rendered = this.prompt([...before, { role: 'assistant', text: marker }, next]);
+    const rendered = await this.prompt([...before, { role: 'assistant', text: marker }, next]);
     const at = rendered.indexOf(marker);
     return at < 0 ? undefined : rendered.slice(at + marker.length);
   }
@@ -308,9 +323,54 @@ export class Conversation {
     const imagesFirst = [LlavaProcessor, PaliGemmaProcessor, PixtralProcessor, Lfm2VlProcessor].some(
       (c) => processor instanceof c,
     );
-    if (videos.length > 0) return call(pictures, text, { ...options, videos });
-    return imagesFirst ? call(pictures, text, options) : call(text, pictures, options);
+    const args =
+      videos.length > 0
+        ? [pictures, text, { ...options, videos }]
+        : imagesFirst
+          ? [pictures, text, options]
+          : [text, pictures, options];
+    try {
+      return await call(...args);
+    } catch (cause) {
+      if (!(cause instanceof Error) || cause instanceof FastvError) throw cause;
+      throw new FastvError('invalid-input', `the model's processor fails: ${reasonOf(cause)}`, {
+        where: 'preprocessor_config.json, processor_config.json or tokenizer.json',
+        hint: 'Check where the model comes from: they may not fit each other.',
+        cause,
+      });
+    }
   }
+}
+
+/**
+ * What Transformers.js gives a chat template to look at: messages, and the tokenizer's special tokens. It keeps compiled
+ * templates by their texts; one that only takes down its context is put there for the time being.
+ */
+function contextOf(
+  tokenizer: PreTrainedTokenizer,
+  templated: Templated,
+  messages: unknown,
+  options: Record<string, unknown>,
+): unknown {
+  const { _compiled_template_cache: compiled } = tokenizer as unknown as {
+    _compiled_template_cache: Map<string, { render(context: unknown): string }>;
+  };
+  const { chat_template: template } = templated;
+  const before = compiled.get(template);
+  let context: unknown;
+  compiled.set(template, {
+    render(given) {
+      context = given;
+      return '';
+    },
+  });
+  try {
+    templated.apply_chat_template(messages, options);
+  } finally {
+    if (before === undefined) compiled.delete(template);
+    else compiled.set(template, before);
+  }
+  return context;
 }
 
 /** Tokenizers that have their limit already. */

@@ -1,6 +1,7 @@
 // What the plug adds to a model: `model.fastv`.
 import { FastvError } from '../errors.js';
 import { findStrategy } from '../strategies/index.js';
+import type { Calibration } from './auto-ratio.js';
 import type { Call, FastvCall } from './call.js';
 import { unknownOption } from './option-names.js';
 import { checkCall, type CallOptions, type PrefillReport, type Settings } from './options.js';
@@ -29,6 +30,8 @@ export interface FastvHandle {
   budget: number | undefined;
   /** The seed of calls that say nothing themselves. */
   seed: number | readonly number[] | undefined;
+  /** How `ratio: 'auto'` found R; undefined where R was given. */
+  readonly calibration: Calibration | undefined;
   /** What the last prefill of any call did. Of calls that run at the same time, {@link call} tells each one's own. */
   readonly last: PrefillReport | undefined;
   /**
@@ -47,6 +50,8 @@ export interface Handle {
   readonly defaults: () => CallOptions;
   /** Takes the report of a prefill. */
   readonly report: (report: PrefillReport) => void;
+  /** Takes the R that was found. */
+  readonly calibrated: (calibration: Calibration) => void;
 }
 
 /**
@@ -60,6 +65,7 @@ export function handleOf(
 ): Handle {
   let defaults = settings.call;
   let last: PrefillReport | undefined;
+  let calibration: Calibration | undefined;
   const replace = (change: CallOptions, name: string): void => {
     if (Object.values(change).includes(undefined)) {
       throw new FastvError('invalid-option', `${name} cannot be undefined`, {
@@ -93,6 +99,9 @@ export function handleOf(
     set seed(seed) {
       replace({ seed } as CallOptions, 'seed');
     },
+    get calibration() {
+      return calibration;
+    },
     get last() {
       return last;
     },
@@ -109,5 +118,14 @@ export function handleOf(
         : unknownOption(String(name), { where: 'model.fastv', known: SETTABLE });
     },
   });
-  return { handle: guarded, defaults: () => defaults, report: (report) => void (last = report) };
+  return {
+    handle: guarded,
+    defaults: () => defaults,
+    report: (report) => void (last = report),
+    calibrated: (found) => {
+      calibration = found;
+      replace({ ratio: found.ratio }, 'ratio');
+      last = undefined; // the questions that were tried are no calls of the user's
+    },
+  };
 }

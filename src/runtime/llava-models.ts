@@ -1,6 +1,6 @@
 // What Transformers.js 4.3 has no class for, in a model of its LlavaForConditionalGeneration, which `fastv build` says that
-// these are: LLaVA-NeXT's and LLaVA-OneVision's pictures in tiles, Video-LLaVA's videos, and Qwen-VL-Chat's pictures
-// between tags. What a model has says what it needs: no family is known here by its name.
+// these are: LLaVA-NeXT's and LLaVA-OneVision's pictures in tiles, Mistral 3's of several sizes, Video-LLaVA's videos,
+// and Qwen-VL-Chat's pictures between tags. What a model has says what it needs: no family is known here by its name.
 import { FastvError } from '../errors.js';
 import { anyresOf, tileGrid } from './pictures/anyres.js';
 import { wrapRun, type Run, type Tensors } from './session.js';
@@ -45,6 +45,7 @@ export async function completeModel(
 ): Promise<void> {
   if (!isDecoderModel(model)) return;
   takeTiles(model);
+  takeSizes(model as Llava);
   takeTags(model);
   await takeVideos(model as Llava, async (part) => {
     const loaded = await baseClass(model)?.from_pretrained(name, {
@@ -110,6 +111,65 @@ function onePictureAtATime(run: Run, tilesOf: (height: number, width: number) =>
     }
     return { image_features: joined(features) };
   };
+}
+
+/**
+ * A vision encoder that takes pictures of any one size (Mistral 3's) gets those of several sizes one by one, without what
+ * fills them up.
+ */
+function takeSizes(model: Llava): void {
+  const { vision_encoder: session } = model.sessions;
+  const pixels = session?.inputMetadata.find(({ name }) => name === 'pixel_values');
+  const shape = pixels?.isTensor === true ? pixels.shape : [];
+  if (session === undefined || shape.length !== 4 || shape.slice(2).some((axis) => typeof axis !== 'string'))
+    return;
+  const sizesOf = new WeakMap<OrtTensor, readonly number[]>();
+  model.forward_params.push('image_sizes');
+  const encode = model.encode_image.bind(model);
+  Object.assign(model, {
+    encode_image: (inputs: ForwardInputs): Promise<HfTensor | undefined> => {
+      const { pixel_values: all, image_sizes: sizes } = inputs;
+      if (all && isHfTensor(sizes)) sizesOf.set(all.ort_tensor, Array.from(sizes.data, Number));
+      return encode(inputs);
+    },
+  });
+  model.sessions['vision_encoder'] = wrapRun(session, (run) => async (feeds, ...rest) => {
+    const { pixel_values: all } = feeds;
+    const sizes = all === undefined ? undefined : sizesOf.get(all);
+    const [, , height, width] = all?.dims ?? [];
+    const whole = sizes?.every((length, i) => length === (i % 2 === 0 ? height : width));
+    if (all === undefined || sizes === undefined || whole === true) return run(feeds, ...rest);
+    const features: OrtTensor[] = [];
+    for (const pixel_values of apart(all, sizes)) {
+      const { image_features: found } = await run({ pixel_values }, ...rest);
+      if (found !== undefined) features.push(found);
+    }
+    return { image_features: joined(features) };
+  });
+}
+
+/** Pictures [1, channels, height, width], each without what fills it up. @throws {FastvError} `invalid-input` */
+function apart(all: OrtTensor, sizes: readonly number[]): OrtTensor[] {
+  const [count = 0, channels = 0, rows = 0, columns = 0] = all.dims;
+  const data = all.data as Float32Array;
+  return Array.from({ length: count }, (_, i) => {
+    const [height = 0, width = 0] = sizes.slice(2 * i);
+    if (height < 1 || height > rows || width < 1 || width > columns) {
+      throw new FastvError(
+        'invalid-input',
+        `a picture of ${height} × ${width} in ${rows} × ${columns} pixels`,
+        {
+          where: 'image_sizes',
+        },
+      );
+    }
+    const own = new Float32Array(channels * height * width);
+    for (let row = 0; row < channels * height; row++) {
+      const from = ((i * channels + Math.floor(row / height)) * rows + (row % height)) * columns;
+      own.set(data.subarray(from, from + width), row * width);
+    }
+    return tensor(all, own, [1, channels, height, width]);
+  });
 }
 
 /** Rows of several tensors, one behind the other. */

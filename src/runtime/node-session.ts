@@ -33,20 +33,26 @@ export async function nodeRuntime(): Promise<Runtime> {
 
 /** By Transformers.js's own place; undefined where a bundler left no places. */
 function requireRuntime(): Runtime | undefined {
+  return runtimePlace()?.require('onnxruntime-node') as Runtime | undefined;
+}
+
+/** Where the copy of ONNX Runtime is that fastv's Transformers.js runs. */
+function runtimePlace(): { readonly require: NodeJS.Require; readonly path: string } | undefined {
   const here: unknown = import.meta.url;
   // a bundle in CommonJS has no import.meta.url
   if (typeof here !== 'string') return undefined;
   // a bundler may put the number of a module here: Turbopack does
   const transformers: unknown = createRequire(here).resolve('@huggingface/transformers');
   if (typeof transformers !== 'string') return undefined;
-  return createRequire(transformers)('onnxruntime-node') as Runtime;
+  const require = createRequire(transformers);
+  return { require, path: require.resolve('onnxruntime-node') };
 }
 
 function hintFor(cause: unknown): string {
   const code = (cause as { code?: unknown } | null)?.code;
   if (code === 'ERR_DLOPEN_FAILED') {
-    const copies = loadedRuntimes().map((path) => `\n  ${path}`);
-    return `Two copies of ONNX Runtime do not go together: npm dedupe, or one version of @huggingface/transformers.${copies.join('')}`;
+    const copies = [...loadedRuntimes(), runtimePlace()?.path ?? 'the one in this bundle'];
+    return `Two copies of ONNX Runtime do not go together: npm dedupe, or one version of @huggingface/transformers.${copies.map((path) => `\n  ${path}`).join('')}`;
   }
   return "Install @huggingface/transformers (without network beyond npm: ONNXRUNTIME_NODE_INSTALL=skip). In a bundle, leave it out: serverExternalPackages: ['fastv'] in Next.js, external in esbuild and Rollup.";
 }

@@ -1,10 +1,11 @@
 // The plug in Node.
 import { fileURLToPath } from 'node:url';
 import { readModelBytes } from '../files/model-file.js';
+import { checkLocalModel } from '../files/model-name.js';
 import { rewriteFile } from './decoder-file.js';
 import { rewriteInMemory } from './in-memory.js';
 import { isDecoderFile, loadedRuntimes, nodeSessionClass } from './node-session.js';
-import type { PlugOptions } from './options.js';
+import type { AutoOptions, PlugOptions } from './options.js';
 import {
   plug,
   type Loaded,
@@ -18,7 +19,7 @@ import { unsignedSource } from './unsigned-file.js';
 import { classWith, type FastvClass } from './with-fastv.js';
 
 /** Files on disk, ONNX Runtime's Node binding. */
-const node: Platform = {
+export const NODE: Platform = {
   device: 'cpu',
   sessionClass: nodeSessionClass,
   runtimes: loadedRuntimes,
@@ -55,12 +56,13 @@ function pathOf(model: string): string {
  * const inputs = await processor(prompt, [await RawImage.read('photo.jpg')]);
  * const ids = await model.generate({ ...inputs, max_new_tokens: 64, fastv: { ratio: 0.75 } });
  */
-export function fastv<C extends ModelClass>(
+export async function fastv<C extends ModelClass>(
   modelClass: C,
   name: string,
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
-  return plug(node, modelClass, name, options);
+  checkLocalModel(name);
+  return plug(NODE, modelClass, name, options);
 }
 
 /**
@@ -71,6 +73,9 @@ export function fastv<C extends ModelClass>(
  * const Pruned = withFastv(AutoModelForImageTextToText, { layer: 2, ratio: 0.5 });
  * const model = await Pruned.from_pretrained('HuggingFaceTB/SmolVLM-256M-Instruct', { dtype: 'q8' });
  */
-export function withFastv<C extends ModelClass>(modelClass: C, options: PlugOptions = {}): FastvClass<C> {
+export function withFastv<C extends ModelClass>(
+  modelClass: C,
+  options: PlugOptions | AutoOptions = {},
+): FastvClass<C> {
   return classWith((loads, name, given) => fastv(loads, name, given), modelClass, options);
 }

@@ -6,12 +6,15 @@ import {
   findPreset,
   findStrategy,
   needsLayer,
+  stagesOf,
   strategies,
   type PresetName,
+  type ScheduleName,
   type Standing,
   type Strategy,
   type StrategyName,
 } from '../strategies/index.js';
+import type { CalibrateOptions } from './auto-ratio.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 
 /**
@@ -24,6 +27,12 @@ export interface CallOptions {
   readonly ratio?: number | readonly number[];
   /** Image tokens to keep (of the row that has the most), in place of `ratio`. */
   readonly budget?: number;
+  /**
+   * As many image tokens as hold a share of the attention that the last token pays them, between a least share of the
+   * tokens (default 0.02) and a greatest (default 1), in place of `ratio`: `0.9`, or `{ share: 0.9, least: 0.05 }`. The
+   * decoder is made for it where the options of the load have one.
+   */
+  readonly mass?: number | MassOptions;
   /** Seed of a strategy that draws (`random`); an array gives one a row, each of which is then drawn as if it were alone. */
   readonly seed?: number | readonly number[];
   /**
@@ -33,17 +42,28 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A budget by attention. */
+export interface MassOptions {
+  /** The share of the attention to a row's image tokens that kept ones hold: 0 … 1. */
+  readonly share: number;
+  /** The least share of the tokens that is kept. Default 0.02. */
+  readonly least?: number;
+  /** The greatest. Default 1. */
+  readonly greatest?: number;
+}
+
 /**
  * What a warning is about:
  * - `slow-weights`: weights in a slow format for the device;
  * - `not-cached`: a rewritten decoder that could not be kept on disk;
  * - `unsupported`: a decoder that runs unpruned (`onUnsupported: 'warn'`);
+ * - `unranked`: scores that said nothing, so that no image token was dropped;
  * - `left-padding`: rows padded on the left, which this decoder cannot tell from text;
  * - `unknown-option`: an option of the load that neither fastv nor Transformers.js has;
  * - `listener`: a listener of the caller's that threw.
  */
 export type WarningKind =
-  'slow-weights' | 'not-cached' | 'unsupported' | 'left-padding' | 'unknown-option' | 'listener';
+  'slow-weights' | 'not-cached' | 'unsupported' | 'unranked' | 'left-padding' | 'unknown-option' | 'listener';
 
 /** Takes warnings. What it throws ends nothing. */
 export type WarningListener = (message: string, kind: WarningKind) => unknown;
@@ -67,9 +87,18 @@ export interface PlugOptions extends CallOptions {
   readonly merge?: 'mean';
   /**
    * A strategy, weights and merge by one name; what is given besides takes their place. `'sizes'`: picks that cover the
-   * image, weighed by what they stand for, with their means; for R of 75 % and more.
+   * image, weighed by what they stand for, with their means; for R of 75 % and more. `pyramid`, `late`, `sparsevlm`,
+   * `v2drop` and `horizon` are schedules, which say at which layers how much stays too.
    */
   readonly preset?: PresetName;
+  /**
+   * Shares for the images of a prompt: `'even'`, the same for each, or by the `'attention'` that the last token pays them;
+   * one token at least. Strategies that pick a set then pick from each by itself, which is quicker where there are many.
+   * Default: from all images as one.
+   */
+  readonly perImage?: 'even' | 'attention';
+  /** A layer, behind those of `layer`, from which on no image token is seen at all. */
+  readonly dropAll?: number;
   /**
    * What to do with a decoder that cannot be pruned: `throw` (default) or `warn` and load the original.
    * @see FastvHandle.active
@@ -81,6 +110,21 @@ export interface PlugOptions extends CallOptions {
   readonly onWarning?: WarningListener;
   /** `false`: rewrite in memory at every load and write no file. Default true (a browser never writes). */
   readonly cache?: boolean;
+}
+
+/**
+ * The same where R is found at the load: the largest that keeps the answers to questions of one's own.
+ * `model.fastv.calibration` says what was tried.
+ * @example
+ * const samples = [await processor(prompt, picture), await processor(prompt, another)];
+ * const options: AutoOptions = { layer: 2, ratio: 'auto', samples, calibrate: { agreement: 0.9 } };
+ */
+export interface AutoOptions extends Omit<PlugOptions, 'ratio' | 'budget' | 'mass'> {
+  readonly ratio: 'auto';
+  /** What is asked: what the model's processor makes of a question with its pictures, a batch of one each. */
+  readonly samples: readonly Readonly<Record<string, unknown>>[];
+  /** Which R are tried, and how much must stay. */
+  readonly calibrate?: CalibrateOptions;
 }
 
 /** One image's tokens in one row of a call. */
@@ -122,6 +166,8 @@ export interface PrefillReport {
   /** What kept tokens stand for; absent where for themselves. */
   readonly weights?: 'sizes';
   readonly merge?: 'mean';
+  /** How images share what is kept; absent where they do not. */
+  readonly perImage?: 'even' | 'attention';
   /** What happened to each row of the batch. */
   readonly rows: readonly RowReport[];
   /** Tokens of this call that each layer really saw (padding included). */
@@ -143,19 +189,31 @@ export interface Settings extends Standing {
   readonly layers: readonly number[];
   /** As it was given. */
   readonly strategy: StrategyName | Strategy;
+  readonly perImage?: 'even' | 'attention';
+  /** Whether the decoder is made for budgets by attention. */
+  readonly mass?: boolean;
+  /** Whether the last layer is that of `dropAll`. */
+  readonly dropsAll?: boolean;
+  /** The schedule that layers and ratios follow from, and the depth of the decoder. */
+  readonly schedule?: ScheduleName;
   readonly call: CallOptions;
 }
 
 /**
  * Checks and completes options.
+ * @param depth layers of the decoder, by which a schedule is laid out; before it is known, those of LLaVA-1.5-7B
  * @throws {FastvError} `invalid-option`
  */
-export function settingsOf(options: PlugOptions): Settings {
+export function settingsOf(options: PlugOptions, depth = 32): Settings {
   checkListeners(options);
   checkSignal(options.signal);
-  const layers = options.layer === undefined ? [2] : [options.layer].flat();
   // only what is not said has a default: null is a mistake
   const preset = options.preset === undefined ? undefined : findPreset(options.preset, 'preset');
+  const scheduled = preset?.schedule === undefined ? undefined : stagesOf(preset.schedule, depth);
+  if (scheduled !== undefined) refuseBeside(options, String(options.preset));
+  const given = options.layer === undefined ? [2] : [options.layer].flat();
+  const { dropAll, perImage } = options;
+  const layers = scheduled?.layers ?? (dropAll === undefined ? given : [...given, dropAll]);
   const { strategy = preset?.strategy ?? DEFAULT_STRATEGY } = options;
   const { weights = preset?.weights, merge = preset?.merge } = options;
   const found = findStrategy(strategy, 'strategy');
@@ -190,20 +248,41 @@ export function settingsOf(options: PlugOptions): Settings {
         .join(', ')}`,
     );
   }
+  if (perImage !== undefined && (perImage as unknown) !== 'even' && (perImage as unknown) !== 'attention') {
+    throw refuse('perImage', `${shown(perImage)} is no choice`, "choose 'even' or 'attention'");
+  }
   const call = checkCall(options);
-  if (Array.isArray(call.ratio) && call.ratio.length !== layers.length) {
-    throw refuse(
-      'ratio',
-      `${call.ratio.length} ratios for ${layers.length} layers`,
-      'give one ratio a layer',
-    );
+  const mass = options.mass !== undefined;
+  if (mass && layers[0] === 0) {
+    throw refuse('mass', 'before layer 0 there is no attention to go by', 'choose layer 1 or more');
+  }
+  const own = layers.length - (dropAll === undefined ? 0 : 1);
+  if (Array.isArray(call.ratio) && call.ratio.length !== own) {
+    throw refuse('ratio', `${call.ratio.length} ratios for ${own} layers`, 'give one ratio a layer');
   }
   return {
     layers,
     strategy,
     ...checkStanding({ weights, merge }),
-    call: call.ratio === undefined && call.budget === undefined ? { ...call, ratio: 0.5 } : call,
+    ...(perImage && { perImage }),
+    ...(mass && { mass }),
+    ...(dropAll !== undefined && { dropsAll: true }),
+    ...(preset?.schedule && { schedule: preset.schedule }),
+    call: saysHowMuch(call) ? call : { ...call, ratio: scheduled?.ratios ?? 0.5 },
   };
+}
+
+/** Whether a call says how much is pruned. */
+export function saysHowMuch({ ratio, budget, mass }: CallOptions): boolean {
+  return ratio !== undefined || budget !== undefined || mass !== undefined;
+}
+
+/** A schedule says itself what these would say. */
+function refuseBeside(options: PlugOptions, preset: string): void {
+  for (const name of ['layer', 'ratio', 'budget', 'mass', 'dropAll'] as const) {
+    if (options[name] === undefined) continue;
+    throw refuse(name, `the preset ${preset} says at which layers how much stays`, 'give one of the two');
+  }
 }
 
 /** Checks what is done with what happens: from JavaScript, anything may come. */
@@ -231,9 +310,15 @@ function shown(value: unknown): string {
 }
 
 /** The names of {@link CallOptions}. */
-export const CALL_OPTIONS = ['ratio', 'budget', 'seed', 'signal'] as const satisfies (keyof CallOptions)[];
+export const CALL_OPTIONS = [
+  'ratio',
+  'budget',
+  'mass',
+  'seed',
+  'signal',
+] as const satisfies (keyof CallOptions)[];
 
-/** The names of {@link PlugOptions}. */
+/** The names of {@link PlugOptions} and {@link AutoOptions}. */
 export const PLUG_OPTIONS = [
   ...CALL_OPTIONS,
   'layer',
@@ -241,11 +326,15 @@ export const PLUG_OPTIONS = [
   'weights',
   'merge',
   'preset',
+  'perImage',
+  'dropAll',
   'onUnsupported',
   'onPrefill',
   'onWarning',
   'cache',
-] as const satisfies (keyof PlugOptions)[];
+  'samples',
+  'calibrate',
+] as const satisfies (keyof PlugOptions | keyof AutoOptions)[];
 
 /**
  * Checks the options of one call, names included.
@@ -279,16 +368,23 @@ function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined
  * @throws {FastvError} `invalid-option`
  */
 export function checkCall(options: Omit<CallOptions, 'signal'>): Omit<CallOptions, 'signal'> {
-  const { ratio, budget, seed } = options;
+  const { ratio, budget, mass, seed } = options;
   if (ratio !== undefined && budget !== undefined) {
     throw refuse('budget', 'ratio and budget exclude each other', 'give one of them');
   }
-  for (const value of ratio === undefined ? [] : [ratio].flat()) {
+  if (mass !== undefined && (ratio !== undefined || budget !== undefined)) {
+    throw refuse('mass', 'mass excludes ratio and budget', 'give one of them');
+  }
+  if (mass !== undefined) massOf(mass);
+  // from JavaScript, anything may come
+  for (const value of ratio === undefined ? [] : ([ratio].flat() as unknown[])) {
     if (!(typeof value === 'number' && value >= 0 && value <= 1)) {
       throw refuse(
         'ratio',
         `R = ${String(value)} is no share of tokens`,
-        'choose R from 0 (drop nothing) to 1 (drop every image token)',
+        value === 'auto'
+          ? "'auto' is found at a load, of questions: fastv(modelClass, name, { ratio: 'auto', samples: [inputs, …] })"
+          : 'choose R from 0 (drop nothing) to 1 (drop every image token)',
       );
     }
   }
@@ -303,8 +399,25 @@ export function checkCall(options: Omit<CallOptions, 'signal'>): Omit<CallOption
   return {
     ...(ratio === undefined ? {} : { ratio }),
     ...(budget === undefined ? {} : { budget }),
+    ...(mass === undefined ? {} : { mass }),
     ...(seed === undefined ? {} : { seed }),
   };
+}
+
+/** A budget by attention, completed. @throws {FastvError} `invalid-option` */
+export function massOf(given: unknown): Required<MassOptions> {
+  const options = typeof given === 'number' ? { share: given } : given;
+  const { share, least = 0.02, greatest = 1, ...rest } = optionsObject(options, 'mass', '0.9');
+  const [other] = Object.keys(rest);
+  if (other !== undefined)
+    throw unknownOption(other, { where: 'mass', known: ['share', 'least', 'greatest'] });
+  const isShare = (x: unknown): x is number => typeof x === 'number' && x >= 0 && x <= 1;
+  for (const [name, x] of Object.entries({ share, least, greatest })) {
+    if (!isShare(x)) throw refuse('mass', `${name} = ${shown(x)} is no share`, 'choose 0 … 1');
+  }
+  if (!isShare(share) || !isShare(least) || !isShare(greatest) || least > greatest)
+    throw refuse('mass', 'the least share is above the greatest', 'for example { share: 0.9, least: 0.05 }');
+  return { share, least, greatest };
 }
 
 function refuse(option: string, message: string, hint: string): FastvError {

@@ -2,21 +2,22 @@
 import { hook } from './hook.js';
 import { configuredPositions } from './limits.js';
 import { loadPretrained, type Loader } from './load-pretrained.js';
-import { nodeSessionClass } from './node-session.js';
 import { Passes } from './passes.js';
+import type { Platform } from './plug.js';
+import { exactInt8 } from './processor.js';
 import { installSwap } from './session-swap.js';
 import type { HfModel } from './transformers.js';
-import { exactSwap } from './unsigned-file.js';
 
-/** Loads a model with its own decoder, whose int8 products are exact on this processor. In Node only. */
+/** Loads a model with its own decoder, whose int8 products are exact on this processor. */
 export async function loadOriginal(
+  { sessionClass, unsigned, device }: Pick<Platform, 'sessionClass' | 'unsigned' | 'device'>,
   modelClass: Loader,
   name: string,
   options: Readonly<Record<string, unknown>>,
 ): Promise<unknown> {
-  const Session = await nodeSessionClass();
+  const Session = await sessionClass();
   installSwap(Session);
-  return loadPretrained(modelClass, name, options, exactSwap(Session));
+  return loadPretrained(modelClass, name, options, exactInt8(Session, unsigned), device);
 }
 
 /** Hooks a model that was loaded without the plug. */

@@ -5,7 +5,7 @@ import type { ImageTokens } from '../strategies/index.js';
 import { checkCaches } from './cache-lengths.js';
 import { Call, type FastvCall } from './call.js';
 import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';
-import { callOptions, type CallOptions, type PrefillReport, type Settings } from './options.js';
+import { callOptions, saysHowMuch, type CallOptions, type PrefillReport, type Settings } from './options.js';
 import { pruningInputs } from './pruning-inputs.js';
 import type { PassLookup, PruningInputs, PruningOutputs } from './pruned-session.js';
 import { prefillReport } from './report.js';
@@ -58,6 +58,8 @@ export interface PassContext {
   /** The options of a call that says nothing itself. */
   readonly defaults: () => CallOptions;
   readonly onPrefill: (report: PrefillReport) => void;
+  /** Called after a prefill that was to drop image tokens and dropped none: a row's scores said nothing. */
+  readonly onUnranked?: () => void;
   /** Called at a call whose rows are padded on the left although the decoder cannot tell. */
   readonly onLeftPadding: () => void;
 }
@@ -82,7 +84,7 @@ export class Passes implements PassLookup {
     if (given === undefined || given === null) return new Call(defaults);
     const call = callOptions(given);
     const { signal } = call;
-    if (call.ratio === undefined && call.budget === undefined) return new Call({ ...defaults, ...call });
+    if (!saysHowMuch(call)) return new Call({ ...defaults, ...call });
     return new Call({ seed: defaults.seed ?? 0, ...call, ...(signal === undefined ? {} : { signal }) });
   }
 
@@ -241,6 +243,7 @@ export class Passes implements PassLookup {
     if (!pass.prefill || pruning === undefined) return;
     const { ratios } = pruning;
     call.report = prefillReport({ config, settings, call, ratios, spans, sequence, total, feeds, outputs });
+    if (wasUnranked(call.report, call.options)) this.#context.onUnranked?.();
     this.#context.onPrefill(call.report);
   }
 
@@ -259,6 +262,17 @@ export class Passes implements PassLookup {
 function bringsImages(inputs: ForwardInputs): boolean {
   return Object.entries(inputs).some(
     ([name, value]) => /^(pixel_|image_|video_|inputs_embeds$)/u.test(name) && isHfTensor(value),
+  );
+}
+
+/** Whether tokens were to go of rows with several, and every row kept all. (By mass all may be what is needed.) */
+function wasUnranked({ rows, ratio }: PrefillReport, { mass }: CallOptions): boolean {
+  const left = ratio.reduce((share, r) => share * (1 - r), 1);
+  const asked = rows.filter(({ imageTokens: n }) => n > 1 && Math.round(n * left) < n - 1);
+  return (
+    mass === undefined &&
+    asked.length === rows.length &&
+    rows.every(({ imageTokens, keptImageTokens }) => keptImageTokens === imageTokens)
   );
 }
 

@@ -1,10 +1,13 @@
 // The plug: a Transformers.js image-text model whose decoder prunes image tokens, with Transformers.js's own interface.
+import { recogniseDecoder } from '../decoder/decoder.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
 import { checkStanding, graphStrategy, type GraphStrategy, type Standing } from '../strategies/index.js';
 import { abortable } from './abort.js';
+import { largestRatio } from './auto-ratio.js';
 import type { FastvCall } from './call.js';
-import { handleOf, type FastvHandle } from './handle.js';
+import { GREEDY } from './greedy.js';
+import { handleOf, type FastvHandle, type Handle } from './handle.js';
 import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
 import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits.js';
@@ -13,6 +16,7 @@ import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
   PLUG_OPTIONS,
   settingsOf,
+  type AutoOptions,
   type CallOptions,
   type PlugOptions,
   type Settings,
@@ -23,7 +27,7 @@ import { exactInt8, int8Products } from './processor.js';
 import { installSwap, type SessionClass, type SessionSource, type Swap } from './session-swap.js';
 import { slowWeights } from './slow-weights.js';
 import { guarded, reasonOf } from './tell.js';
-import { isDecoderModel, isRecord, type HfModel } from './transformers.js';
+import { isDecoderModel, isHfTensor, isRecord, type HfModel } from './transformers.js';
 
 export type { FastvHandle } from './handle.js';
 
@@ -40,7 +44,8 @@ export interface ModelClass<M = unknown> {
 export type Loaded<C extends ModelClass> = Awaited<ReturnType<C['from_pretrained']>>;
 
 /** The options of a load: fastv's, and those of the class's own `from_pretrained`. */
-export type LoadOptions<C extends ModelClass> = PlugOptions & OwnOptions<Parameters<C['from_pretrained']>[1]>;
+export type LoadOptions<C extends ModelClass> = (PlugOptions | AutoOptions) &
+  OwnOptions<Parameters<C['from_pretrained']>[1]>;
 
 /** Of a class that says nothing of its options, any. */
 type OwnOptions<O> = [O] extends [undefined] ? Record<string, unknown> : NonNullable<O>;
@@ -83,6 +88,8 @@ export interface Platform {
 export interface RewriteRequest extends Standing {
   readonly layers: readonly number[];
   readonly strategy: GraphStrategy;
+  readonly perImage?: 'even' | 'attention';
+  readonly mass?: boolean;
   readonly cache: boolean;
   readonly warn: WarningListener;
 }
@@ -106,7 +113,9 @@ const LOAD_OPTIONS = [
 interface Load {
   readonly name: string;
   readonly settings: Settings;
-  readonly options: PlugOptions;
+  readonly options: Omit<PlugOptions, 'ratio'>;
+  /** What is asked to find R. */
+  readonly auto: Pick<AutoOptions, 'samples' | 'calibrate'> | undefined;
   /** What goes to `from_pretrained`. */
   readonly loading: Record<string, unknown>;
   readonly warn: (...warning: Parameters<WarningListener>) => void;
@@ -120,17 +129,19 @@ export async function plug<C extends ModelClass>(
   given: LoadOptions<C> | undefined,
 ): Promise<WithFastv<Loaded<C>>> {
   checkClass(modelClass, name);
-  const load = loadOf(name, given);
-  const { settings, options, loading, warn } = load;
+  let load = loadOf(name, given);
+  const { options, loading, warn } = load;
   const { signal } = options;
   signal?.throwIfAborted();
-  const request: RewriteRequest = {
-    layers: settings.layers,
-    strategy: graphStrategy(settings.strategy),
-    ...checkStanding(settings),
+  const requestOf = ({ layers, strategy, perImage, mass, ...standing }: Settings): RewriteRequest => ({
+    layers,
+    strategy: graphStrategy(strategy),
+    ...checkStanding(standing),
+    ...(perImage && { perImage }),
+    ...(mass && { mass }),
     cache: options.cache ?? true,
     warn,
-  };
+  });
 
   let rewritten = 0;
   let positions: number | undefined;
@@ -142,7 +153,11 @@ export async function plug<C extends ModelClass>(
     if (!platform.isDecoder(source)) return source;
     signal?.throwIfAborted();
     try {
-      const replacement = await platform.rewrite(source, request);
+      if (load.settings.schedule !== undefined) {
+        const { layers } = recogniseDecoder(decodeModel(await platform.bytes(source)));
+        load = { ...load, settings: settingsOf(options, layers.length) };
+      }
+      const replacement = await platform.rewrite(source, requestOf(load.settings));
       const bytes = await platform.bytes(replacement);
       rewritten++;
       const decoder = decodeModel(bytes);
@@ -175,7 +190,10 @@ export async function plug<C extends ModelClass>(
   }
   if (refused !== undefined) warn(`${refused.message}; the original model runs, unpruned`, 'unsupported');
   try {
-    return attach(model, handled(model, load, { positions, leftPadding }, refused)) as WithFastv<Loaded<C>>;
+    const made = handled(model, load, { positions, leftPadding }, refused);
+    const pruning = attach(model, made.handle) as WithFastv<Loaded<C>>;
+    if (load.auto !== undefined && made.handle.active) await findRatio(pruning, made, load.auto, signal);
+    return pruning;
   } catch (error) {
     await dispose(model);
     throw error;
@@ -216,8 +234,15 @@ function loadOf(name: string, given: unknown = {}): Load {
   }
   const options = Object.fromEntries(
     Object.entries(all).filter(([option]) => PLUG_OPTIONS.some((own) => own === option)),
-  ) as PlugOptions;
-  const settings = settingsOf(options);
+  ) as PlugOptions | AutoOptions;
+  const auto = options.ratio === 'auto' ? samplesOf(options) : undefined;
+  if (auto === undefined && ('samples' in options || 'calibrate' in options)) {
+    throw new FastvError('invalid-option', "samples are asked where R is found: with ratio: 'auto'", {
+      where: 'samples' in options ? 'samples' : 'calibrate',
+      hint: "Say ratio: 'auto', or leave it out.",
+    });
+  }
+  const settings = settingsOf(options.ratio === 'auto' ? { ...options, ratio: 0 } : options);
   const inConsole = (message: string): void => {
     console.warn(`fastv: ${message}`);
   };
@@ -227,7 +252,42 @@ function loadOf(name: string, given: unknown = {}): Load {
   for (const option of strange)
     warn(`fastv and Transformers.js 4.3 have no option "${option}"; it is passed on`, 'unknown-option');
   const loading = Object.fromEntries(Object.entries(all).filter(([option]) => !(option in options)));
-  return { name, settings, options, loading, warn };
+  return { name, settings, options, auto, loading, warn };
+}
+
+/** @throws {FastvError} `invalid-option` for samples that are no model inputs */
+function samplesOf({ samples, calibrate }: AutoOptions): Pick<AutoOptions, 'samples' | 'calibrate'> {
+  const given: unknown = samples;
+  if (
+    !Array.isArray(given) ||
+    given.length === 0 ||
+    !given.every((one) => isRecord(one) && isHfTensor(one['input_ids']))
+  ) {
+    throw new FastvError('invalid-option', "ratio: 'auto' has nothing to ask", {
+      where: 'samples',
+      hint: 'Give what the processor makes of some questions with their pictures: samples: [await processor(prompt, picture)].',
+    });
+  }
+  return { samples, ...(calibrate === undefined ? {} : { calibrate }) };
+}
+
+/** Finds R by a model's own answers, which are the same where their tokens are. */
+async function findRatio(
+  model: unknown,
+  { handle, calibrated }: Handle,
+  { samples, calibrate = {} }: Pick<AutoOptions, 'samples' | 'calibrate'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const options = signal === undefined ? calibrate : { signal, ...calibrate };
+  calibrated(
+    await largestRatio(samples, options, async (inputs, { ratio, maxNewTokens, signal: ends }) => {
+      const call = handle.call({ ratio, ...(ends === undefined ? {} : { signal: ends }) });
+      const asked = { ...inputs, ...GREEDY, max_new_tokens: maxNewTokens, fastv: call };
+      const sequences = await (model as HfModel).generate(asked);
+      const answer = isHfTensor(sequences) ? Array.from(sequences.data).join() : '';
+      return { answer, flopsRatio: call.report?.flopsRatio };
+    }),
+  );
 }
 
 /** `onUnsupported: 'warn'` is about decoders that cannot be pruned, not about what was asked for, or files that are broken. */
@@ -279,11 +339,12 @@ function handled(
   load: Load,
   decoder: { readonly positions: number | undefined; readonly leftPadding: boolean | undefined },
   reason?: FastvError,
-): FastvHandle {
+): Handle {
   const { settings, options, warn } = load;
   let padded = false;
+  let unranked = false;
   const active = reason === undefined;
-  const { handle, defaults, report } = handleOf(settings, (call) => passes.call(call), reason);
+  const made = handleOf(settings, (call) => passes.call(call), reason);
   const hf = isDecoderModel(model) ? model : undefined;
   const config = hf?.config ?? {};
   const positions = decoder.positions ?? configuredPositions(config);
@@ -296,10 +357,18 @@ function handled(
     settings: active ? settings : undefined,
     leftPadding: decoder.leftPadding ?? takesPositions(hf),
     positions,
-    defaults,
+    defaults: made.defaults,
     onPrefill: (done) => {
-      report(done);
+      made.report(done);
       told(done);
+    },
+    onUnranked: () => {
+      if (unranked) return;
+      unranked = true;
+      warn(
+        'a prompt kept all its image tokens: what ranks them came out as no number, or as nothing for every one, and by place alone none are dropped. Choose another layer or strategy',
+        'unranked',
+      );
     },
     onLeftPadding: () => {
       if (padded) return;
@@ -311,7 +380,7 @@ function handled(
     },
   });
   if (hf !== undefined) hook(hf, passes, active ? settings.layers : [], positions);
-  return handle;
+  return made;
 }
 
 /** Whether a model's decoder is told positions. */

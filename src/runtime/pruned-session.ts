@@ -5,7 +5,13 @@ import { wrapRun, type Run, type Tensors } from './session.js';
 import type { OrtSession, OrtTensor } from './transformers.js';
 
 /** Names that the rewrite adds (the graph contract). */
-const ADDED_INPUTS = ['image_token_mask', 'prune_ratio', 'image_token_scores'] as const;
+const ADDED_INPUTS = [
+  'image_token_mask',
+  'prune_ratio',
+  'image_token_scores',
+  'image_token_segments',
+  'attention_mass',
+] as const;
 const ADDED_OUTPUTS = ['kept_indices'] as const;
 
 /** What one forward pass adds to the decoder's inputs. */
@@ -16,6 +22,10 @@ export interface PruningInputs {
   readonly ratios: Float32Array;
   /** `[batch, sequence]`, for a graph of the external strategy. */
   readonly scores?: Float32Array;
+  /** `[batch, sequence, 3]`: image, row and column of each token, for a graph that tells images apart. */
+  readonly segments: () => BigInt64Array;
+  /** The share of the attention to keep, and the greatest share of tokens, at every stage. */
+  readonly mass: readonly [number, number];
 }
 
 /** What a forward pass gave besides its outputs. */
@@ -38,7 +48,7 @@ export function prunedSession(
   lookup: PassLookup,
   around: (run: Run) => Run = (run) => run,
 ): OrtSession {
-  const wantsScores = session.inputNames.includes('image_token_scores');
+  const wants = (name: (typeof ADDED_INPUTS)[number]): boolean => session.inputNames.includes(name);
   return wrapRun(
     session,
     (run) =>
@@ -63,9 +73,17 @@ export function prunedSession(
           image_token_mask: new Tensor('bool', mask, [batch, sequence]),
           prune_ratio: new Tensor('float32', given?.ratios ?? new Float32Array(stages), [stages]),
         };
-        if (wantsScores) {
+        if (wants('image_token_scores')) {
           const scores = given?.scores ?? new Float32Array(batch * sequence);
           added['image_token_scores'] = new Tensor('float32', scores, [batch, sequence]);
+        }
+        if (wants('image_token_segments')) {
+          const segments = given?.segments() ?? new BigInt64Array(3 * batch * sequence);
+          added['image_token_segments'] = new Tensor('int64', segments, [batch, sequence, 3]);
+        }
+        if (wants('attention_mass')) {
+          const each = Array.from({ length: stages }, () => given?.mass ?? [0, 1]).flat();
+          added['attention_mass'] = new Tensor('float32', Float32Array.from(each), [stages, 2]);
         }
         const { kept_indices: kept, ...outputs } = await run({ ...feeds, ...added }, ...rest);
         try {

@@ -2,7 +2,7 @@
 // where the strategy ranks outside the graph.
 import { FastvError } from '../errors.js';
 import { findStrategy, type Draw, type ImageTokens } from '../strategies/index.js';
-import type { CallOptions, Settings } from './options.js';
+import { massOf, type CallOptions, type Settings } from './options.js';
 import type { PruningInputs } from './pruned-session.js';
 
 /** The rows of a pass. */
@@ -22,9 +22,20 @@ export interface PassRows {
 export function pruningInputs(settings: Settings, options: CallOptions, rows: PassRows): PruningInputs {
   const { mask, spans, batch, sequence } = rows;
   const most = Math.max(0, ...spans.map(imageTokensOf));
-  const ratios = Float32Array.from(ratiosOf(options, settings.layers.length, most));
+  const stages = settings.layers.length - (settings.dropsAll === true ? 1 : 0);
+  const shares = [...ratiosOf(options, stages, most), ...(settings.dropsAll === true ? [1] : [])];
+  const ratios = Float32Array.from(shares);
   const strategy = findStrategy(settings.strategy);
-  if (strategy.where === 'graph') return { mask, ratios };
+  const segments = (): BigInt64Array => segmentsOf(rows);
+  if (options.mass !== undefined && settings.mass !== true) {
+    throw new FastvError('invalid-option', 'this decoder is not made for budgets by attention', {
+      where: 'mass',
+      hint: 'Give mass when the model is loaded; calls may then give another.',
+    });
+  }
+  const { share, greatest } = options.mass === undefined ? { share: 0, greatest: 1 } : massOf(options.mass);
+  const added = { mask, ratios, segments, mass: [share, greatest] as const };
+  if (strategy.where === 'graph') return added;
   const scores = new Float32Array(batch * sequence);
   spans.forEach((images, row) => {
     const own = strategy.scores({ length: sequence, images }, drawOf(options.seed ?? 0, row));
@@ -36,7 +47,22 @@ export function pruningInputs(settings: Settings, options: CallOptions, rows: Pa
     }
     scores.set(own, row * sequence);
   });
-  return { mask, ratios, scores };
+  return { ...added, scores };
+}
+
+/** Image (from 1), row and column of each token; 0, −1, −1 where it is no image token. */
+function segmentsOf({ batch, sequence, spans }: PassRows): BigInt64Array {
+  const segments = new BigInt64Array(3 * batch * sequence);
+  for (let i = 0; i < segments.length; i += 3) segments.fill(-1n, i + 1, i + 3);
+  spans.forEach((images, row) => {
+    images.forEach(({ positions, columns }, image) => {
+      positions.forEach((position, i) => {
+        const place = [image + 1, Math.floor(i / columns), i % columns];
+        segments.set(place.map(BigInt), 3 * (row * sequence + position));
+      });
+    });
+  });
+  return segments;
 }
 
 /** How many image tokens a row has. */
@@ -58,7 +84,9 @@ function drawOf(seed: number | readonly number[], row: number): Draw {
 }
 
 /** The ratio of each stage, so that a budget is met exactly where the row has `n` image tokens. */
-function ratiosOf({ ratio, budget }: CallOptions, stages: number, n: number): number[] {
+function ratiosOf({ ratio, budget, mass }: CallOptions, stages: number, n: number): number[] {
+  // R is then what is dropped at most
+  if (mass !== undefined) return Array.from({ length: stages }, () => 1 - massOf(mass).least);
   if (budget === undefined) {
     const given = ratio === undefined ? [0.5] : [ratio].flat();
     if (given.length !== 1 && given.length !== stages) {

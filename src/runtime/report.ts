@@ -37,6 +37,7 @@ export function prefillReport(prefill: Prefill): PrefillReport {
     ratio: Array.from(ratios, (r) => Number(r.toPrecision(7))),
     strategy: findStrategy(settings.strategy).name,
     ...checkStanding(settings),
+    ...(settings.perImage && { perImage: settings.perImage }),
     rows,
     layerTokens,
     flopsRatio:

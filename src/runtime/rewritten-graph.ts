@@ -19,6 +19,10 @@ const LARGE = 1024;
 export interface Cut extends Standing {
   readonly layers: readonly number[];
   readonly strategy: StrategyName | Strategy;
+  /** How images share what is kept. */
+  readonly perImage?: 'even' | 'attention';
+  /** Whether budgets may go by attention. */
+  readonly mass?: boolean;
   /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
   readonly doubles?: boolean;
 }
@@ -39,9 +43,19 @@ export function rewrittenGraph(
   const model = decodeModel(bytes, where);
   const stages = cut.layers.map((layer) => ({ layer }));
   const quota = cut.doubles === false ? 'integer' : 'float64';
-  const { strategy, weights, merge } = cut;
+  const { strategy, weights, merge, perImage, mass } = cut;
+  // whoever has shares or clusters of their own is told apart
+  const segments = [perImage, weights, merge].some((said) => said !== undefined);
   const standing = { ...(weights && { weights }), ...(merge && { merge }) };
-  const { model: rewritten } = rewriteDecoder(model, { stages, strategy, ...standing, quota });
+  const { model: rewritten } = rewriteDecoder(model, {
+    stages,
+    strategy,
+    ...standing,
+    ...(perImage && { perImage }),
+    ...(mass === true && { mass }),
+    segments,
+    quota,
+  });
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
 }

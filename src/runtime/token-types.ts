@@ -1,9 +1,9 @@
 // Decoders that ask which of their tokens see each other both ways (token_type_ids, as `fastv build` makes them): those of an
 // image in Gemma 3, those of the whole prompt in PaliGemma. Transformers.js feeds no such thing, so it is fed here, by what
-// input_ids say.
+// input_ids and config.json say (`token_type_ids: "prompt"`).
 import { imageTokenIds, imageTokenMask } from './image-tokens.js';
 import { wrapRun, type Tensors } from './session.js';
-import type { HfTensor, OrtSession, OrtTensor } from './transformers.js';
+import { ortTensorLike, type HfTensor, type OrtSession } from './transformers.js';
 
 const TYPES = 'token_type_ids';
 
@@ -23,20 +23,16 @@ export function withTokenTypes(
     (run) =>
       (feeds, ...rest) => {
         const embeds = feeds['inputs_embeds'];
-        const [batch = 1, sequence = 0] = embeds?.dims ?? [];
+        if (embeds === undefined) return run(feeds, ...rest);
+        const [batch = 1, sequence = 0] = embeds.dims;
         const ids = idsOf(feeds);
         const mask =
           ids === undefined
             ? new Uint8Array(batch * sequence)
-            : config['model_type'] === 'paligemma'
+            : config[TYPES] === 'prompt'
               ? new Uint8Array(batch * sequence).fill(1)
               : imageTokenMask(ids, images);
-        const Tensor = embeds?.constructor as new (
-          type: string,
-          data: BigInt64Array,
-          dims: readonly number[],
-        ) => OrtTensor;
-        const types = new Tensor('int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);
+        const types = ortTensorLike(embeds, 'int64', BigInt64Array.from(mask, BigInt), [batch, sequence]);
         return run({ ...feeds, [TYPES]: types }, ...rest);
       },
     [TYPES],

@@ -1,6 +1,6 @@
 // A class of Transformers.js that loads pruned models, for code that takes classes.
 import type { LoadOptions, Loaded, ModelClass, WithFastv } from './plug.js';
-import type { PlugOptions } from './options.js';
+import type { AutoOptions, PlugOptions } from './options.js';
 
 /**
  * A class whose `from_pretrained` loads with fastv; everything else of it is the class's own.
@@ -16,10 +16,10 @@ export type FastvClass<C extends ModelClass> = Omit<C, 'from_pretrained' | 'prot
 export function classWith<C extends ModelClass>(
   fastv: (modelClass: C, name: string, options: LoadOptions<C>) => Promise<WithFastv<Loaded<C>>>,
   modelClass: C,
-  options: PlugOptions,
+  options: PlugOptions | AutoOptions,
 ): FastvClass<C> {
   const load = (name: string, given?: LoadOptions<C>): Promise<WithFastv<Loaded<C>>> =>
-    fastv(modelClass, name, { ...options, ...given } as LoadOptions<C>);
+    fastv(modelClass, name, { ...options, ...given });
   return new Proxy(modelClass, {
     get: (target, property) =>
       property === 'from_pretrained' ? load : (Reflect.get(target, property) as unknown),

@@ -75,7 +75,7 @@ export class ChatCompletions {
       const { takesVideo } = engine.model.conversation;
       const turns = await turnsOf(request.messages, pictures, pruning, takesVideo);
       const told = use === undefined ? undefined : toldTools(request.tools ?? []);
-      const all = told === undefined ? turns : withTools(turns, told, engine.takesSystem);
+      const all = told === undefined ? turns : withTools(turns, told, await engine.takesSystem());
       return checkedPrompt(engine, all, limits);
     });
     const constraint =

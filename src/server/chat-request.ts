@@ -1,7 +1,7 @@
 // The body of POST /v1/chat/completions: every field that is honoured, and of what is not, nothing. A field that is not
 // here is refused by its name.
 import { z } from '@hono/zod-openapi';
-import { presetNames } from '../strategies/index.js';
+import { standingPresets } from '../strategies/index.js';
 
 const whole = (least: number, most: number): z.ZodNumber => z.number().int().min(least).max(most);
 const seed = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
@@ -15,7 +15,7 @@ export const FastvField = z
     strategy: z.string().max(100).optional(),
     weights: z.literal('sizes').optional(),
     merge: z.literal('mean').optional(),
-    preset: z.enum(presetNames).optional(),
+    preset: z.enum(standingPresets).optional(),
     seed: seed.optional(),
   })
   .openapi('FastvOptions', {

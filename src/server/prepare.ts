@@ -124,6 +124,7 @@ async function turnOf(
   const parts: (string | null)[] = [];
   const known: KnownPicture[] = [];
   const prunings: Pruning[] = [];
+  const kinds: string[] = [];
   const add = (more: readonly KnownPicture[], pruning: Pruning): void => {
     for (const one of more) {
       parts.push(null);
@@ -135,6 +136,7 @@ async function turnOf(
     if (typeof part === 'string') parts.push(part);
     else if (part.type === 'text') parts.push(part.text);
     else {
+      kinds.push(part.type);
       const given = part.type === 'image_url' ? part.image_url : part.video_url;
       const { url, detail = 'auto' } = typeof given === 'string' ? { url: given } : given;
       const preset = detail === 'low' || detail === 'high' ? PRESETS[detail] : undefined;
@@ -151,6 +153,8 @@ async function turnOf(
     role: role === 'developer' ? 'system' : role,
     text: parts.filter((part) => part !== null).join('\n'),
     ...(known.length === 0 ? {} : { images: known.map(({ picture }): RgbImage => picture) }),
+    // a video beside others is pictures: a message has one, or none
+    ...(kinds.join() === 'video_url' ? { video: true } : {}),
     parts: joinTexts(parts),
     ...(video && { video }),
   };

@@ -2,15 +2,17 @@
 // this loop with a gain and a state of their own; the order of picking is the score, so that select (src/rewrite) keeps
 // the first ones.
 //
-// 1. Only image tokens take part: they are gathered from each row first, so that text costs nothing.
-// 2. As many are picked as the row of the batch that keeps the most; ties go to the lower index.
+// 1. Only image tokens take part: they are gathered from each row first, so that text costs nothing. Where images have
+//    shares of their own, each is picked from by itself, which costs as much less as there are images.
+// 2. As many are picked as the row of the batch, or the image, that keeps the most; ties go to the lower index.
 // 3. A token whose relevance or features are NaN cannot be compared with others: it is not picked, and its score is NaN.
 //
-// Limit: a strategy that asks for all cosines holds tokens² numbers.
+// Limit: a strategy that asks for all cosines holds tokens² numbers of a group.
 import type { Emitter } from '../onnx/index.js';
+import { groupsOf, intoGroups, keptOfGroups, outOfGroups, type Groups } from './pool.js';
 import type { StageContext } from './strategy.js';
 
-/** A strategy of this kind. m is the number of image tokens of the row that has the most. */
+/** A strategy of this kind. m is the number of image tokens of the group (row, or image of one) that has the most. */
 export interface Greedy {
   /** What a token is worth by itself: float32 [batch, sequence]. */
   readonly relevance?: string;
@@ -18,22 +20,24 @@ export interface Greedy {
   readonly features: string;
   /** What is known before the first pick: float32 tensors. */
   readonly start: (pool: Pool) => readonly string[];
-  /** What each token would add: float32 [batch, m]. */
+  /** What each token would add: float32 [groups, m]. */
   readonly gain: (step: Step) => string;
   /** The same as {@link start} after a pick. */
   readonly next: (step: PickedStep) => readonly string[];
 }
 
-/** The image tokens of each row. Places beyond a row's own are filled with tokens that cannot be picked. */
+/** The image tokens of each group. Places beyond its own are filled with tokens that cannot be picked. */
 export interface Pool {
   readonly emit: Emitter;
-  /** Which of them can be picked: bool [batch, m]. */
+  /** Which of them can be picked: bool [groups, m]. */
   readonly open: string;
-  /** float32 [batch, m]; 0 where it cannot be picked. Ones where there is no relevance. */
+  /** float32 [groups, m]; 0 where it cannot be picked. Ones where there is no relevance. */
   readonly relevance: string;
-  /** float32 [batch, m, size]; zeros where it cannot be picked. */
+  /** How many tokens each group keeps: int64 [groups]. */
+  readonly keep: string;
+  /** float32 [groups, m, size]; zeros where it cannot be picked. */
   readonly features: string;
-  /** The cosine of every two tokens: float32 [batch, m, m]. */
+  /** The cosine of every two tokens: float32 [groups, m, m]. */
   readonly cosines: () => string;
 }
 
@@ -47,9 +51,9 @@ export interface Step {
 }
 
 export interface PickedStep extends Step {
-  /** The picked token's row of a tensor [batch, m, …rest]: [batch, 1, …rest]. */
+  /** The picked token's row of a tensor [groups, m, …rest]: [groups, 1, …rest]. */
   readonly row: (tensor: string) => string;
-  /** The cosine of every token with the picked one: float32 [batch, m]. */
+  /** The cosine of every token with the picked one: float32 [groups, m]. */
   readonly cosines: () => string;
 }
 
@@ -58,10 +62,11 @@ const LOWEST = -3.4028234663852886e38;
 
 /** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
 export function greedy(context: StageContext, strategy: Greedy): string {
-  const { emit } = context;
-  const places = imagePlaces(emit, context.imageTokenMask);
-  const pool = poolOf(context, places, strategy);
-  const turns = emit.reduce('ReduceMax', context.keepCount(), [0], false);
+  const { emit, imageTokenMask } = context;
+  const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
+  const keep = keptOfGroups(context, groups);
+  const pool = poolOf(context, groups, keep, strategy);
+  const turns = emit.reduce('ReduceMax', keep, [0], false);
   const order = emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]);
   const carried = [order, pool.open, ...strategy.start(pool)].map((tensor, i) => ({
     tensor,
@@ -86,33 +91,25 @@ export function greedy(context: StageContext, strategy: Greedy): string {
       ...next,
     ];
   });
-  const none = emit.op('Expand', [emit.float(0), emit.op('Shape', [context.imageTokenMask])]);
-  // Fillers stand at places that are no image tokens, where scores do not count.
-  return emit.op('ScatterElements', [none, places, picks], { attributes: { axis: 1n } });
+  return outOfGroups(emit, groups, picks, imageTokenMask);
 }
 
-/** The places of each row's image tokens, ascending, and behind them others as fillers: int64 [batch, m], m at least 1. */
-function imagePlaces(emit: Emitter, imageTokenMask: string): string {
-  const ones = emit.castToFloat(imageTokenMask);
-  const counts = emit.reduce('ReduceSum', emit.castToInt64(imageTokenMask), [1], false);
-  const most = emit.op('Max', [emit.reduce('ReduceMax', counts, [0], true), emit.ints(1)]);
-  const [, places = ''] = emit.ops('TopK', [ones, most], { outputs: 2, attributes: { axis: 1n } });
-  return places;
-}
-
-function poolOf({ emit, imageTokenMask }: StageContext, places: string, strategy: Greedy): Pool {
-  const at = (x: string): string => emit.op('GatherElements', [x, places], { attributes: { axis: 1n } });
-  const image = emit.castToBool(at(emit.castToInt64(imageTokenMask)));
-  const worth = strategy.relevance === undefined ? emit.castToFloat(image) : at(strategy.relevance);
-  const given = rowsAt(emit, strategy.features, places);
+function poolOf({ emit }: StageContext, groups: Groups, keep: string, strategy: Greedy): Pool {
+  const { filled } = groups;
+  const worth =
+    strategy.relevance === undefined
+      ? emit.castToFloat(filled)
+      : intoGroups(emit, groups, strategy.relevance);
+  const given = intoGroups(emit, groups, strategy.features);
   // NaN differs from itself, and makes every sum NaN.
   const sums = emit.op('Add', [worth, emit.reduce('ReduceSum', given, [2], false)]);
   const known = emit.op('Equal', [sums, sums]);
-  const open = emit.op('And', [image, known]);
+  const open = emit.op('And', [filled, known]);
   const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
   return {
     emit,
     open,
+    keep,
     relevance: emit.op('Where', [open, worth, emit.float(0)]),
     features,
     cosines: () => emit.op('MatMul', [features, emit.transpose(features, 0, 2, 1)]),
@@ -128,7 +125,7 @@ function rowsAt(emit: Emitter, tensor: string, places: string): string {
   return emit.gather(flat, emit.op('Add', [places, emit.unsqueeze(starts, 1)]), 0);
 }
 
-/** Relevance brought to 0 … 1 over the tokens of each row that can be picked: float32 [batch, m]. */
+/** Relevance brought to 0 … 1 over the tokens of each row that can be picked: float32 [groups, m]. */
 export function scaledRelevance({ emit, open, relevance }: Pool): string {
   const among = (fill: number): string => emit.op('Where', [open, relevance, emit.float(fill)]);
   const least = emit.reduce('ReduceMin', among(-LOWEST), [1], true);

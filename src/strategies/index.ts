@@ -6,7 +6,10 @@ import { strategies } from './list.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
 export { strategies, type StrategyName } from './list.js';
+export { stagesOf, stagesOfMean, type ScheduleName } from './schedule.js';
 export { unitRows } from './features.js';
+export { sharedOut } from './pool.js';
+export { MOST_ROWS } from './strategy.js';
 export {
   checkStanding,
   findPreset,
@@ -14,6 +17,7 @@ export {
   parseMethod,
   presetNames,
   PRESETS,
+  standingPresets,
   type Method,
   type PresetName,
   type Standing,
@@ -22,7 +26,9 @@ export type {
   CallerStrategy,
   Draw,
   GraphStrategy,
+  ImageShares,
   ImageTokens,
+  Segments,
   StageContext,
   Strategy,
   TokenRow,

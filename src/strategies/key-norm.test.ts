@@ -1,30 +1,15 @@
 import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { info, node, numbers, open } from '../../test/graphs.js';
+import { strategyContext } from '../../test/strategy-context.js';
 import { normals, seededRandom } from '../../test/toy/random.js';
 import { DataType, Emitter } from '../onnx/index.js';
 import { keyNorm } from './key-norm.js';
-import type { StageContext } from './strategy.js';
-
-const absent = (): string => {
-  throw new Error('not asked for');
-};
 
 describe('key-norm', () => {
   it('is minus the length of a token’s key, mean over heads', async () => {
     const emit = new Emitter(17, ['keys', 'scores']);
-    const context: StageContext = {
-      emit,
-      imageTokenMask: '',
-      keys: () => 'keys',
-      lastRowAttention: absent,
-      lastRowHeads: absent,
-      features: absent,
-      residualBefore: absent,
-      residual: absent,
-      keepCount: absent,
-      callerScores: absent,
-    };
+    const context = strategyContext(emit, { keys: () => 'keys' });
     const scores = keyNorm.score(context);
     const session = await open(
       {

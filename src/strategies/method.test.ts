@@ -12,9 +12,12 @@ describe('methods', () => {
   it('have presets, by their names', () => {
     for (const name of presetNames) {
       expect(findPreset(name)).toBe(PRESETS[name]);
-      expect(parseMethod(name)).toBe(PRESETS[name]);
+      if (name !== 'v2drop') expect(parseMethod(name)).toBe(PRESETS[name]);
     }
     expect(methodName(findPreset('sizes'))).toBe('scope+sizes+mean');
+    expect(methodName(findPreset('pyramid'))).toBe('preset-pyramid');
+    // as a strategy it is swept over K and R
+    expect(parseMethod('v2drop')).toEqual({ strategy: 'v2drop' });
   });
 
   it.each(['', '+sizes', 'scope+', 'scope+mean+sizes', 'scope+sizes+sizes', 'Scope', 'constructor'])(

@@ -1,7 +1,9 @@
 // A way of pruning: what ranks or picks the tokens, and what the kept ones stand for. By name `scope+sizes+mean`: picks
 // of scope, weighed by the sizes of their clusters, with the means of those.
 import { FastvError } from '../errors.js';
+import type { Strategy } from './strategy.js';
 import { strategies, type StrategyName } from './list.js';
+import { SCHEDULES, type ScheduleName } from './schedule.js';
 
 /** What kept tokens stand for. */
 export interface Standing {
@@ -17,19 +19,30 @@ export interface Standing {
 /** A way of pruning by a listed strategy. */
 export interface Method extends Standing {
   readonly strategy: StrategyName;
+  /** At which layers how much stays; default: what else says so (K and R). */
+  readonly schedule?: ScheduleName;
 }
 
 /** Ways of pruning that have a name of their own. */
 export const PRESETS = {
   /** Picks that cover the image, weighed by what they stand for: for R of 75 % and more. */
   sizes: { strategy: 'scope', weights: 'sizes', merge: 'mean' },
-} as const satisfies Readonly<Record<string, Method>>;
+  /** Schedules, each with the rule of its paper. */
+  pyramid: { strategy: 'attention', schedule: 'pyramid' },
+  late: { strategy: 'attention', schedule: 'late' },
+  sparsevlm: { strategy: 'attention-text', schedule: 'sparsevlm' },
+  v2drop: { strategy: 'v2drop', schedule: 'v2drop' },
+  horizon: { strategy: 'scope', schedule: 'horizon' },
+} as const satisfies Readonly<Record<string, Method>> & Readonly<Record<ScheduleName, Method>>;
 
-/** The name of a preset: a strategy with what its kept tokens stand for. */
+/** The name of a preset: a strategy with what its kept tokens stand for, or with a schedule. */
 export type PresetName = keyof typeof PRESETS;
 
 /** The names of {@link PRESETS}. */
 export const presetNames = Object.keys(PRESETS) as readonly PresetName[];
+
+/** Those that leave it to others at which layer how much stays. */
+export const standingPresets = presetNames.filter((name) => !(name in SCHEDULES));
 
 /** A preset by its name. @throws {FastvError} `invalid-option` listing the names */
 export function findPreset(name: string, where = '--preset'): Method {
@@ -62,7 +75,8 @@ function refuse(option: string, given: unknown, known: string): FastvError {
  */
 export function parseMethod(name: string, where = '--strategies'): Method {
   const preset = presetNames.find((one) => one === name);
-  if (preset !== undefined) return PRESETS[preset];
+  // v2drop is a strategy too, and sweeps over K and R mean that
+  if (preset !== undefined && !strategies.some((one) => one.name === name)) return PRESETS[preset];
   const [first = '', ...parts] = name.split('+');
   const strategy = strategies.find((one) => one.name === first)?.name;
   const known = parts.length === 0 || ['sizes', 'mean', 'sizes+mean'].includes(parts.join('+'));
@@ -80,6 +94,13 @@ export function parseMethod(name: string, where = '--strategies'): Method {
 }
 
 /** A method's name, as conditions and plots have it. */
-export function methodName({ strategy, weights, merge }: Standing & { readonly strategy: string }): string {
-  return [strategy, weights, merge].filter((part) => part !== undefined).join('+');
+export function methodName({
+  strategy,
+  weights,
+  merge,
+  schedule,
+}: Omit<Method, 'strategy'> & { readonly strategy: string | Strategy }): string {
+  if (schedule !== undefined) return `preset-${schedule}`;
+  const name = typeof strategy === 'string' ? strategy : strategy.name;
+  return [name, weights, merge].filter((part) => part !== undefined).join('+');
 }

@@ -5,18 +5,21 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
 import { build } from 'esbuild';
-import { chromium, type Browser } from 'playwright-core';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Conversation } from '../../src/runtime/conversation.js';
 import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
 import { fastv } from '../../src/runtime/index.js';
+import { inspectModel } from '../../src/runtime/inspect-model.js';
+import { openModel } from '../../src/runtime/model.js';
 import { loadAtlas } from '../../src/scenes/atlas.js';
 import { makeItem } from '../../src/scenes/dataset.js';
 import { renderScene } from '../../src/scenes/render.js';
 import { IMAGE_SIZE } from '../../src/scenes/scene.js';
 import { CHROMIUM, staticHost } from '../chromium.js';
 import type {} from './page.js';
-import { askAll, type PageAnswer, type PageQuestion } from './questions.js';
+import { askAll, askOpened, type PageAnswer, type PageQuestion } from './questions.js';
 
 const RATIO = 0.5;
 describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
@@ -64,29 +67,62 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
     '%s keeps the same tokens and gives the same answers as Node',
     { timeout: 300_000 },
     async (device, flags) => {
-      let browser: Browser | undefined;
-      try {
-        browser = await chromium.launch({
-          ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
-          args: ['--no-sandbox', ...flags],
-        });
-        const page = await browser.newPage();
-        const complaints: string[] = [];
-        page.on('pageerror', (error) => complaints.push(error.message));
-        await page.goto(address);
-        await page.waitForFunction(() => typeof window.answer === 'function');
+      await inPage(flags, async (page) => {
         const answers = await page.evaluate(([chosen, asked, ratio]) => window.answer(chosen, asked, ratio), [
           device,
           questions,
           RATIO,
         ] as const);
         expect(answers).toEqual(expected);
-        expect(complaints).toEqual([]);
-      } finally {
-        await browser?.close();
-      }
+      });
     },
   );
+
+  it('the AI SDK’s provider gives the same answers, from as many tokens', { timeout: 300_000 }, async () => {
+    const [question, answer] = [questions[0], expected[0]];
+    if (question === undefined || answer === undefined) expect.fail('no question');
+    const raw = { width: question.size, height: question.size, channels: 3 } as const;
+    const png = await sharp(Uint8Array.from(question.pixels), { raw }).png().toBuffer();
+    await inPage([], async (page) => {
+      const said = await page.evaluate(
+        ([picture, text, ratio]) => window.answerByProvider(picture, text, ratio),
+        [`data:image/png;base64,${png.toString('base64')}`, question.text, RATIO] as const,
+      );
+      expect(said.text.trim()).toBe(answer.answer);
+      expect(said.kept).toBe(72);
+      expect(said.tokens).toBeGreaterThan(0);
+    });
+  });
+
+  it('an opened model finds the R of Node, and answers as it', { timeout: 300_000 }, async () => {
+    const [question] = questions;
+    if (question === undefined) expect.fail('no question');
+    await inPage([], async (page) => {
+      const said = await page.evaluate((asked) => window.answerOpened(asked), question);
+      expect(said).toEqual(await askOpened(openModel, inspectModel, EMBEDDED_MODEL, question));
+      expect(said.pieces).toBe(said.text);
+    });
+  });
+
+  /** Opens the page, and expects it to complain of nothing. */
+  async function inPage(flags: readonly string[], run: (page: Page) => Promise<void>): Promise<void> {
+    let browser: Browser | undefined;
+    try {
+      browser = await chromium.launch({
+        ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
+        args: ['--no-sandbox', ...flags],
+      });
+      const page = await browser.newPage();
+      const complaints: string[] = [];
+      page.on('pageerror', (error) => complaints.push(error.message));
+      await page.goto(address);
+      await page.waitForFunction(() => typeof window.answer === 'function');
+      await run(page);
+      expect(complaints).toEqual([]);
+    } finally {
+      await browser?.close();
+    }
+  }
 });
 
 async function inNode(questions: readonly PageQuestion[]): Promise<PageAnswer[]> {

@@ -1,12 +1,24 @@
 // What the browser test runs in the page.
+import { generateText } from 'ai';
 import { AutoModelForImageTextToText, env } from '@huggingface/transformers';
+import { createFastv } from '../../src/ai-sdk/browser.js';
+import { inspectModel, openModel } from '../../src/browser-model.js';
 import { fastv } from '../../src/browser.js';
 import { Conversation } from '../../src/runtime/conversation.js';
-import { askAll, type PageAnswer, type PageQuestion } from './questions.js';
+import {
+  askAll,
+  askOpened,
+  type OpenedAnswer,
+  type PageAnswer,
+  type PageQuestion,
+  type ProviderAnswer,
+} from './questions.js';
 
 declare global {
   interface Window {
     answer: (device: string, questions: readonly PageQuestion[], ratio: number) => Promise<PageAnswer[]>;
+    answerByProvider: (picture: string, question: string, ratio: number) => Promise<ProviderAnswer>;
+    answerOpened: (question: PageQuestion) => Promise<OpenedAnswer>;
   }
 }
 
@@ -42,3 +54,29 @@ window.answer = async (device, questions, ratio) => {
   });
   return askAll(model, conversation, questions);
 };
+
+// the AI SDK would say on the console what it warns of
+Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false });
+
+window.answerByProvider = async (picture, question, ratio) => {
+  await using provider = createFastv({ layer: 2, dtype: 'fp32', onWarning: () => undefined });
+  const { text, usage, providerMetadata } = await generateText({
+    model: provider('scenes-llava'),
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'image', image: picture },
+          { type: 'text', text: question },
+        ],
+      },
+    ],
+    providerOptions: { fastv: { ratio } },
+    temperature: 0,
+    maxOutputTokens: 8,
+    maxRetries: 0,
+  });
+  return { text, tokens: usage.outputTokens, kept: providerMetadata?.['fastv']?.['keptImageTokens'] };
+};
+
+window.answerOpened = (question) => askOpened(openModel, inspectModel, 'scenes-llava', question);

@@ -1,5 +1,8 @@
 // The questions of the browser test, and how they are asked: the same here and in the page.
 import type { Tensor } from '@huggingface/transformers';
+import type { inspectModel } from '../../src/runtime/inspect-model.js';
+import type { OpenedModel, OpenOptions } from '../../src/runtime/open-model.js';
+import type { Calibration } from '../../src/runtime/auto-ratio.js';
 import type { Conversation } from '../../src/runtime/conversation.js';
 import type { FastvHandle } from '../../src/runtime/plug.js';
 
@@ -15,6 +18,46 @@ export interface PageQuestion {
 export interface PageAnswer {
   readonly answer: string;
   readonly kept: readonly number[];
+}
+
+/** What the AI SDK's provider answered. */
+export interface ProviderAnswer {
+  readonly text: string;
+  readonly tokens: number | undefined;
+  readonly kept: unknown;
+}
+
+/** What an opened model says of itself, and answers. */
+export interface OpenedAnswer {
+  readonly text: string;
+  readonly pieces: string;
+  readonly calibration: Calibration | undefined;
+  readonly imageTokens: number | undefined;
+  readonly bytes: number | undefined;
+}
+
+/** Looks at a model, opens it with an R that it finds, and asks. */
+export async function askOpened(
+  open: (name: string, options: OpenOptions) => Promise<OpenedModel>,
+  inspect: typeof inspectModel,
+  name: string,
+  { text, size, pixels }: PageQuestion,
+): Promise<OpenedAnswer> {
+  const { imageTokens, bytes } = await inspect(name);
+  const image = { data: new Uint8ClampedArray(pixels), width: size, height: size };
+  const question = [{ role: 'user', text, images: [image] }] as const;
+  const tried = { ratios: [0.5, 0.75], maxNewTokens: 4 };
+  const model = await open(name, {
+    loading: { dtype: 'fp32' },
+    fastv: { ratio: 'auto', samples: [question], calibrate: tried, onWarning: () => undefined },
+  });
+  const stream = model.stream(question, { maxNewTokens: 8 });
+  let pieces = '';
+  for await (const piece of stream) pieces += piece;
+  const answer = await stream.answer;
+  const { calibration } = model.fastv ?? {};
+  await model.close();
+  return { text: answer.text, pieces: pieces.trim(), calibration, imageTokens, bytes: bytes['fp32'] };
 }
 
 /** Asks everything, then lets go of the model. */

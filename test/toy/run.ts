@@ -15,6 +15,8 @@ export interface CallOptions {
   readonly ratios?: readonly number[];
   /** image_token_scores, one array a row (without padding). */
   readonly scores?: readonly ArrayLike<number>[];
+  /** attention_mass of the only stage: the share of it, and the greatest share of tokens. */
+  readonly mass?: readonly [number, number];
   readonly numLogitsToKeep?: number;
   /** Whether image_token_mask marks the rows' image tokens; all false if not. */
   readonly image?: boolean;
@@ -150,6 +152,7 @@ export class Conversation {
       (row, i) => Array.from(options.scores?.[i] ?? row.imageMask.map(() => 0)),
       0,
     );
+    const segments = padded<readonly number[]>((row) => segmentsOf(row.imageMask), [0, -1, -1]).flat();
     return {
       inputs_embeds: floatTensor(ioType(config, 'embeds'), flat, [batch, length, config.hidden]),
       attention_mask: int64(this.#mask.flat(), [batch, total]),
@@ -157,11 +160,27 @@ export class Conversation {
       num_logits_to_keep: int64([options.numLogitsToKeep ?? 0], []),
       image_token_mask: new Tensor('bool', Uint8Array.from(marks, Number), [batch, length]),
       image_token_scores: new Tensor('float32', Float32Array.from(scores), [batch, length]),
+      image_token_segments: int64(segments, [batch, length, 3]),
+      attention_mass: new Tensor('float32', Float32Array.from(options.mass ?? [1, 1]), [1, 2]),
       prune_ratio: new Tensor('float32', Float32Array.from(options.ratios ?? [0]), [
         options.ratios?.length ?? 1,
       ]),
     };
   }
+}
+
+/** Image, row and column of each token: a run of image tokens is an image, four columns wide. */
+function segmentsOf(imageMask: readonly boolean[]): number[][] {
+  let image = 0;
+  let index = 0;
+  return imageMask.map((is, i) => {
+    if (!is) return [0, -1, -1];
+    if (imageMask[i - 1] !== true) {
+      image++;
+      index = 0;
+    }
+    return [image, Math.floor(index / 4), index++ % 4];
+  });
 }
 
 function emptyStates(config: ToyConfig, batch: number): Record<string, Tensor> {

@@ -153,6 +153,14 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000, retry: 1
     await page.getByRole('button', { name: /^Load q8: 12/u }).click();
     await ready(page);
     expect(await kept(page)).toHaveLength(72);
+    const list = page.getByRole('list', { name: 'Models that this browser keeps' });
+    await list.getByText(`${HUB_MODEL}: 12 MB kept`).waitFor();
+    await list.getByRole('button', { name: `Remove ${HUB_MODEL}` }).click();
+    await list.waitFor({ state: 'detached' });
+    const left = await page.evaluate(async () =>
+      (await (await caches.open('transformers-cache')).keys()).map(({ url }) => url),
+    );
+    expect(left.filter((url) => url.includes(HUB_MODEL))).toEqual([]);
     await page.getByLabel(/^A model of the Hugging Face hub/u).fill('no/such');
     await page.getByRole('button', { name: 'Look up its size' }).click();
     await page.getByText('The hub has no public model no/such').waitFor();

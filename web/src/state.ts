@@ -13,6 +13,7 @@ import {
   type LoadRequest,
   type Question,
 } from './engine/types.js';
+import type { Cached } from '../../src/runtime/cached-model.js';
 import { median } from '../../src/statistics.js';
 import { bundledPictures, openBundled, PictureError, type BundledPicture, type Picture } from './pictures.js';
 import { hashOf, settingsOf, stagesOf, type Settings } from './settings.js';
@@ -43,6 +44,8 @@ export const busy = signal(false);
 export const maps = signal<AttentionMaps | undefined>(undefined);
 /** The layer whose patches are drawn; undefined: what is left at the end. */
 export const shownLayer = signal<number | undefined>(undefined);
+/** Models of the hub that this browser keeps. */
+export const kept = signal<readonly Cached[]>([]);
 /** Why there is no WebGPU; undefined where there is, or as long as it is not known. */
 export const noWebGpu = signal<string | undefined>('not asked yet');
 
@@ -78,6 +81,7 @@ export async function use(name: string, dtype: Dtype): Promise<void> {
   wanted.add(name);
   change({ model: name, dtype });
   await compare();
+  kept.value = await engine.kept();
 }
 
 /** Starts the page: pictures, the device, and what a link asks for. */
@@ -90,6 +94,12 @@ export async function start(): Promise<void> {
   const first = pictures.value.find(({ name }) => name === settings.value.picture) ?? pictures.value[0];
   if (first !== undefined) await choose(first, settings.value.question);
   await compare();
+  kept.value = await engine.kept();
+}
+
+/** Removes a model that is kept. One that is loaded goes on. */
+export async function forget(name: string): Promise<void> {
+  kept.value = await engine.forget(name);
 }
 
 /** Takes a bundled picture. */

@@ -57,11 +57,11 @@ function adapter(config: object, module = WEIGHT): string {
   return to;
 }
 
-/** A weight of a built decoder, [inputs, outputs]. */
-function weightOf(model: string): Float32Array {
-  const file = join(model, 'onnx/decoder_model_merged.onnx');
+/** A weight of a built part, [inputs, outputs]. */
+function weightOf(model: string, part = 'decoder_model_merged', module = WEIGHT): Float32Array {
+  const file = join(model, `onnx/${part}.onnx`);
   const tensor = decodeModel(readFileSync(file)).graph.initializer.find(
-    ({ name }) => name === `${WEIGHT}.weight`,
+    ({ name }) => name === `${module}.weight`,
   );
   const entry = (key: string): number => Number(tensor?.externalData.find((pair) => pair.key === key)?.value);
   const data = readFileSync(`${file}_data`).subarray(entry('offset'), entry('offset') + entry('length'));
@@ -85,6 +85,25 @@ describe('a LoRA adapter', () => {
     }
   });
 
+  it('replaces a module that was trained as a whole', async () => {
+    const to = adapter({ modules_to_save: ['linear_1'] });
+    const [weight, bias] = [values(SIZE * 48, 3), values(SIZE, 4)];
+    const name = 'base_model.model.multi_modal_projector.linear_1';
+    writeFileSync(
+      join(to, 'adapter_model.safetensors'),
+      safetensors({
+        [`${name}.weight`]: { dims: [SIZE, 48], values: weight },
+        [`${name}.modules_to_save.bias`]: { dims: [SIZE], values: bias },
+      }),
+    );
+    await build(LLAVA, join(folder, 'merged'), { adapter: to });
+    const { graph } = decodeModel(readFileSync(join(folder, 'merged/onnx/vision_encoder.onnx')));
+    const added = graph.initializer.find((one) => one.name === 'multi_modal_projector.linear_1.bias');
+    expect(new Float32Array(Uint8Array.from(added?.rawData ?? []).buffer)).toEqual(bias);
+    const turned = weightOf(join(folder, 'merged'), 'vision_encoder', 'multi_modal_projector.linear_1');
+    expect(turned[SIZE]).toBe(weight[1]); // [inputs, outputs]
+  });
+
   it('with the names of newer versions of transformers fits a checkpoint with older ones', async () => {
     const newer = WEIGHT.replace('language_model.model', 'model.language_model');
     await build(LLAVA, join(folder, 'plain'));
@@ -96,6 +115,8 @@ describe('a LoRA adapter', () => {
     [{ use_dora: true }, WEIGHT, /"use_dora" is true/],
     [{ peft_type: 'IA3' }, WEIGHT, /"peft_type" is "IA3"/],
     [{ bias: 'all' }, WEIGHT, /"bias" is "all"/],
+    [{ fan_in_fan_out: true }, WEIGHT, /"fan_in_fan_out" is true/],
+    [{ alpha_pattern: { '^.*q_proj': 6 } }, WEIGHT, /"alpha_pattern" is .*no regular expressions/],
     [{ r: 3 }, WEIGHT, /rank .* is 2, and said to be 3/],
     [{}, `${WEIGHT}s`, /which the checkpoint does not have/],
     [{}, WEIGHT.replace('self_attn.q_proj', 'mlp.up_proj'), /do not fit \[144, 64\]/],

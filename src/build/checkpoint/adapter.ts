@@ -7,10 +7,14 @@ import { Source } from '../source.js';
 import { Config } from './config.js';
 import type { CheckpointFiles } from './files.js';
 import { readSafetensors } from './safetensors.js';
+import { readTorchArchive } from './torch-archive.js';
 import { FLOAT_FORMATS, type RandomAccess, type StoredTensor } from './stored-tensor.js';
 
 const TENSOR =
   /^(?:base_model\.model\.)?(.+)\.lora_(A|B|embedding_A|embedding_B)(?:\.default)?(?:\.weight)?$/u;
+
+/** A weight that was trained as a whole (`modules_to_save`). */
+const WHOLE = /^(?:base_model\.model\.)?(.+?)(?:\.modules_to_save)?(?:\.default)?\.(?:weight|bias)$/u;
 
 interface Pair {
   readonly a: string;
@@ -22,6 +26,8 @@ export class Adapter {
   readonly #file: RandomAccess;
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
   readonly #pairs: ReadonlyMap<string, Pair>;
+  /** Tensors in the place of the checkpoint's, by its names less `.weight`. */
+  readonly #whole: ReadonlyMap<string, string>;
   readonly #config: Config;
   readonly #used = new Set<string>();
 
@@ -29,7 +35,14 @@ export class Adapter {
     this.#file = file;
     this.#tensors = tensors;
     this.#config = config;
-    this.#pairs = pairsOf(tensors, file.where);
+    const saved = savedModules(config);
+    const wholes = [...tensors.keys()].flatMap((name) => {
+      const [, module = ''] = WHOLE.exec(name) ?? [];
+      return saved.has(module.split('.').at(-1) ?? '') ? [[named(module, name), name] as const] : [];
+    });
+    this.#whole = new Map(wholes);
+    const rest = new Set(this.#whole.values());
+    this.#pairs = pairsOf(new Map([...tensors].filter(([name]) => !rest.has(name))), file.where);
   }
 
   /** @throws {FastvError} `unsupported-decoder` for adapters that are more than LoRA; `malformed-model`, `io` */
@@ -39,9 +52,12 @@ export class Adapter {
       `${files.where}/adapter_config.json`,
     );
     refuseOthers(config);
-    const file = await files.open('adapter_model.safetensors');
+    const pickled = 'adapter_model.bin';
+    const old = files.names.includes(pickled) && !files.names.includes('adapter_model.safetensors');
+    const file = await files.open(old ? pickled : 'adapter_model.safetensors');
     try {
-      return new Adapter(file, await readSafetensors(file), config);
+      const tensors = await (old ? readTorchArchive(file) : readSafetensors(file));
+      return new Adapter(file, tensors, config);
     } catch (cause) {
       file.close();
       throw cause;
@@ -50,6 +66,8 @@ export class Adapter {
 
   /** A weight with the adapter's change; undefined where it has none for it. */
   apply(weight: Source): Source | undefined {
+    const whole = [...names(weight.name)].find((name) => this.#whole.has(name));
+    if (whole !== undefined) return this.#replaced(weight, whole);
     const key = [...names(weight.name)].find((name) => this.#pairs.has(name));
     const pair = key === undefined ? undefined : this.#pairs.get(key);
     if (key === undefined || pair === undefined) return undefined;
@@ -74,7 +92,7 @@ export class Adapter {
 
   /** @throws {FastvError} `malformed-model` naming matrices that belong to no weight */
   refuseUnused(): void {
-    const [first] = [...this.#pairs.keys()].filter((name) => !this.#used.has(name));
+    const [first] = [...this.#pairs.keys(), ...this.#whole.keys()].filter((name) => !this.#used.has(name));
     if (first === undefined) return;
     throw this.#refuse(`the adapter changes "${printable(first)}", which the checkpoint does not have`);
   }
@@ -83,10 +101,30 @@ export class Adapter {
     this.#file.close();
   }
 
+  /** What was trained in the place of a weight. */
+  #replaced(weight: Source, key: string): Source {
+    const name = this.#whole.get(key) ?? '';
+    const stored = this.#tensors.get(name);
+    if (stored?.dims.join() !== weight.dims.join()) {
+      throw this.#refuse(
+        `the adapter's "${printable(name)}" is [${stored?.dims.join(', ') ?? ''}], in the place of [${weight.dims.join(', ')}]`,
+      );
+    }
+    this.#used.add(key);
+    return new Source(weight.name, weight.dims, DataType.FLOAT, async () => {
+      const values = Float32Array.from(await this.#floats(name, stored));
+      return new Uint8Array(values.buffer);
+    });
+  }
+
   /** alpha / r, where a module may have its own of both. */
   #scale(name: string, rank: number): number {
     const own = (pattern: string, otherwise: string): number => {
       const fields = this.#config.section(pattern).fields;
+      const strange = Object.keys(fields).find((one) => !/^[\w.]+$/u.test(one));
+      if (strange !== undefined) {
+        throw this.#config.refuse(pattern, 'names of modules, no regular expressions', 'unsupported-decoder');
+      }
       const key = Object.keys(fields).find((one) => name === one || name.endsWith(`.${one}`));
       return key === undefined ? this.#config.number(otherwise) : this.#config.section(pattern).number(key);
     };
@@ -125,6 +163,18 @@ function* names(weight: string): Generator<string> {
   yield module.replace(/^language_model\.lm_head/u, 'lm_head');
 }
 
+/** The modules that were trained as a whole, by the last part of their names. */
+function savedModules(config: Config): ReadonlySet<string> {
+  const given: unknown = config.fields['modules_to_save'] ?? [];
+  if (!Array.isArray(given)) throw config.refuse('modules_to_save', 'a list of names');
+  return new Set(given.filter((name) => typeof name === 'string'));
+}
+
+/** A module's name as {@link names} gives it: biases keep theirs. */
+function named(module: string, tensor: string): string {
+  return tensor.endsWith('.bias') ? `${module}.bias` : module;
+}
+
 function pairsOf(tensors: ReadonlyMap<string, StoredTensor>, where: string): Map<string, Pair> {
   const found = new Map<string, Partial<Record<'a' | 'b', string>>>();
   for (const tensor of tensors.keys()) {
@@ -159,6 +209,10 @@ function refuseOthers(config: Config): void {
   if (config.text('peft_type') !== 'LORA') throw config.refuse('peft_type', '"LORA"', 'unsupported-decoder');
   for (const name of ['use_dora', 'fan_in_fan_out']) {
     if (config.flag(name, false)) throw config.refuse(name, 'false', 'unsupported-decoder');
+  }
+  for (const name of ['layer_replication', 'trainable_token_indices', 'target_parameters']) {
+    const given: unknown = config.fields[name] ?? [];
+    if (!Array.isArray(given) || given.length > 0) throw config.refuse(name, 'null', 'unsupported-decoder');
   }
   if (config.text('bias', 'none') !== 'none') throw config.refuse('bias', '"none"', 'unsupported-decoder');
 }

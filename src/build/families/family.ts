@@ -1,5 +1,5 @@
 // A family: what turns a checkpoint of one `model_type` into the three parts of a model. One declarative file each.
-import type { Config } from '../checkpoint/config.js';
+import { Config } from '../checkpoint/config.js';
 import type { CheckpointFiles } from '../checkpoint/files.js';
 import type { PartGraph } from '../part.js';
 import type { DecoderSpec } from '../parts/decoders/decoder.js';
@@ -41,10 +41,30 @@ export interface Family {
   readonly files?: (config: Config, files: CheckpointFiles) => Promise<Readonly<Record<string, Json>>>;
 }
 
-/** The configuration of the decoder: a section, or with older files the whole. */
+/** The configuration of the decoder: a section, with older files the whole, or nothing but the class's defaults. */
 export function textConfig(config: Config): Config {
-  return config.has('text_config') ? config.section('text_config') : config;
+  return config.has('text_config') || !config.has('num_hidden_layers')
+    ? config.section('text_config')
+    : config;
 }
+
+/** The tower's configuration, or where the file has none what the family's class takes then. */
+export function visionConfig(config: Config, absent: Json): Config {
+  return config.has('vision_config')
+    ? config.section('vision_config')
+    : new Config(absent, `${config.where}, vision_config`);
+}
+
+/** CLIP ViT-L/14, which the classes of the LLaVA family take where a file has no `vision_config`. */
+export const CLIP_LARGE: Json = {
+  model_type: 'clip_vision_model',
+  hidden_size: 1024,
+  intermediate_size: 4096,
+  num_hidden_layers: 24,
+  num_attention_heads: 16,
+  image_size: 336,
+  patch_size: 14,
+};
 
 /** Where the decoder's weights are, in the published layouts and in those that transformers saves since 4.52. */
 export function languageModel(

@@ -3,8 +3,10 @@ import { FastvError } from '../../errors.js';
 import type { Config } from '../checkpoint/config.js';
 import type { Family } from './family.js';
 import { gemma3 } from './gemma3.js';
+import { internvl } from './internvl.js';
 import { llavaNext, llavaOnevision } from './llava-next.js';
 import { llava } from './llava.js';
+import { mistral3 } from './mistral3.js';
 import { paligemma } from './paligemma.js';
 import { qwenVlChat } from './qwen-vl-chat.js';
 import { qwen25Vl } from './qwen2.5-vl.js';
@@ -15,9 +17,11 @@ import { videoLlava } from './video-llava.js';
 
 export const FAMILIES: readonly Family[] = [
   gemma3,
+  internvl,
   llava,
   llavaNext,
   llavaOnevision,
+  mistral3,
   paligemma,
   qwen2Vl,
   qwen25Vl,

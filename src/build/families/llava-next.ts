@@ -4,7 +4,16 @@ import { DataType } from '../../onnx/tensor.js';
 import type { Config } from '../checkpoint/config.js';
 import { anyres } from '../parts/connectors/anyres.js';
 import type { Weights } from '../weights.js';
-import { asLlava, textConfig, withTextConfig, type Family, type FamilyParts, type Json } from './family.js';
+import {
+  asLlava,
+  CLIP_LARGE,
+  textConfig,
+  visionConfig,
+  withTextConfig,
+  type Family,
+  type FamilyParts,
+  type Json,
+} from './family.js';
 import { llavaParts, llavaProcessor, projected, visionWeights } from './llava.js';
 
 /** What differs between the two. */
@@ -13,6 +22,8 @@ interface Defaults {
   readonly text: string;
   readonly layer: number;
   readonly strategy: string;
+  /** The tower's configuration where the file has none, and sizes that one may leave out. */
+  readonly vision: Json;
   readonly image: number;
   readonly patch: number;
   readonly pinpoints: readonly (readonly [number, number])[];
@@ -21,9 +32,9 @@ interface Defaults {
 }
 
 function anyresParts(config: Config, weights: Weights, defaults: Defaults): FamilyParts {
-  const parts = llavaParts(config, weights, { text: defaults.text });
+  const parts = llavaParts(config, weights, { text: defaults.text, vision: defaults.vision });
   const { hidden } = parts.decoder;
-  const vision = config.section('vision_config');
+  const vision = visionConfig(config, defaults.vision);
   const { tower, projector } = visionWeights(weights);
   const newline = weights.under('', 'model.').get('image_newline', hidden);
   const most = defaults.limited ? mostTiles(config) : undefined;
@@ -76,6 +87,7 @@ const NEXT: Defaults = {
   text: 'llama',
   layer: -2,
   strategy: 'default',
+  vision: CLIP_LARGE,
   image: 336,
   patch: 14,
   pinpoints: [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
@@ -85,6 +97,15 @@ const ONEVISION: Defaults = {
   text: 'qwen2',
   layer: -1,
   strategy: 'full',
+  vision: {
+    model_type: 'siglip_vision_model',
+    hidden_size: 1152,
+    intermediate_size: 4304,
+    num_hidden_layers: 26,
+    num_attention_heads: 16,
+    image_size: 384,
+    patch_size: 14,
+  },
   image: 384,
   patch: 14,
   pinpoints: square(384, 6),
@@ -94,7 +115,7 @@ const ONEVISION: Defaults = {
 /** A family with what its processor and its class in src/runtime need to know of tiles. */
 function family(name: string, defaults: Defaults): Family {
   const tiles = (config: Config): Json => {
-    const vision = config.section('vision_config');
+    const vision = visionConfig(config, defaults.vision);
     const most = defaults.limited ? mostTiles(config) : undefined;
     return {
       image_grid_pinpoints: pinpointsOf(config, defaults.pinpoints),
@@ -115,7 +136,7 @@ function family(name: string, defaults: Defaults): Family {
       ...tiles(config),
       ...asLlava(config),
     }),
-    processor: (config, own) => ({ ...llavaProcessor(config, own), ...tiles(config) }),
+    processor: (config, own) => ({ ...llavaProcessor(config, own, defaults.vision), ...tiles(config) }),
     preprocessor: (_, own) => ({
       ...own,
       image_processor_type: 'CLIPImageProcessor',

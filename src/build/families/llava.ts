@@ -10,7 +10,9 @@ import { pixelInput } from '../parts/towers/clip.js';
 import type { Scope, Weights } from '../weights.js';
 import {
   languageModel,
+  CLIP_LARGE,
   textConfig,
+  visionConfig,
   withTextConfig,
   type Family,
   type FamilyParts,
@@ -21,17 +23,18 @@ import { selectFeatures } from '../parts/connectors/select.js';
 /**
  * LLaVA's three parts, which others share.
  * @param given.text the decoder's `model_type` where the file leaves it to the class
+ * @param given.vision the tower's configuration where the file has none
  * @param given.tower the tower's weights where they have other names
  */
 export function llavaParts(
   config: Config,
   weights: Weights,
-  given: { readonly text?: string; readonly tower?: Scope } = {},
+  given: { readonly text?: string; readonly vision?: Json; readonly tower?: Scope } = {},
 ): FamilyParts {
   const language = languageModel(config, weights);
   const decoder = textDecoder(textConfig(config), language, given.text);
   const { vocabulary, hidden } = decoder;
-  const vision = config.section('vision_config');
+  const vision = visionConfig(config, given.vision ?? CLIP_LARGE);
   const own = { ...visionWeights(weights), ...given };
   return {
     decoder,
@@ -46,7 +49,8 @@ export function llavaParts(
 
 /** The tower's and the projector's weights, in the old and the new layouts. */
 export function visionWeights(weights: Weights): { readonly tower: Scope; readonly projector: Scope } {
-  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.', 'model.vision_tower.'];
+  const towers = ['vision_tower.vision_model.', 'model.vision_tower.vision_model.'];
+  towers.push('vision_tower.', 'model.vision_tower.');
   return {
     tower: weights.under(...towers),
     projector: weights.under('multi_modal_projector.', 'model.multi_modal_projector.'),
@@ -87,8 +91,8 @@ export function projected(
 }
 
 /** Transformers.js's LlavaProcessor counts rows · columns and this many more. */
-export function llavaProcessor(config: Config, own: Json): Json {
-  const vision = config.section('vision_config');
+export function llavaProcessor(config: Config, own: Json, absent = CLIP_LARGE): Json {
+  const vision = visionConfig(config, absent);
   const full = config.text('vision_feature_select_strategy', 'default') !== 'default';
   const classToken = vision.text('model_type', 'clip_vision_model') === 'clip_vision_model';
   return {
@@ -96,7 +100,8 @@ export function llavaProcessor(config: Config, own: Json): Json {
     ...own,
     processor_class: 'LlavaProcessor',
     patch_size: vision.side('patch_size', 14),
-    num_additional_image_tokens: full && classToken ? 1 : 0,
+    // whatever the first token is, "default" drops it
+    num_additional_image_tokens: (classToken ? 1 : 0) - (full ? 0 : 1),
   };
 }
 
@@ -104,7 +109,12 @@ export const llava: Family = {
   name: 'llava',
   modelTypes: ['llava'],
   parts: llavaParts,
-  config: (config, { decoder }) =>
-    withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
-  processor: llavaProcessor,
+  config: (config, { decoder }) => ({
+    ...withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
+    vision_config: visionConfig(config, CLIP_LARGE).fields,
+  }),
+  processor: (config, own) => llavaProcessor(config, own),
+  preprocessor: (_, own) =>
+    // LlavaImageProcessor is CLIP's, which pads if it is told to
+    own['do_pad'] === true ? own : { ...own, image_processor_type: 'CLIPImageProcessor' },
 };

@@ -47,8 +47,10 @@ export const paligemma: Family = {
   modelTypes: ['paligemma'],
   parts: (config, weights) => {
     const text = textConfig(config);
-    if (text.text('model_type', 'gemma') !== 'gemma')
-      throw text.refuse('model_type', 'gemma', 'unsupported-decoder');
+    const type = text.text('model_type', 'gemma');
+    if (type === 'gemma2')
+      throw text.refuse('model_type', 'gemma: PaliGemma 2 cannot be built', 'unsupported-decoder');
+    if (type !== 'gemma') throw text.refuse('model_type', 'gemma', 'unsupported-decoder');
     const language = languageModel(config, weights, { tied: true });
     const decoder = gemma(text, language);
     const { hidden } = decoder;
@@ -64,5 +66,9 @@ export const paligemma: Family = {
       },
     };
   },
-  config: (config, { decoder }) => withTextConfig(config, 'gemma', decoder),
+  // the whole prompt, and not an image alone, is of the type 1
+  config: (config, { decoder }) => ({
+    ...withTextConfig(config, 'gemma', decoder),
+    token_type_ids: 'prompt',
+  }),
 };

@@ -32,7 +32,17 @@ export function qwenVlParts(
   };
 }
 
-/** Qwen2VLImageProcessor resizes bicubically unless the file says otherwise. */
-export function qwenVlPreprocessor(_: Config, own: Json): Json {
-  return { resample: 3, ...own };
+/** What Qwen2VLImageProcessor does unless the file says otherwise, which is where newer files keep the bounds of pixels. */
+export function qwenVlPreprocessor(config: Config, own: Json): Json {
+  const vision = config.section('vision_config');
+  return {
+    resample: 3,
+    image_mean: [0.48145466, 0.4578275, 0.40821073],
+    image_std: [0.26862954, 0.26130258, 0.27577711],
+    patch_size: vision.int('patch_size', 14),
+    temporal_patch_size: vision.int('temporal_patch_size', 2),
+    merge_size: vision.int('spatial_merge_size', 2),
+    size: { shortest_edge: 56 * 56, longest_edge: 28 * 28 * 1280 },
+    ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null)),
+  };
 }

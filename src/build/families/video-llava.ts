@@ -2,18 +2,21 @@
 // token. The video tower is a part of its own, video_encoder, which the class in src/runtime runs.
 import { DataType } from '../../onnx/tensor.js';
 import { pixelInput } from '../parts/towers/clip.js';
-import { asLlava, textConfig, withTextConfig, type Family } from './family.js';
+import { asLlava, CLIP_LARGE, textConfig, visionConfig, withTextConfig, type Family } from './family.js';
 import { llavaParts, llavaProcessor, projected, visionWeights } from './llava.js';
+
+/** What the class takes where the file has no `vision_config`. */
+const CLIP_SMALL = { ...CLIP_LARGE, image_size: 224 };
 
 export const videoLlava: Family = {
   name: 'video_llava',
   modelTypes: ['video_llava'],
   parts: (config, weights) => {
-    const vision = config.section('vision_config');
+    const vision = visionConfig(config, CLIP_SMALL);
     const { projector } = visionWeights(weights);
     const tower = (kind: string) =>
       weights.under(`${kind}.vision_model.`, `model.${kind}.vision_model.`, `model.${kind}.`);
-    const parts = llavaParts(config, weights, { tower: tower('image_tower') });
+    const parts = llavaParts(config, weights, { tower: tower('image_tower'), vision: CLIP_SMALL });
     const { hidden } = parts.decoder;
     return {
       ...parts,
@@ -29,9 +32,10 @@ export const videoLlava: Family = {
   },
   config: (config, { decoder }) => ({
     ...withTextConfig(config, textConfig(config).text('model_type', 'llama'), decoder),
+    vision_config: visionConfig(config, CLIP_SMALL).fields,
     ...asLlava(config),
   }),
-  processor: (config, own) => ({ video_token: '<video>', ...llavaProcessor(config, own) }),
+  processor: (config, own) => ({ video_token: '<video>', ...llavaProcessor(config, own, CLIP_SMALL) }),
   preprocessor: (_, own) => ({
     ...own,
     image_processor_type: 'CLIPImageProcessor',

@@ -25,6 +25,8 @@ class Talk {
   readonly #flags: ChatFlags;
   readonly #terminal: Terminal;
   #waiting: Picture[] = [];
+  /** Where they came from: images, or more than one frame. */
+  #sources: ('image' | 'video')[] = [];
   /** What the user is told of the bundled model, once. */
   #notice: string | undefined;
 
@@ -38,12 +40,18 @@ class Talk {
     const { pictures } = await loadMedia(source, mediaOptions(this.#flags));
     this.#notify(pictures);
     this.#waiting.push(...pictures);
+    this.#sources.push(pictures.length > 1 ? 'video' : 'image');
     return pictures.length;
   }
 
   async forget(): Promise<void> {
     await this.#chat.forget();
+    this.#empty();
+  }
+
+  #empty(): void {
     this.#waiting = [];
+    this.#sources = [];
   }
 
   /** A later question leans on those before it, so only pictures are looked at. */
@@ -59,11 +67,12 @@ class Talk {
     });
     const result = await this.#chat.ask(text, this.#waiting, {
       maxNewTokens: this.#flags.maxNewTokens,
+      video: this.#sources.join() === 'video',
       onText: (piece) => {
         printed.add(piece);
       },
     });
-    this.#waiting = [];
+    this.#empty();
     this.#terminal.stream('\n');
     this.#terminal.answered(
       { question: text, ...answerJson(result, this.#flags), notice: this.#notice },

@@ -6,6 +6,7 @@ import type { Summary } from '../../eval/summary.js';
 import { endedEarly, evaluateAsFlagged, refuseIdleForTasks, runOptions, tasksOf } from '../evaluation.js';
 import type { EvalFlags } from '../options/evaluation.js';
 import { methodOf, type MethodFlags } from '../options/strategy.js';
+import { strategyFile } from '../strategy-file.js';
 import { table } from '../table.js';
 import type { Terminal } from '../terminal.js';
 
@@ -15,6 +16,7 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly ratio: number;
   readonly budget?: number;
   readonly meanTokens?: number;
+  readonly strategyFile?: string;
   readonly seed?: number;
   readonly baseline: boolean;
 }
@@ -27,17 +29,22 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
   refuseIdleForTasks(command, flags, tasks, flags.limit);
-  const method = methodOf(flags);
+  const own = flags.strategyFile === undefined ? undefined : await strategyFile(flags.strategyFile);
+  const method = { ...methodOf(flags), ...(own && { strategy: own.strategy }) };
   const tokens = tokensOf(flags);
   const pruned =
     tokens !== undefined
       ? [tokensCondition(layer, tokens, method, seed)]
-      : ratio === 0
+      : ratio === 0 && method.schedule === undefined
         ? []
         : [prunedCondition(layer, ratio, method, seed)];
   const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
   const options = runOptions(flags, tasks, terminal);
-  const { summary } = await evaluateAsFlagged(flags, { ...options, conditions });
+  const records = own && { strategy: own.digest };
+  const { summary } = await evaluateAsFlagged(
+    { ...flags, ...(records && { records }) },
+    { ...options, conditions },
+  );
   terminal.result(summary, () => summaryTable(summary));
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();

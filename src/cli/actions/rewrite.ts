@@ -17,6 +17,9 @@ export interface RewriteFlags extends Standing {
   readonly stage?: readonly StageFlag[];
   readonly strategy?: string;
   readonly preset?: string;
+  readonly perImage?: 'even' | 'attention';
+  readonly mass?: boolean;
+  readonly segments?: boolean;
   readonly mode: 'drop' | 'mask';
   readonly tail: 'last' | 'all' | 'exact';
   readonly earlyQueries: boolean;
@@ -34,7 +37,15 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const stages = stagesOf(flags);
   const { strategy, ...others } = flags;
   // `external` is no strategy that a model is asked with, but a graph can be made for it
-  const method = { ...methodOf(others), ...(strategy && { strategy }) };
+  const { schedule, ...listed } = methodOf(others);
+  if (schedule !== undefined) {
+    throw new FastvError('invalid-option', `the preset ${schedule} is a schedule for a model that is run`, {
+      where: '--preset',
+      hint: 'Give --stage K:R for each of its stages.',
+    });
+  }
+  const method = { ...listed, ...(strategy && { strategy }) };
+  const { perImage, mass, segments } = flags;
   await checkOutputFile(flags.output, { option: '--output', inputs: [input], makesFolder: true });
   const source = await readModelFile(input);
   const tail = flags.tail === 'all' ? undefined : lastTokenTail(source.model);
@@ -42,6 +53,9 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
   const { model, report } = rewriteDecoder(short ? tail.model : source.model, {
     stages,
     ...method,
+    ...(perImage && { perImage }),
+    ...(mass && { mass }),
+    ...(segments && { segments }),
     mode: flags.mode,
     quota: flags.web === true ? 'integer' : 'float64',
     earlyQueries: flags.earlyQueries,
@@ -52,6 +66,8 @@ export async function rewrite(input: string, flags: RewriteFlags, terminal: Term
     'fastv.strategy': method.strategy,
     ...(method.weights && { 'fastv.weights': method.weights }),
     ...(method.merge && { 'fastv.merge': method.merge }),
+    ...(perImage && { 'fastv.per-image': perImage }),
+    ...(mass && { 'fastv.mass': 'true' }),
   };
   model.metadataProps = [
     ...model.metadataProps,

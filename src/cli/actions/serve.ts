@@ -33,6 +33,9 @@ export interface ServeFlags
   readonly logLevel: LogLevel;
 }
 
+/** The flags that say how a model is served. */
+type ServedFlags = Omit<ModelFlags, 'model' | 'maxNewTokens' | 'frames'>;
+
 /** Bytes that a configuration file may have. */
 const CONFIG_BYTES = 2 ** 20;
 
@@ -80,7 +83,8 @@ export async function serveCommandLine(
   }
 }
 
-function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServe {
+/** A model as a server opens it. */
+export function modelToServe(named: string | undefined, flags: ServedFlags): ModelToServe {
   const name = named === undefined ? embeddedModel() : modelNameOrFolder(named);
   const one = modelFlags(named, flags);
   return {
@@ -100,11 +104,22 @@ function modelToServe(named: string | undefined, flags: ServeFlags): ModelToServ
 }
 
 /** The flags of one model, as other commands have them. */
-function modelFlags(named: string | undefined, flags: ServeFlags): ModelFlags {
+function modelFlags(named: string | undefined, flags: ServedFlags): ModelFlags {
   const { layer, ratio, budget, seed, dtype, device, allowNetwork = false } = flags;
+  const { schedule, ...method } = methodOf(flags);
+  if (schedule !== undefined) {
+    throw new FastvError(
+      'invalid-option',
+      'a schedule is not served: requests say layers and shares themselves',
+      {
+        where: '--preset',
+        hint: 'Give --layer and --ratio.',
+      },
+    );
+  }
   return {
     layer,
-    ...methodOf(flags),
+    ...method,
     allowNetwork,
     maxNewTokens: 0,
     frames: 0,

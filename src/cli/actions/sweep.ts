@@ -11,7 +11,7 @@ import {
   isSeeded,
   needsLayer,
   type Method,
-  type StrategyName,
+  type Strategy,
 } from '../../strategies/index.js';
 import {
   endedEarly,
@@ -59,6 +59,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
     strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
     seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
     ...baselinesOf(flags, recipe?.grid),
+    ...(recipe?.grid.schedules && flags.strategies === undefined ? { schedules: recipe.grid.schedules } : {}),
   };
   const tasks = await tasksOf(flags, recipe?.tasks);
   const limit = flags.limit ?? recipe?.limit;
@@ -102,7 +103,7 @@ function refuseIdleForGrid(
     refuseIdle(command, '--yes', 'with a queue nothing is estimated, and nobody asked', 'leave it out');
 }
 
-const nameOf = (method: Grid['strategies'][number]): StrategyName =>
+const nameOf = (method: Grid['strategies'][number]): string | Strategy =>
   typeof method === 'string' ? method : method.strategy;
 
 function baselinesOf(flags: SweepFlags, recipe?: Grid): Pick<Grid, 'baselineLayers' | 'downsample'> {

@@ -33,12 +33,14 @@ export async function worker(flags: WorkerFlags, terminal: Terminal): Promise<vo
         ...(folders === undefined ? {} : { folders }),
         ...(imageFolder === undefined ? {} : { imageFolder }),
       },
-      onChunk({ task, from, to }, error) {
+      onChunk(work, error) {
         if (error === undefined) done++;
         else failed++;
-        terminal.note(
-          `${task}, windows ${from} to ${to - 1}: ${error === undefined ? 'done' : error.message}`,
-        );
+        const what =
+          'batch' in work
+            ? `${work.batch.requests.length} requests`
+            : `${work.task}, windows ${work.from} to ${work.to - 1}`;
+        terminal.note(`${what}: ${error === undefined ? 'done' : error.message}`);
       },
     });
   } finally {

@@ -1,7 +1,7 @@
 /** `fastv compare`: any runs side by side. */
 import { Command, Option } from 'commander';
 import type { CompareFlags } from '../actions/compare.js';
-import { addOutputOptions } from '../options/option.js';
+import { addOutputOptions, metricModuleOption } from '../options/option.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
@@ -22,6 +22,7 @@ export function compareCommand(terminal: Terminal): Command {
         .default(0),
     )
     .addHelpText('after', '\nA star: the difference to the base is no chance (p < 0.05, adjusted by Holm).')
+    .addOption(metricModuleOption())
     .action(async (runs: string[], flags: CompareFlags) => {
       if (terminal.json) refuseIdle(command, '--format', 'with --json the table is JSON', 'give one of both');
       const { compare } = await import('../actions/compare.js');

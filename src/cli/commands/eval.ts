@@ -24,6 +24,12 @@ export function evalCommand(terminal: Terminal): Command {
         .conflicts('ratio'),
     )
     .addOption(seedOption())
+    .addOption(
+      new Option(
+        '--strategy-file <module>',
+        'a strategy of your own: the default export of this ES module, which is run',
+      ).conflicts(['strategy', 'preset', 'queue']),
+    )
     .option('--no-baseline', 'do not run the unpruned model (there is no loyalty then)')
     .addHelpText('after', '\nR = 0 runs the original model only.')
     .action(async (flags: EvalCommandFlags) => {

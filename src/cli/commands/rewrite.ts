@@ -19,6 +19,14 @@ export function rewriteCommand(terminal: Terminal): Command {
       '--strategy <name>',
       'how image tokens are ranked: fastv strategies lists them (default: attention)',
     )
+    .addOption(
+      new Option(
+        '--per-image <how>',
+        'shares for the images of a row: even, or by the attention paid to them',
+      ).choices(['even', 'attention']),
+    )
+    .option('--mass', 'budgets by attention: adds the input attention_mass (docs/graph-contract.md)')
+    .option('--segments', 'let the caller tell images apart: adds the input image_token_segments')
     .addOption(choice('--mode <mode>', 'drop the tokens, or only mask them (to compare)', ['drop', 'mask']))
     .addOption(
       choice(

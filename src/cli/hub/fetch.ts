@@ -1,6 +1,7 @@
 /** Requests to the hub: through a proxy where the environment names one, with a token where there is one, and one error a failure. */
-import { EnvHttpProxyAgent, fetch as proxied } from 'undici';
+import type * as Undici from 'undici';
 import { FastvError } from '../../errors.js';
+import { isCut, systemCode } from '../../files/http.js';
 import { once } from '../../once.js';
 import type { HubSettings } from './settings.js';
 
@@ -32,20 +33,44 @@ function httpAddress(url: string, name: string, example: string): string {
   });
 }
 
-/** What sends requests through the proxies of the environment; undefined where there are none. */
-function proxies(): EnvHttpProxyAgent | undefined {
+/**
+ * What sends requests through the proxies of the environment; undefined where there are none.
+ * @throws {FastvError} `io` if the package that does is not installed: most have no proxy, and it has 1.7 MB
+ */
+async function throughProxies(): Promise<HubRequest | undefined> {
   const [httpProxy, httpsProxy] = [proxyOf('HTTP_PROXY'), proxyOf('HTTPS_PROXY')];
   if (httpProxy === undefined && httpsProxy === undefined) return undefined;
+  let undici: typeof Undici;
+  try {
+    undici = await import('undici');
+  } catch (cause) {
+    throw new FastvError('io', 'a proxy is named, and the package that goes through it is not installed', {
+      where: httpsProxy === undefined ? 'HTTP_PROXY' : 'HTTPS_PROXY',
+      hint: 'npm i undici; or unset the variable.',
+      cause,
+    });
+  }
   const noProxy = variable('NO_PROXY') ?? '';
   const emitWarning = process.emitWarning.bind(process);
   // undici 6 warns that its interface may change, which is for us to know and not for whoever has a proxy
   process.emitWarning = () => undefined;
   try {
-    return new EnvHttpProxyAgent({ httpProxy: httpProxy ?? '', httpsProxy: httpsProxy ?? '', noProxy });
+    const { EnvHttpProxyAgent, fetch } = undici;
+    const dispatcher = new EnvHttpProxyAgent({
+      httpProxy: httpProxy ?? '',
+      httpsProxy: httpsProxy ?? '',
+      noProxy,
+    });
+    return async (url, init) => (await fetch(url, { ...init, dispatcher })) as unknown as Response;
   } finally {
     process.emitWarning = emitWarning;
   }
 }
+
+type HubRequest = (
+  url: string,
+  init: { readonly headers: Record<string, string>; readonly signal?: AbortSignal },
+) => Promise<Response>;
 
 /**
  * A fetch for one hub. Only requests to the hub itself carry the token; where they are redirected to, another host's
@@ -54,34 +79,25 @@ function proxies(): EnvHttpProxyAgent | undefined {
  */
 export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
   // the environment may be wrong as long as nothing is fetched
-  const checked = once(() => ({
-    dispatcher: proxies(),
+  const checked = once(async () => ({
+    proxied: await throughProxies(),
     origin: new URL(httpAddress(endpoint, 'HF_ENDPOINT', 'https://huggingface.co')).origin,
   }));
   return async (url, { headers = {}, signal } = {}) => {
-    const { dispatcher, origin } = checked();
+    const { proxied, origin } = await checked();
     const own = token !== undefined && new URL(url).origin === origin;
     const init = {
       headers: { 'user-agent': 'fastv', ...headers, ...(own ? { authorization: `Bearer ${token}` } : {}) },
       ...(signal === undefined ? {} : { signal }),
     };
     try {
-      return dispatcher === undefined
-        ? await fetch(url, init)
-        : ((await proxied(url, { ...init, dispatcher })) as unknown as Response);
+      return await (proxied ?? fetch)(url, init);
     } catch (cause) {
-      signal?.throwIfAborted();
-      throw unreachable(url, cause, dispatcher !== undefined);
+      // whoever gave up says why himself; time that was up is a server that does not answer
+      if (signal?.aborted === true && systemCode(cause) !== 'UND_ERR_BODY_TIMEOUT') throw cause;
+      throw unreachable(url, cause, proxied !== undefined);
     }
   };
-}
-
-/** Times that a cut connection is taken up again. */
-export const ATTEMPTS = 5;
-
-/** Whether an error is that of {@link unreachable} for an answer that was cut off. */
-export function isCut(error: unknown): boolean {
-  return error instanceof FastvError && error.message.endsWith(' was cut');
 }
 
 /**
@@ -90,7 +106,7 @@ export function isCut(error: unknown): boolean {
  */
 export function unreachable(url: string, cause: unknown, proxied = false): FastvError {
   const host = `${new URL(url).host}${proxied ? ', or at its proxy' : ''}`;
-  const code = codeOf(cause);
+  const code = systemCode(cause);
   const reasons: Readonly<Record<string, string>> = {
     ENOTFOUND: `there is no host ${host}, or no network`,
     EAI_AGAIN: `there is no host ${host}, or no network`,
@@ -99,13 +115,12 @@ export function unreachable(url: string, cause: unknown, proxied = false): Fastv
     ETIMEDOUT: `${host} does not answer`,
     UND_ERR_CONNECT_TIMEOUT: `${host} does not answer`,
     UND_ERR_HEADERS_TIMEOUT: `${host} does not answer`,
+    UND_ERR_BODY_TIMEOUT: `${host} does not answer`,
   };
   const cut = `the connection to ${host} was cut`;
   const reason =
     reasons[code] ??
-    (code.startsWith('UND_ERR') || code === 'ECONNRESET' || code === 'EPIPE'
-      ? cut
-      : `${host} cannot be reached (${code === '' ? reasonOf(cause) : code})`);
+    (isCut(cause) ? cut : `${host} cannot be reached (${code === '' ? reasonOf(cause) : code})`);
   return new FastvError('io', reason, {
     where: url,
     hint: 'Check the network, HF_ENDPOINT and HTTPS_PROXY; the same command goes on where it was.',
@@ -117,14 +132,6 @@ export function unreachable(url: string, cause: unknown, proxied = false): Fastv
 function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return inner instanceof Error ? inner.message : 'no reason given';
-}
-
-/** The system's code, which undici hides one or two causes deep. */
-function codeOf(error: unknown): string {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
-    if ('code' in at && typeof at.code === 'string') return at.code;
-  }
-  return error instanceof TypeError && error.message === 'terminated' ? 'UND_ERR_SOCKET' : '';
 }
 
 /** What a request was about. */

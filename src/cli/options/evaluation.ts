@@ -10,6 +10,7 @@ import {
   deviceOption,
   dtypeOption,
   modelOption,
+  metricModuleOption,
   networkOption,
   addOutput,
   taskFileOption,
@@ -21,6 +22,7 @@ export interface EvalFlags {
   readonly model?: string;
   readonly tasks?: readonly string[];
   readonly taskFile?: readonly string[];
+  readonly metricModule?: readonly string[];
   readonly output: string;
   readonly data?: readonly string[];
   readonly images?: string;
@@ -29,6 +31,7 @@ export interface EvalFlags {
   readonly sampleSeed: number;
   readonly shard?: Shard;
   readonly queue?: string;
+  readonly answerCache?: string;
   readonly batch: number;
   readonly choices: 'letter' | 'likelihood';
   readonly onError: 'stop' | 'skip';
@@ -37,6 +40,8 @@ export interface EvalFlags {
   readonly dtype?: string;
   readonly device?: string;
   readonly allowNetwork?: boolean;
+  /** What else decides answers, for records: no flag of its own. */
+  readonly records?: Readonly<Record<string, string>>;
 }
 
 /** Adds the options of both commands. */
@@ -45,6 +50,7 @@ export function addEvalOptions(command: Command): Command {
     modelOption(),
     tasksOption('tasks and groups, with commas between'),
     taskFileOption(),
+    metricModuleOption(),
     ...dataOptions(),
     new Option('--limit <n>', 'samples of each task at most').argParser(wholeNumber('--limit', 1)),
     new Option('--sample <how>', 'which samples --limit leaves: drawn by a seed, or the first rows')
@@ -58,6 +64,10 @@ export function addEvalOptions(command: Command): Command {
       '--queue <url>',
       'let the workers of this queue answer: redis://host:port (fastv worker)',
     ).conflicts('shard'),
+    new Option(
+      '--answer-cache <file>',
+      'a file that keeps answers across runs: what was asked before is not asked again (SQLite)',
+    ).conflicts('queue'),
     new Option('--batch <n>', 'questions handed to the model at once')
       .argParser(wholeNumber('--batch', 1))
       .default(1),

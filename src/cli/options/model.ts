@@ -1,6 +1,6 @@
 /** Options that the commands which ask a model have in common. */
 import { Option, type Command } from 'commander';
-import { isSeeded } from '../../strategies/index.js';
+import { findPreset, isSeeded } from '../../strategies/index.js';
 import { LIMITS } from '../../media/limits.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
@@ -64,7 +64,15 @@ export function refuseIdleKept(command: Command, { json }: { readonly json: bool
 const PRUNING = ['--layer', '--strategy', '--seed', '--weights', '--merge', '--preset'] as const;
 
 /** @throws {FastvError} `invalid-option` if it is said how tokens are dropped, and none are: R is 0 */
-export function refuseIdlePruning(command: Command, { ratio }: { readonly ratio?: number }): void {
+export function refuseIdlePruning(
+  command: Command,
+  { ratio, preset }: { readonly ratio?: number; readonly preset?: string },
+): void {
+  if (preset !== undefined && findPreset(preset).schedule !== undefined) {
+    for (const option of ['--layer', '--ratio', '--budget'])
+      refuseIdle(command, option, `the preset ${preset} says at which layers how much stays`, 'leave it out');
+    return;
+  }
   if (ratio !== 0) return;
   for (const option of PRUNING)
     refuseIdle(command, option, 'R = 0 runs the original model only', 'give --ratio, or leave it out');

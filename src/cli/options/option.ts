@@ -102,6 +102,13 @@ export function taskFileOption(): Option {
 }
 
 /** `--data` and `--images`. */
+export function metricModuleOption(): Option {
+  return new Option(
+    '--metric-module <files...>',
+    'JavaScript modules with metrics of your own (docs/laboratory.md), which are run',
+  );
+}
+
 export function dataOptions(): readonly Option[] {
   return [
     new Option('--data <folders...>', 'folders with datasets, as <owner>/<name> or by themselves'),

@@ -21,6 +21,9 @@ export interface AttentionCore extends CacheNames {
   readonly elementType: DataType;
   /** The keys of past and present, rotated: [batch, KV heads, total, head size]. */
   readonly keys: string;
+  /** This call's keys in front of the cache, and all queries, as they meet; '' where they are packed with others. */
+  readonly newKeys: string;
+  readonly queries: string;
   /** The attention's result with the sequence on axis 1: [batch, sequence, …]. The cut falls right after it. */
   readonly output: string;
   /** What the last token's attention is computed from: the operator's queries, or the probabilities of the real keys. */
@@ -66,11 +69,13 @@ export interface RowContext {
    * last entry on the query axis is the last token's.
    */
   readonly rowSource?: string | undefined;
+  /** How many of the last tokens' rows are wanted: int64 [1]; default: that of the last token alone. */
+  readonly count?: string;
   /** Whether {@link AttentionKind.biasKeys} has put a bias into the operator's mask, so that it is a float one. */
   readonly weighed?: boolean;
 }
 
-/** Rows of attention: float32 [batch, …heads, total]. */
+/** Rows of attention: float32 [batch, …heads, total], or [batch, heads, rows, total] of several tokens. */
 export interface HeadRows {
   readonly rows: string;
   /** The axes of heads: one, or two where heads are grouped by the KV head that they share. */
@@ -116,7 +121,7 @@ export interface AttentionKind {
   /** @throws {FastvError} `unsupported-decoder`, naming the node that was not understood and what was expected */
   find(graph: GraphView, cache: CacheNames, use: KeyUse): AttentionCore;
   /**
-   * Emits the last token's attention to every token, a row a head, after softmax, in float32.
+   * Emits the attention of the last token, or of the last few, to every token, a row a head, after softmax, in float32.
    * @throws {FastvError} `unsupported-decoder` for a variant whose row cannot be told
    */
   rows(context: RowContext): HeadRows;
@@ -133,6 +138,15 @@ export interface AttentionKind {
   allQueries(core: AttentionCore): string | undefined;
   /** The operator with its cache outside; what it needs besides is left in `emit` (`cache-outside.ts`). */
   cacheOutside?(emit: Emitter, graph: GraphView, core: AttentionCore): NodeProto;
+  /**
+   * Queries and keys of an operator that rotates inside, as they are before: [batch, sequence, heads · head size].
+   * @param take gives a tensor of the original graph, as it is for the tokens at hand
+   */
+  unrotated?(
+    emit: Emitter,
+    core: AttentionCore,
+    take: (tensor: string) => string,
+  ): { readonly queries: string; readonly keys: string; readonly cos: string; readonly sin: string };
   /** The positions by which the operator rotates this call's tokens: int64 [batch, sequence]. */
   positions?(emit: Emitter, graph: GraphView, core: AttentionCore): string;
   /** The operator, as it stands in its place, with the rotation by given positions in front of it. */

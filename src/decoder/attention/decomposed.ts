@@ -5,6 +5,7 @@ import {
   DataType,
   elementType,
   firstInput,
+  input,
   inSet,
   int64Tensor,
   intAttribute,
@@ -16,7 +17,7 @@ import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js
 import { biasRow, hideKeysInCache, withInput } from './hide.js';
 import { cacheShape, headsBeforeProjection, refuse, sequenceMajor } from './operator.js';
 import { followPath } from './path.js';
-import { toFloat } from './rows.js';
+import { lastOnes, toFloat } from './rows.js';
 
 const MATMULS = new Set(['MatMul', 'FusedMatMul']);
 const SOFTMAX = new Set(['Softmax']);
@@ -26,6 +27,8 @@ const ON_SCORES = new Set(
 );
 /** Ops between the softmax and the product with the values. */
 const ON_PROBABILITIES = new Set('Cast CastLike Where Mul Reshape Identity Dropout Expand Slice'.split(' '));
+/** Ops between a weight and the product that it is for. */
+const ON_WEIGHTS = new Set('Identity Cast Transpose DequantizeLinear'.split(' '));
 
 export const decomposed: AttentionKind = {
   name: 'decomposed',
@@ -33,10 +36,12 @@ export const decomposed: AttentionKind = {
   takes: inSet(MATMULS),
   find: findDecomposed,
 
-  rows: ({ core, emit, rowSource = core.rowSource }) => {
-    const row = emit.last(toFloat(emit, emit.last(rowSource, -2), core.elementType), -2);
-    // [batch, heads, 1, total], or [batch, KV heads, group, 1, total] where heads are regrouped.
-    const shape = emit.concat([emit.ints(0), emit.ints(-1), emit.dim1(row, -1)], 0);
+  rows: (context) => {
+    const { core, emit, rowSource = core.rowSource, count } = context;
+    const row = lastOnes(context, toFloat(emit, lastOnes(context, rowSource, -2), core.elementType), -2);
+    // [batch, heads, rows, total], or [batch, KV heads, group, rows, total] where heads are regrouped.
+    const rows = count === undefined ? [] : [count];
+    const shape = emit.concat([emit.ints(0), emit.ints(-1), ...rows, emit.dim1(row, -1)], 0);
     return { rows: emit.reshape(row, shape), headAxes: [1] };
   },
 
@@ -63,6 +68,13 @@ export const decomposed: AttentionKind = {
 
 function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): AttentionCore {
   const { node: scores, concat } = use;
+  if (graph.initializers.has(graph.upstream(input(scores, 'B'), inSet(ON_WEIGHTS)))) {
+    throw refuse(
+      cache,
+      `${label(scores)} makes keys of the cache "${cache.pastKey}" by a weight: multi-head latent attention (DeepSeek's), ` +
+        'whose caches hold latents in the place of keys and values',
+    );
+  }
   const [softmax = scores, product = scores] = followPath(graph, cache, scores, [
     { to: SOFTMAX, through: ON_SCORES, missing: 'the scores of % meet no Softmax' },
     { to: MATMULS, through: ON_PROBABILITIES, missing: 'the probabilities of % meet no values' },
@@ -79,6 +91,7 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
       ? undefined
       : graph.downstream(softmax, ({ opType }) => opType === 'Slice', inSet(ON_PROBABILITIES));
   const output = sequenceMajor(graph, cache, product);
+  const [newKeys = ''] = concat?.input.slice(-1) ?? [];
   const shape = cacheShape(graph, cache);
   return {
     ...cache,
@@ -89,6 +102,8 @@ function findDecomposed(graph: GraphView, cache: CacheNames, use: KeyUse): Atten
     scoresUser: cutOff === undefined ? softmax : (sink ?? softmax),
     elementType: elementType(graph, softmax.output[0] ?? '') ?? DataType.FLOAT,
     keys: concat?.output[0] ?? '',
+    newKeys,
+    queries: firstInput(scores),
     output,
     layout: 'BNSH',
     cacheInside: false,

@@ -1,4 +1,5 @@
-import type { GraphProto } from 'onnx-buf';
+import { create } from '@bufbuild/protobuf';
+import { TensorProtoSchema, type GraphProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { intAttr, node } from '../../../test/graphs.js';
 import { toyDecoder } from '../../../test/toy/decoder.js';
@@ -116,6 +117,18 @@ describe('findAttention', () => {
         for (const n of graph.node) if (n.opType === 'GroupQueryAttention') n.opType = 'PagedAttention';
       },
       /PagedAttention ".*" is no attention operator that is known/,
+    ],
+    [
+      'a cache of latents, of which a weight makes the keys',
+      'eager',
+      (graph) => {
+        const [cached = ''] = graph.node.find((n) => n.input.includes('past_key_values.1.key'))?.output ?? [];
+        for (const n of graph.node) n.input = n.input.map((name) => (name === cached ? 'keys' : name));
+        graph.node.push(node('Transpose', ['weight'], ['transposed']));
+        graph.node.push(node('MatMul', [cached, 'transposed'], ['keys']));
+        graph.initializer.push(create(TensorProtoSchema, { name: 'weight', dataType: DataType.FLOAT }));
+      },
+      /MatMul "keys" makes keys of the cache "past_key_values.1.key" by a weight: multi-head latent attention/,
     ],
     [
       'scores without a softmax',

@@ -27,7 +27,7 @@ import type { AttentionCore, AttentionKind, RowContext } from './core.js';
 import { headCounts, splitPacked } from './heads.js';
 import { biased, zeroLost } from './hide.js';
 import { operatorCore } from './operator.js';
-import { attended, groupedQuery, lastMaskRow, lastQuery, operatorRows } from './rows.js';
+import { attended, groupedQuery, lastMaskRow, lastOnes, lastQuery, operatorRows, placesOf } from './rows.js';
 
 type Node = OperatorNode<'GroupQueryAttention'>;
 
@@ -42,6 +42,7 @@ export const groupQuery: AttentionKind = {
       kind: groupQuery,
       pastKey: input(node, 'past_key'),
       query: input(node, 'query'),
+      key: input(node, 'key'),
       value: input(node, 'value'),
       heads: 'num_heads',
       kvHeads: 'kv_num_heads',
@@ -60,7 +61,7 @@ export const groupQuery: AttentionKind = {
     query = normed(emit, core, query, input(node, 'q_norm_weight'), heads);
     // After an earlier cut the operator rotates no longer, and its query arrives rotated.
     if (core.rotation === 'in-op' && intAttribute(node, 'do_rotary', 0) === 1) {
-      query = rotated(emit, context.graph, core, query, emit.last(context.positions(), 1), heads);
+      query = rotated(emit, context.graph, core, query, lastOnes(context, context.positions(), 1), heads);
     }
     return operatorRows(context, {
       query: groupedQuery(context, query),
@@ -113,13 +114,15 @@ export const groupQuery: AttentionKind = {
     return emit.op('Add', [emit.op('Where', [first, emit.int(0), past]), emit.range(sequence)]);
   },
 
+  unrotated: (emit, core, take) => {
+    const node: Node = core.node;
+    const { queries, keys } = beforeRotation(emit, core, node, take);
+    return { queries, keys, cos: input(node, 'cos_cache'), sin: input(node, 'sin_cache') };
+  },
+
   rotateOutside: (emit, graph, core, node: Node, positions) => {
     const { heads, kvHeads } = headCounts(core);
-    const [query, key, value] = separate(emit, core, node);
-    const [q, k] = [
-      normed(emit, core, query, input(node, 'q_norm_weight'), heads),
-      normed(emit, core, key, input(node, 'k_norm_weight'), kvHeads),
-    ];
+    const { queries: q, keys: k, values: value } = beforeRotation(emit, core, node);
     return withInputs(withoutAttributes(node, 'do_rotary', 'rotary_interleaved', 'qk_norm_epsilon'), {
       query: rotated(emit, graph, core, q, positions, heads),
       key: rotated(emit, graph, core, k, positions, kvHeads),
@@ -134,9 +137,30 @@ export const groupQuery: AttentionKind = {
 };
 
 /** q, k and v, taken apart where they are packed. */
-function separate(emit: Emitter, core: AttentionCore, node: Node): [string, string, string] {
-  if (input(node, 'key') === '') return splitPacked(emit, input(node, 'query'), core);
-  return [input(node, 'query'), input(node, 'key'), input(node, 'value')];
+function separate(
+  emit: Emitter,
+  core: AttentionCore,
+  node: Node,
+  take: (tensor: string) => string = (tensor) => tensor,
+): [string, string, string] {
+  if (input(node, 'key') === '') return splitPacked(emit, take(input(node, 'query')), core);
+  return [take(input(node, 'query')), take(input(node, 'key')), take(input(node, 'value'))];
+}
+
+/** q, k and v as they are when they are rotated: apart, and normalised where the operator does that. */
+function beforeRotation(
+  emit: Emitter,
+  core: AttentionCore,
+  node: Node,
+  take?: (tensor: string) => string,
+): { readonly queries: string; readonly keys: string; readonly values: string } {
+  const { heads, kvHeads } = headCounts(core);
+  const [query, key, values] = separate(emit, core, node, take);
+  return {
+    queries: normed(emit, core, query, input(node, 'q_norm_weight'), heads),
+    keys: normed(emit, core, key, input(node, 'k_norm_weight'), kvHeads),
+    values,
+  };
 }
 
 /** q or k with every head normalised, as the operator does before it rotates: [batch, sequence, heads · head size]. */
@@ -183,16 +207,16 @@ function rotated(
   });
 }
 
-/** Which keys the last token may look at: bool [batch, total]. */
+/** Which keys the last tokens may look at, as {@link attended} has it. */
 function visibleKeys(context: RowContext): string {
   const { emit, node, mask } = context;
   const valid = attended(context);
   const window = intAttribute(node, 'local_window_size', -1);
   if (window <= 0) return valid;
-  const total = emit.dim(mask, 1);
-  const first = emit.op('Sub', [total, emit.int(window)]);
-  const near = emit.op('GreaterOrEqual', [emit.range(total), first]);
-  return emit.op('And', [valid, emit.unsqueeze(near, 0)]);
+  const last = emit.op('Sub', [placesOf(context), emit.int(window)]);
+  // [rows, total], broadcast over the batch
+  const near = emit.op('Greater', [emit.range(emit.dim(mask, 1)), emit.unsqueeze(last, 1)]);
+  return emit.op('And', [valid, context.count === undefined ? near : emit.unsqueeze(near, 0)]);
 }
 
 /** The score of the sink: [1, KV heads, group, 1], or undefined if the operator has none. */

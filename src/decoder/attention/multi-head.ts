@@ -26,6 +26,7 @@ export const multiHead: AttentionKind = {
       kind: multiHead,
       pastKey: input(node, 'past_key'),
       query: input(node, 'query'),
+      key: input(node, 'key'),
       value: input(node, 'value'),
       heads: 'num_heads',
       kvHeads: 'num_heads',

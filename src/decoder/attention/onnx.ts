@@ -15,7 +15,7 @@ import { cacheOutside, staysInside } from './cache-outside.js';
 import type { AttentionKind, RowContext } from './core.js';
 import { biased, fullMask, hideKeysInCache, low, zeroLost } from './hide.js';
 import { operatorCore } from './operator.js';
-import { attended, groupedQuery, lastQuery, MASKED, operatorRows } from './rows.js';
+import { attended, groupedQuery, lastOnes, lastQuery, MASKED, operatorRows } from './rows.js';
 
 type Node = OperatorNode<'Attention'>;
 
@@ -30,6 +30,7 @@ export const onnxAttention: AttentionKind = {
       kind: onnxAttention,
       pastKey: input(node, 'past_key'),
       query: input(node, 'Q'),
+      key: input(node, 'K'),
       value: input(node, 'V'),
       heads: 'q_num_heads',
       kvHeads: 'kv_num_heads',
@@ -105,9 +106,10 @@ export const onnxAttention: AttentionKind = {
 /** The inputs that it may have where its cache can be outside. */
 const TAKEN: ReadonlySet<string> = new Set(['Q', 'K', 'V', 'attn_mask', 'past_key', 'past_value']);
 
-/** The last query's row of a mask (bool or float, two to four axes) as an additive float bias. */
-function lastRowOfMask({ emit, graph, core, weighed }: RowContext, mask: string): string {
-  const row = emit.last(mask, -2);
+/** The last queries' rows of a mask (bool or float, two to four axes) as an additive float bias. */
+function lastRowOfMask(context: RowContext, mask: string): string {
+  const { emit, graph, core, weighed } = context;
+  const row = lastOnes(context, mask, -2);
   if (weighed === true) return emit.castToFloat(row);
   const original: Node = core.node;
   const type = elementType(graph, input(original, 'attn_mask'));

@@ -19,6 +19,8 @@ export interface OperatorSpec {
   /** The tensor that it takes as its past keys. */
   readonly pastKey: string;
   readonly query: string;
+  /** The keys; '' where the query has them packed with it. */
+  readonly key: string;
   /** The values; '' where the query has them packed with it. */
   readonly value: string;
   /** Attributes with the numbers of heads. */
@@ -47,6 +49,7 @@ export function operatorCore(
   const declared = intAttribute(node, spec.heads, 0);
   const kvHeads = intAttribute(node, spec.kvHeads, 0);
   const layout = spec.takesHeads && declared === 0 ? 'BNSH' : 'BSH';
+  const [newKeys = ''] = concat === undefined ? [spec.key] : concat.input.slice(-1);
   const output = layout === 'BNSH' ? sequenceMajor(graph, cache, node) : (node.output[0] ?? '');
   return {
     ...cache,
@@ -56,6 +59,8 @@ export function operatorCore(
     keys,
     output,
     rowSource: spec.query,
+    newKeys,
+    queries: spec.query,
     layout,
     cacheInside,
     causal: spec.causal,

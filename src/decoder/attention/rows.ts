@@ -28,19 +28,22 @@ export function lastRowHeads(context: RowContext): string {
   return emit.reshape(rows, emit.concat([emit.ints(0, -1), emit.dim1(rows, -1)], 0));
 }
 
-/** What an operator's row is made of, besides keys, scale and softcap. */
+/**
+ * What an operator's rows are made of, besides keys, scale and softcap. There is one row, or as many as
+ * {@link RowContext.count} says.
+ */
 export interface OperatorRow {
-  /** The last token's query as it meets the keys: [batch, KV heads, group, head size]. */
+  /** The queries as they meet the keys: [batch, KV heads, group · rows, head size]. */
   readonly query: string;
-  /** Added to the scores: each float32 [batch or 1, heads or 1, 1, total]. */
+  /** Added to the scores: each float32 [batch or 1, heads or 1, rows or 1, total]. */
   readonly biases: readonly string[];
-  /** Which keys the last token may look at: bool [batch, total]. */
+  /** Which keys may be looked at: bool [batch, total], or [batch, rows, total] of several rows. */
   readonly visible: string;
   /** A score that takes part in the softmax and leaves no value behind: float32 [1, KV heads, group, 1]. */
   readonly sink?: string | undefined;
 }
 
-/** The row of an attention operator: [batch, KV heads, heads per KV head, total]. */
+/** The row of an attention operator: [batch, KV heads, heads per KV head, total], or rows: [batch, heads, rows, total]. */
 export function operatorRows(context: RowContext, { query, biases, visible, sink }: OperatorRow): HeadRows {
   const { core, emit, node } = context;
   const { heads, kvHeads } = headCounts(core);
@@ -53,39 +56,80 @@ export function operatorRows(context: RowContext, { query, biases, visible, sink
     const squashed = emit.op('Tanh', [emit.op('Div', [scores, emit.float(softcap)])]);
     scores = emit.op('Mul', [squashed, emit.float(softcap)]);
   }
-  for (const bias of biases) scores = emit.op('Add', [scores, regroupHeads(emit, bias, heads, kvHeads)]);
-  scores = emit.op('Where', [emit.unsqueeze(visible, 1, 2), scores, emit.float(MASKED)]);
-  const headAxes = [1, 2];
+  const several = context.count !== undefined;
+  if (several) {
+    const shape = [emit.ints(0, heads), context.count, emit.dim1(scores, 3)];
+    scores = emit.reshape(scores, emit.concat(shape, 0));
+  }
+  for (const bias of biases) {
+    const own = several ? bias : regroupHeads(emit, bias, heads, kvHeads);
+    scores = emit.op('Add', [scores, own]);
+  }
+  const seen = several ? emit.unsqueeze(visible, 1) : emit.unsqueeze(visible, 1, 2);
+  scores = emit.op('Where', [seen, scores, emit.float(MASKED)]);
+  const headAxes = several ? [1] : [1, 2];
   if (sink === undefined) return { rows: emit.softmax(scores), headAxes };
-  const batch = emit.dim1(scores, 0);
-  const column = emit.op('Expand', [sink, emit.concat([batch, emit.ints(1, 1, 1)], 0)]);
+  const own = several ? emit.reshape(sink, emit.ints(1, heads, 1, 1)) : sink;
+  const column = emit.op('Expand', [own, emit.concat([leading(emit, scores), emit.ints(1)], 0)]);
   const all = emit.softmax(emit.concat([scores, column], 3));
   return { rows: emit.slice(all, emit.ints(0), emit.ints(-1), 3), headAxes };
 }
 
-/** A last token's query, [batch, 1, heads · head size] or [batch, heads, 1, head size], in groups of a KV head. */
-export function groupedQuery({ core, emit }: RowContext, query: string): string {
+/** Queries, [batch, rows, heads · head size] or [batch, heads, rows, head size], in groups of a KV head. */
+export function groupedQuery({ core, emit, count }: RowContext, query: string): string {
   const { heads, kvHeads } = headCounts(core);
+  if (count !== undefined) {
+    const perHead =
+      core.layout === 'BNSH'
+        ? query
+        : emit.transpose(emit.reshape(query, emit.ints(0, 0, heads, -1)), 0, 2, 1, 3);
+    return emit.reshape(perHead, emit.concat([emit.ints(0, kvHeads, -1), emit.dim1(perHead, 3)], 0));
+  }
   return emit.reshape(query, emit.ints(0, kvHeads, heads / kvHeads, -1));
 }
 
-/** The last token's entry of an operator's queries. */
-export function lastQuery({ core, emit, rowSource }: RowContext, queries: string): string {
-  return emit.last(rowSource ?? queries, core.layout === 'BNSH' ? 2 : 1);
+/** The last entries along an axis: one, or as many as there are rows. */
+export function lastOnes({ emit, count }: RowContext, x: string, axis: number): string {
+  if (count === undefined) return emit.last(x, axis);
+  return emit.slice(x, emit.op('Neg', [count]), emit.ints(Number.MAX_SAFE_INTEGER), axis);
 }
 
-/** The last query's row of an additive mask; nothing where there is none. */
-export function lastMaskRow({ core, emit }: RowContext, mask: string): string[] {
-  return mask === '' ? [] : [toFloat(emit, emit.last(mask, 2), core.elementType)];
+/** The last tokens' entries of an operator's queries. */
+export function lastQuery(context: RowContext, queries: string): string {
+  const { core, rowSource } = context;
+  return lastOnes(context, rowSource ?? queries, core.layout === 'BNSH' ? 2 : 1);
 }
 
-/** Which tokens are there: bool [batch, total]. */
-export function attended({ emit, mask }: RowContext): string {
-  return emit.cast(mask, DataType.BOOL);
+/** The last queries' rows of an additive mask; nothing where there is none. */
+export function lastMaskRow(context: RowContext, mask: string): string[] {
+  const { core, emit } = context;
+  return mask === '' ? [] : [toFloat(emit, lastOnes(context, mask, 2), core.elementType)];
+}
+
+/** Which tokens are there: bool [batch, total]; for each of several rows none behind itself: [batch, rows, total]. */
+export function attended(context: RowContext): string {
+  const { emit, mask } = context;
+  const there = emit.cast(mask, DataType.BOOL);
+  if (context.count === undefined) return there;
+  const keys = emit.range(emit.dim(mask, 1));
+  const before = emit.op('LessOrEqual', [emit.unsqueeze(keys, 0), emit.unsqueeze(placesOf(context), 1)]);
+  return emit.op('And', [emit.unsqueeze(there, 1), emit.unsqueeze(before, 0)]);
+}
+
+/** The places of the rows' tokens among past and present: int64 [rows]; [1] of the last token alone. */
+export function placesOf({ emit, mask, count = emit.ints(1) }: RowContext): string {
+  const total = emit.dim(mask, 1);
+  const rows = emit.reshape(count, emit.ints());
+  return emit.op('Range', [emit.op('Sub', [total, rows]), total, emit.int(1)]);
 }
 
 export function toFloat(emit: Emitter, x: string, from: DataType): string {
   return from === DataType.FLOAT ? x : emit.cast(x, DataType.FLOAT);
+}
+
+/** The axes but the last one of a tensor with four. */
+function leading(emit: Emitter, x: string): string {
+  return emit.slice(emit.op('Shape', [x]), emit.ints(0), emit.ints(3), 0);
 }
 
 function scale({ core, emit, node }: RowContext): string {

@@ -100,6 +100,29 @@ describe('readArrow', () => {
     });
   });
 
+  it('refuses a row that is very much more than its bytes, without taking memory here', async () => {
+    // lists of the same text, over and over: offsets may point to where they like
+    const ends = Int32Array.from({ length: 1000 }, (_, i) => (i % 2 === 0 ? 0 : 2 ** 20));
+    const text = makeData({
+      type: new Utf8(),
+      length: 999,
+      valueOffsets: ends,
+      data: new Uint8Array(2 ** 20).fill(97),
+    });
+    const type = new List(new Field('item', new Utf8()));
+    const all = makeData({ type, length: 1, valueOffsets: Int32Array.of(0, 999), child: text });
+    const path = join(folder, 'amplified.arrow');
+    writeFileSync(path, tableToIPC(new Table({ texts: new Vector([all]) }), 'stream'));
+    const before = process.memoryUsage.rss();
+    await expect(collect(path)).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: expect.stringMatching(
+        /takes (more (memory|time) than its size explains|\d+ bytes)/u,
+      ) as string,
+    });
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 2 ** 20);
+  });
+
   it('has decimals as numbers and times as dates, as Parquet’s reader does', async () => {
     const words = (value: bigint): Uint32Array =>
       Uint32Array.from({ length: 4 }, (_, i) => Number(BigInt.asUintN(32, value >> BigInt(32 * i))));

@@ -6,7 +6,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { fileCode, fileError } from '../../files/file-error.js';
-import { bodyOf, localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
+import { bodyOf, isFileSize, nextPage } from '../../files/http.js';
+import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
 import { READERS } from './read.js';
 
 export interface ResolveOptions extends RemoteOptions {
@@ -28,6 +29,8 @@ export interface Listed {
   readonly repository?: string;
   /** The folder that it is in, if it is on disk: paths of images in it begin there. */
   readonly folder?: string;
+  /** The dataset's own folder, if it is on disk. */
+  readonly root?: string;
   open(): Promise<DataFile>;
 }
 
@@ -107,12 +110,14 @@ export async function resolveRepository(
  * Datasets that have moved, as lmms-eval announced it (pull request 1416, July 2026): the tasks name them as the field knows
  * them, and results say which of both names was read.
  */
-const ALIASES: ReadonlyMap<string, string> = new Map(
-  [
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ...[
     ...['VQAv2', 'GQA', 'POPE', 'MME', 'MMMU', 'MMBench', 'textvqa', 'ScienceQA', 'SEED-Bench', 'ai2d'],
     ...['flickr30k', 'NoCaps', 'COCO-Caption2017', 'RefCOCO', 'RefCOCOplus', 'RefCOCOg', 'DocVQA', 'ChartQA'],
-  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`]),
-);
+    ...['VizWiz-VQA', 'HallusionBench', 'RealWorldQA', 'vstar-bench'],
+  ].map((name) => [`lmms-lab/${name}`, `lmms-lab-encoder/${name}`] as const),
+  ['lmms-lab/Video-MME', 'lmms-eval/Video-MME'],
+]);
 
 interface Place {
   readonly folder: string;
@@ -202,6 +207,7 @@ async function listFolder(folder: string): Promise<Listed[]> {
         return {
           path: relative(folder, path).split(sep).join('/'),
           folder: dirname(path),
+          root: folder,
           open: () => localFile(path),
         };
       })
@@ -252,7 +258,7 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
       throw new FastvError('io', 'the hub sent no list of files', { where: repository });
     for (const entry of listed as unknown[]) {
       const { type, path, size } = entry as { type?: unknown; path?: unknown; size?: unknown };
-      if (type !== 'file' || typeof path !== 'string' || typeof size !== 'number' || !isData(path)) continue;
+      if (type !== 'file' || typeof path !== 'string' || !isFileSize(size) || !isData(path)) continue;
       const encoded = path.split('/').map(encodeURIComponent).join('/');
       const address = `${endpoint}/datasets/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
       const name = `${repository}/${path}`;
@@ -262,19 +268,9 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
         open: () => Promise.resolve(remoteFile(address, size, name, { ...options, headers })),
       });
     }
-    url = nextPage(response.headers.get('link'), base);
+    url = nextPage(response, base);
   }
   return files;
-}
-
-/** The next page of a list, if it is on the same server: a list may not send us elsewhere. */
-function nextPage(link: string | null, base: string): string | null {
-  const next = /<([^>]+)>;\s*rel="next"/.exec(link ?? '')?.[1];
-  if (next === undefined) return null;
-  const url = new URL(next, base);
-  if (url.origin !== new URL(base).origin)
-    throw new FastvError('io', 'the list goes on at another server', { where: url.origin });
-  return url.href;
 }
 
 function isData(path: string): boolean {

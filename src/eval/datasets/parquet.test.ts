@@ -2,13 +2,14 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ColumnMetaData, FileMetaData, SchemaElement } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { describe, expect, it, vi } from 'vitest';
 import { FastvError } from '../../errors.js';
 import { Random } from '../../scenes/random.js';
 import { localFile, type DataFile } from './data-file.js';
 import { parquetBytes } from '../../../test/eval/parquet-fixture.js';
-import { boundedCompressors } from './parquet-child.js';
+import { boundedCompressors } from './decode-child.js';
 import { readParquet } from './parquet.js';
 import type { Row } from './row.js';
 
@@ -210,7 +211,7 @@ describe('readParquet', () => {
   });
 
   it('reads empty pages in every codec', () => {
-    const bounded = boundedCompressors(100);
+    const bounded = boundedCompressors(100, compressors);
     for (const decompress of Object.values(bounded)) {
       expect(decompress(new Uint8Array([0]), 0)).toHaveLength(0);
     }

@@ -5,7 +5,7 @@
 import type { FileMetaData } from 'hyparquet';
 import { FastvError } from '../../errors.js';
 import type { DataFile } from './data-file.js';
-import { ParquetProcess } from './parquet-process.js';
+import { DecodeProcess } from './decode-process.js';
 import { LIMITS, type Row } from './row.js';
 
 /** Rows read at once where the file lets us read fewer than a row group. */
@@ -23,7 +23,7 @@ export interface ParquetOptions {
 
 /** @throws FastvError `invalid-input` naming file and row where the bytes are no Parquet, or too large */
 export async function* readParquet(file: DataFile, options: ParquetOptions = {}): AsyncGenerator<Row> {
-  const decoder = new ParquetProcess(file);
+  const decoder = new DecodeProcess((start, end) => file.slice(start, end));
   try {
     yield* rowsOf(file, decoder, options);
   } finally {
@@ -31,12 +31,8 @@ export async function* readParquet(file: DataFile, options: ParquetOptions = {})
   }
 }
 
-async function* rowsOf(
-  file: DataFile,
-  decoder: ParquetProcess,
-  options: ParquetOptions,
-): AsyncGenerator<Row> {
-  const metadata = await decoder.metadata().catch(malformed(file.name));
+async function* rowsOf(file: DataFile, decoder: DecodeProcess, options: ParquetOptions): AsyncGenerator<Row> {
+  const metadata = await decoder.metadata(file.size).catch(malformed(file.name));
   const columns = options.columns?.filter((c) => topLevelColumns(metadata).has(c));
   let rowStart = 0;
   for (const [g, group] of metadata.row_groups.entries()) {
@@ -82,7 +78,7 @@ async function* rowsOf(
       const read = { ...slice, ...(columns === undefined ? {} : { columns }) };
       let index = start;
       try {
-        for await (const records of decoder.read(read, bytes)) {
+        for await (const records of decoder.parquet(file.size, read)) {
           for (const fields of records) yield { file: file.name, index: index++, fields };
         }
       } catch (error) {

@@ -17,6 +17,7 @@ export interface Target {
   readonly choices: readonly string[] | null;
   readonly answers: readonly string[];
   readonly answerIndex: number | null;
+  readonly category?: string | null;
 }
 
 /** A reply: text, or the log-likelihood of each choice. */

@@ -7,7 +7,7 @@
  */
 import { mean } from '../../statistics.js';
 import { groupBy } from '../group-by.js';
-import type { Metric, ScoredSample } from './metric.js';
+import type { Metric, ScoredSample, StratumMeans } from './metric.js';
 import { parseYesNo, type YesNo } from './yes-no.js';
 
 export interface PopeScore {
@@ -40,6 +40,12 @@ export function popeAnswer(reply: string): YesNo {
   return sentence.split(' ').some((word) => word === 'No' || word === 'no' || word === 'not') ? 'no' : 'yes';
 }
 
+/** F1 from the shares of true positives, false positives and false negatives. */
+export function f1([[tp = NaN, fp = 0, fn = 0] = []]: StratumMeans): number {
+  const said = 2 * tp + fp + fn;
+  return said === 0 ? 0 : (2 * tp) / said;
+}
+
 /** F1 over all questions; the papers print it for each category (adversarial, popular, random) and their mean. */
 export const popeMetric: Metric<'pope'> = {
   name: 'pope',
@@ -58,10 +64,7 @@ export const popeMetric: Metric<'pope'> = {
       const is = (p: YesNo, l: YesNo): number => (predicted === p && label === l ? 1 : 0);
       return { samples: [i], values: [is('yes', 'yes'), is('yes', 'no'), is('no', 'yes')] };
     }),
-  score([[tp = NaN, fp = 0, fn = 0] = []]) {
-    const said = 2 * tp + fp + fn;
-    return said === 0 ? 0 : (2 * tp) / said;
-  },
+  score: f1,
   details(samples) {
     const { accuracy, precision, recall, yesRatio } = pope(samples.map(judged));
     const categories = [...groupBy(samples, ({ category }) => category).entries()];

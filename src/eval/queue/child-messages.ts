@@ -1,6 +1,6 @@
 /** What a worker and its inference process say to each other. */
 import { FastvError } from '../../errors.js';
-import type { Chunk, ChunkResult, QueuedRun } from './queued-run.js';
+import type { Chunk, ChunkResult, QueuedBatch, QueuedRun } from './queued-run.js';
 
 /** What a process opens a run with. */
 export interface ChildOptions {
@@ -10,7 +10,15 @@ export interface ChildOptions {
   readonly allowNetwork: boolean;
 }
 
-export type ToChild = { readonly open: ChildOptions } | { readonly chunk: Chunk };
+/** Requests of a batch, with what this machine allows. */
+export interface ChildBatch extends QueuedBatch {
+  readonly allowNetwork: boolean;
+  /** The folder of `file:` URLs. */
+  readonly mediaRoot?: string;
+}
+
+export type ToChild =
+  { readonly open: ChildOptions } | { readonly chunk: Chunk } | { readonly batch: ChildBatch };
 
 /** A chunk that failed. */
 export interface ChunkFailure {
@@ -21,7 +29,10 @@ export interface ChunkFailure {
 }
 
 export type FromChild =
-  { readonly opened: true } | { readonly result: ChunkResult } | { readonly failure: ChunkFailure };
+  | { readonly opened: true }
+  | { readonly result: ChunkResult }
+  | { readonly answers: readonly unknown[] }
+  | { readonly failure: ChunkFailure };
 
 /** What was thrown, as a message. */
 export function failureOfChunk(error: unknown): ChunkFailure {

@@ -91,11 +91,12 @@ export class ChunkAnswerer {
       },
     });
     const dataset = await opened.revision();
-    const { samples } = await chosenSamples(opened, { ...this.#run, data: this.#data });
+    const first = from * this.#plan.window;
+    const { samples } = await chosenSamples(opened, { ...this.#run, data: this.#data }, first);
     const reading = {
       ...{ task, opened, dataset, keyOf: this.#plan.keyOf(task, dataset) },
-      windows: windows(samples, this.#run.limit, this.#plan.window),
-      next: 0,
+      windows: windows(samples, this.#run.limit, this.#plan.window, first),
+      next: from,
     };
     this.#reading = reading;
     return reading;

@@ -14,6 +14,7 @@ import { isAborted } from '../answer-window.js';
 import type { AnswererIdentity } from '../answerer.js';
 import type { DatasetRevision } from '../datasets/revision.js';
 import { openLines, type LineFile } from '../files.js';
+import { ResultsByKey } from '../foreign-run.js';
 import { inRunOrder, linesOf } from '../merge.js';
 import type { Result } from '../result.js';
 import { checkRun, type RunOptions } from '../run-options.js';
@@ -24,6 +25,7 @@ import { openTask } from '../tasks/open-task.js';
 import { chosenSamples, windows } from '../windows.js';
 import { connectRedis } from './connection.js';
 import {
+  ATTEMPTS,
   chunkId,
   QUEUE,
   queuedRun,
@@ -44,8 +46,6 @@ export interface QueueOptions {
   readonly interval?: number;
 }
 
-/** How often a chunk is tried before it is given up. */
-const ATTEMPTS = 4;
 /** Chunks that are added at once, and results that are fetched at once. */
 const PORTION = 200;
 /** Seconds that what is asked stays in Redis after it was last needed. */
@@ -77,7 +77,10 @@ interface Memory {
 export async function evaluateOnQueue(options: RunOptions, queue: QueueOptions): Promise<Run> {
   checkRun(options);
   await makeFolder(options.out);
-  const file = await openLines(join(options.out, 'results.jsonl'));
+  const before = new ResultsByKey();
+  const file = await openLines(join(options.out, 'results.jsonl'), (value) => {
+    before.take(value);
+  });
   try {
     const redis = await connectRedis(queue.url);
     const jobs = new Queue<Chunk, ChunkResult>(QUEUE, { connection: redis });
@@ -88,7 +91,7 @@ export async function evaluateOnQueue(options: RunOptions, queue: QueueOptions):
       const say = async (): Promise<void> => {
         await redis.set(runKey(id), JSON.stringify(run), 'EX', KEPT);
       };
-      return await new Coordinator(options, queue, file, jobs, id, say).run();
+      return await new Coordinator(options, queue, file, jobs, id, say, before).run();
     } finally {
       await jobs.close();
       redis.disconnect();
@@ -106,6 +109,7 @@ class Coordinator {
   readonly #run: string;
   /** Says in Redis what is asked; a server that restarted may have forgotten it. */
   readonly #say: () => Promise<void>;
+  readonly #before: ResultsByKey;
   readonly #window: number;
   readonly #known = new Map<string, Result>();
   /** Chunks that have not come yet, by their names. */
@@ -124,7 +128,9 @@ class Coordinator {
     jobs: Queue<Chunk, ChunkResult>,
     run: string,
     say: () => Promise<void>,
+    before: ResultsByKey,
   ) {
+    this.#before = before;
     this.#say = say;
     this.#options = options;
     this.#settings = settings;
@@ -209,19 +215,28 @@ class Coordinator {
 
   /** Takes what has come. @returns whether anything had */
   async #collect(): Promise<boolean> {
-    const ours = (jobs: readonly (Job<Chunk, ChunkResult> | undefined)[]): Job<Chunk, ChunkResult>[] =>
-      jobs.filter((job) => job?.id !== undefined && this.#out.has(job.id)) as Job<Chunk, ChunkResult>[];
-    const completed = ours(await this.#jobs.getJobs(['completed'], 0, PORTION - 1, true));
+    const completed = await this.#ours('completed');
     for (const job of completed) await this.#take(job);
     if (completed.length > 0) await this.#write();
     // what they held is on the disk
     for (const job of completed) await job.remove().catch(() => undefined);
-    const failed = ours(await this.#jobs.getJobs(['failed'], 0, PORTION - 1, true));
+    const failed = await this.#ours('failed');
     for (const { id = '', data, failedReason } of failed) {
       this.#failed.set(id, { chunk: data, reason: failedReason });
       this.#out.delete(id);
     }
     return completed.length > 0;
+  }
+
+  /** Our jobs among those of a state. Others lie there too: of other runs, and of runs that nobody collects any more. */
+  async #ours(state: 'completed' | 'failed'): Promise<readonly Job<Chunk, ChunkResult>[]> {
+    for (let from = 0; ; from += PORTION) {
+      const page = (await this.#jobs.getJobs([state], from, from + PORTION - 1, true)) as readonly (
+        Job<Chunk, ChunkResult> | undefined
+      )[];
+      const ours = page.flatMap((job) => (job?.id !== undefined && this.#out.has(job.id) ? [job] : []));
+      if (ours.length > 0 || page.length < PORTION) return ours;
+    }
   }
 
   async #take(job: Job<Chunk, ChunkResult>): Promise<void> {
@@ -230,7 +245,7 @@ class Coordinator {
     this.#check(identity, job.data.task, dataset);
     const fresh = results.filter(({ key }) => !this.#known.has(key));
     await this.#file.append(fresh);
-    for (const result of fresh) this.#known.set(result.key, result);
+    for (const result of fresh) this.#known.set(result.key, this.#before.shared(result));
     this.#skipped = {
       count: this.#skipped.count + skipped.count,
       first: [...this.#skipped.first, ...skipped.first].slice(0, 20),
@@ -289,7 +304,7 @@ class Coordinator {
       this.#identity = memory.identity;
       this.#skipped = memory.skipped;
       for (const id of memory.done) this.#done.add(id);
-      for (const result of this.#file.before as Result[]) this.#known.set(result.key, result);
+      for (const result of this.#before.values()) this.#known.set(result.key, result);
     }
     const failed = await this.#jobs.getJobs(['failed']);
     for (const job of failed) if (job.data.run === this.#run) await job.remove();

@@ -1,11 +1,15 @@
 // The queue against a real Redis, with workers that are killed. Where redis-server is not installed, the tests say so.
+// FASTV_QUEUE=100000 npx vitest run src/eval/queue asks so many questions of four workers, one of which is killed each second.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openBatchQueue } from '../../server/batch-queue.js';
+import { failuresFile, runBatch } from '../../server/batch.js';
 import { prunedCondition, UNPRUNED } from '../answerer.js';
 import { runEvaluation, type RunOptions } from '../runner.js';
 import { simulatedAnswerer } from '../simulated.js';
@@ -17,7 +21,9 @@ if (!HAS_REDIS)
   console.warn('redis-server is not installed: the queue is not tested (apt-get install redis-server)');
 
 const root = mkdtempSync(join(tmpdir(), 'fastv-queue-'));
-const MODEL = 'simulated:2';
+/** Questions of the great test: samples of two tasks under two conditions. */
+const GREAT = Number(process.env['FASTV_QUEUE'] ?? '0');
+const MODEL = GREAT > 0 ? 'simulated:5' : 'simulated:2';
 const options = (out: string, part: Partial<RunOptions> = {}): RunOptions => ({
   out: join(root, out),
   tasks: findTasks(['scenes-existence', 'scenes-color']),
@@ -93,36 +99,47 @@ describe.skipIf(!HAS_REDIS)('a queue', () => {
     redis.kill('SIGKILL');
   });
 
-  it('gives byte for byte what one machine gives, though workers are killed and Redis is restarted', async () => {
-    await runEvaluation(simulatedAnswerer(MODEL), options('straight'));
-    startWorker();
-    startWorker();
-    let restarted = false;
-    const killing = setInterval(() => {
-      const [victim] = workers;
-      victim?.kill('SIGKILL');
-      startWorker();
-    }, 4000);
-    const progress = {
-      update(done: number) {
-        if (done < 200 || restarted) return;
-        restarted = true;
-        redis.on('exit', () => void startRedis());
-        redis.kill('SIGKILL');
-      },
-      end: () => undefined,
-    };
-    try {
-      const queue = { url: url(), model: { model: MODEL }, chunk: 10, interval: 50 };
-      const { summary } = await evaluateOnQueue(options('queued', { progress }), queue);
-      expect(summary.complete).toBe(true);
-    } finally {
-      clearInterval(killing);
-    }
-    expect(restarted).toBe(true);
-    for (const name of ['results.jsonl', 'summary.json'])
-      expect(bytes('queued', name)).toBe(bytes('straight', name));
-  }, 240_000);
+  it(
+    'gives byte for byte what one machine gives, though workers are killed and Redis is restarted',
+    async () => {
+      const great = GREAT > 0 ? { limit: GREAT / 4 } : {};
+      await runEvaluation(simulatedAnswerer(MODEL), options('straight', great));
+      const started = performance.now();
+      for (let i = 0; i < (GREAT > 0 ? 4 : 2); i++) startWorker();
+      let restarted = false;
+      let killed = 0;
+      const killing = setInterval(
+        () => {
+          const victim = [...workers][Math.floor(Math.random() * workers.size)];
+          if (victim?.kill('SIGKILL') === true) killed++;
+          startWorker();
+        },
+        GREAT > 0 ? 1000 : 4000,
+      );
+      const progress = {
+        update(done: number) {
+          if (done < Math.max(200, GREAT / 3) || restarted) return;
+          restarted = true;
+          redis.on('exit', () => void startRedis());
+          redis.kill('SIGKILL');
+        },
+        end: () => undefined,
+      };
+      try {
+        const queue = { url: url(), model: { model: MODEL }, chunk: GREAT > 0 ? 100 : 10, interval: 50 };
+        const { summary } = await evaluateOnQueue(options('queued', { progress, ...great }), queue);
+        expect(summary.complete).toBe(true);
+        if (GREAT > 0)
+          console.log(`${GREAT} questions, ${killed} workers killed, ${performance.now() - started} ms`);
+      } finally {
+        clearInterval(killing);
+      }
+      expect(restarted).toBe(true);
+      for (const name of ['results.jsonl', 'summary.json'])
+        expect(bytes('queued', name)).toBe(bytes('straight', name));
+    },
+    Math.max(240_000, 40 * GREAT),
+  );
 
   it('asks nothing again, and goes on where it was ended', async () => {
     const queue = { url: url(), model: { model: MODEL }, chunk: 10, interval: 50 };
@@ -159,6 +176,47 @@ describe.skipIf(!HAS_REDIS)('a queue', () => {
       code: 'inference',
       message: expect.stringMatching(/^2 chunks failed for good; the first: a simulated model/) as string,
     });
+  }, 120_000);
+
+  it('answers a batch of requests by the same workers', async () => {
+    startWorker();
+    const background = { r: 200, g: 10, b: 10 };
+    const picture = await sharp({ create: { width: 96, height: 96, channels: 3, background } })
+      .png()
+      .toBuffer();
+    const image = {
+      type: 'image_url',
+      image_url: { url: `data:image/png;base64,${picture.toString('base64')}` },
+    };
+    const body = (text: string) => ({
+      messages: [{ role: 'user', content: [image, { type: 'text', text }] }],
+      max_tokens: 4,
+    });
+    const requests = ['1', '2', '3'].map((custom_id) => ({
+      ...{ custom_id, method: 'POST', url: '/v1/chat/completions' },
+      // one that no model answers
+      body: custom_id === '3' ? { messages: 'none' } : body('Is there a red circle?'),
+    }));
+    const input = join(root, 'requests.jsonl');
+    writeFileSync(input, requests.map((one) => JSON.stringify(one)).join('\n'));
+    const queue = await openBatchQueue(url(), { layer: 2, ratio: 0.5 }, 50);
+    try {
+      const files = { input, output: join(root, 'answers.jsonl') };
+      const { answer } = queue;
+      const outcome = await runBatch({ ...files, answer, portion: 2, concurrency: 4 });
+      expect(outcome).toEqual({ answered: 2, before: 0, failed: 1, complete: true });
+      const lines = readFileSync(files.output, 'utf8').trim().split('\n');
+      expect(lines.map((text) => JSON.parse(text) as unknown)).toEqual(
+        ['1', '2'].map((custom_id) => {
+          const body = expect.objectContaining({ object: 'chat.completion' }) as unknown;
+          const response = expect.objectContaining({ status_code: 200, body }) as unknown;
+          return expect.objectContaining({ custom_id, response }) as unknown;
+        }),
+      );
+      expect(readFileSync(failuresFile(files.output), 'utf8')).toContain('"status_code":400');
+    } finally {
+      await queue.close();
+    }
   }, 120_000);
 
   it('says that nobody answers, or what an address looks like', async () => {

@@ -51,6 +51,19 @@ export interface Chunk {
   readonly to: number;
 }
 
+/** Requests of a batch (`fastv batch`), of which nothing is known here: the worker's process answers them. */
+export interface QueuedBatch {
+  /** Which model, and how it prunes: flags by their names. */
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly requests: readonly unknown[];
+}
+
+/** What a job holds. */
+export type QueuedWork = Chunk | { readonly batch: QueuedBatch };
+
+/** How often a job is tried before it is given up. */
+export const ATTEMPTS = 4;
+
 /** What came of a chunk. */
 export interface ChunkResult {
   readonly results: readonly Result[];

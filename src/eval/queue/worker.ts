@@ -7,7 +7,15 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { UnrecoverableError, Worker } from 'bullmq';
 import type { ChildOptions, FromChild, ToChild } from './child-messages.js';
 import { connectRedis } from './connection.js';
-import { QUEUE, runKey, type Chunk, type ChunkResult, type QueuedRun } from './queued-run.js';
+import {
+  QUEUE,
+  runKey,
+  type Chunk,
+  type ChunkResult,
+  type QueuedBatch,
+  type QueuedRun,
+  type QueuedWork,
+} from './queued-run.js';
 
 /** How a worker works. */
 export interface WorkerOptions {
@@ -20,8 +28,8 @@ export interface WorkerOptions {
   readonly lostAfter?: number;
   /** Ends the worker after the chunk at hand. */
   readonly signal?: AbortSignal;
-  /** Called at each end of a chunk. */
-  readonly onChunk?: (chunk: Chunk, error: Error | undefined) => void;
+  /** Called at each end of a chunk, or of requests of a batch. */
+  readonly onChunk?: (work: QueuedWork, error: Error | undefined) => void;
 }
 
 /** How often a chunk may be lost with its worker: a chunk that kills every worker has to end somewhere. */
@@ -43,9 +51,10 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     runs.set(id, run);
     return run;
   };
-  const worker = new Worker<Chunk, ChunkResult>(
+  const worker = new Worker<QueuedWork, ChunkResult | readonly unknown[]>(
     QUEUE,
-    async ({ data: chunk }) => inference.answer(chunk, await runOf(chunk.run)),
+    async ({ data: work }) =>
+      'batch' in work ? inference.batch(work.batch) : inference.answer(work, await runOf(work.run)),
     {
       connection: redis,
       concurrency: 1,
@@ -95,6 +104,14 @@ class Inference {
     const answer = await this.#ask({ chunk });
     if ('result' in answer) return answer.result;
     throw new Error('the inference process gave no result');
+  }
+
+  async batch(batch: QueuedBatch): Promise<readonly unknown[]> {
+    const { data, allowNetwork = false } = this.#options;
+    const mediaRoot = data?.imageFolder === undefined ? {} : { mediaRoot: data.imageFolder };
+    const answer = await this.#ask({ batch: { ...batch, allowNetwork, ...mediaRoot } });
+    if ('answers' in answer) return answer.answers;
+    throw new Error('the inference process gave no answers');
   }
 
   end(): void {

@@ -11,6 +11,12 @@ export function meaningOf(metric: Metric, sample: ScoredSample): string {
   return metric.meaning?.(sample) ?? sample.prediction;
 }
 
+/** Whether two replies, or what they mean, are the same after `normalizeText`. */
+export function sameMeaning(reply: string, other: string): boolean {
+  // mostly the same words
+  return reply === other || normalizeText(reply) === normalizeText(other);
+}
+
 /**
  * The share of samples on which two models agree, in [0, 1], with each sample's agreement.
  * Replies, or what they mean, are compared after `normalizeText`.
@@ -28,7 +34,7 @@ export function loyalty(
         where: id,
       });
     }
-    each.set(id, normalizeText(reply) === normalizeText(other) ? 1 : 0);
+    each.set(id, sameMeaning(reply, other) ? 1 : 0);
   }
   if (each.size === 0) throw new FastvError('invalid-input', 'loyalty: there are no samples');
   return { score: [...each.values()].reduce<number>((sum, v) => sum + v, 0) / each.size, each };

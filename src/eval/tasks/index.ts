@@ -4,24 +4,37 @@ import { nearestName } from '../../runtime/option-names.js';
 import { aOkvqa, aOkvqaFastv } from './a-okvqa.js';
 import { aOkvqaDirect } from './a-okvqa-direct.js';
 import { ai2d } from './ai2d.js';
+import { amber } from './amber.js';
+import { chartqa } from './chartqa.js';
 import { cocoCaptions } from './coco-captions.js';
+import { countbenchQa } from './countbench-qa.js';
+import { docvqa, infovqa } from './docvqa.js';
 import { flickr30k, flickr30kKarpathy } from './flickr30k.js';
 import { gqa } from './gqa.js';
+import { hallusionBench } from './hallusion-bench.js';
 import { mmbench, mmbenchCircular } from './mmbench.js';
 import { mme } from './mme.js';
 import { mmmu } from './mmmu.js';
+import { mmstar } from './mmstar.js';
 import { msrvttQa } from './msrvtt-qa.js';
 import { msvdQa } from './msvd-qa.js';
+import { mvbench } from './mvbench.js';
 import { nocaps } from './nocaps.js';
+import { ocrbench } from './ocrbench.js';
 import { ocrVqa } from './ocr-vqa.js';
 import { ocrVqaFastv } from './ocr-vqa-fastv.js';
 import { pcaBench } from './pca-bench.js';
 import { pope } from './pope.js';
+import { realworldqa } from './realworldqa.js';
+import { refcoco, refcocog, refcocoPlus } from './refcoco.js';
 import { scienceqaImg } from './scienceqa-img.js';
 import { seedBench } from './seed-bench.js';
 import { textvqa, textvqaOcr } from './textvqa.js';
 import { tgifQa } from './tgif-qa.js';
+import { videoMme } from './video-mme.js';
+import { vizwiz } from './vizwiz.js';
 import { vqav2 } from './vqav2.js';
+import { vstarBench } from './vstar-bench.js';
 import { SCENE_GROUPS, SCENE_TASKS } from './scenes.js';
 import type { Task } from './task.js';
 
@@ -54,8 +67,28 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     tgifQa,
     msvdQa,
     msrvttQa,
+    ...refcoco,
+    ...refcocoPlus,
+    ...refcocog,
+    ocrbench,
+    docvqa,
+    infovqa,
+    chartqa,
+    mmstar,
+    vizwiz,
+    hallusionBench,
+    amber,
+    countbenchQa,
+    realworldqa,
+    vstarBench,
+    videoMme,
+    ...mvbench,
   ].map((task) => [task.name, task]),
 );
+
+function namesOf(tasks: readonly Task[]): readonly string[] {
+  return tasks.map(({ name }) => name);
+}
 
 /** Names that stand for several tasks. */
 export const GROUPS: Readonly<Record<string, readonly string[]>> = {
@@ -63,6 +96,10 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
   /** What Table 1 of the FastV paper is about. */
   'fastv-table-1': ['nocaps', 'flickr30k-karpathy', 'a-okvqa', 'mmmu'],
   captions: ['nocaps', 'flickr30k', 'coco-captions'],
+  refcoco: namesOf(refcoco),
+  'refcoco-plus': namesOf(refcocoPlus),
+  refcocog: namesOf(refcocog),
+  mvbench: namesOf(mvbench),
   'video-qa': ['tgif-qa', 'msvd-qa', 'msrvtt-qa'],
 };
 

@@ -1,8 +1,8 @@
 import { LETTER_ANSWER, SHORT_ANSWER, type Task } from './task.js';
 
 /**
- * College examinations in thirty subjects, which the ids name (`validation_Accounting_1`). All images are shown before the
- * question, whose text refers to them by number. Yue et al., "MMMU: a massive multi-discipline multimodal understanding and reasoning benchmark" (2024).
+ * College examinations in thirty subjects, which the ids name (`validation_Accounting_1`). Images stand where the text
+ * names them (`<image 1>`), as lmms-eval shows them to chat models; those that it does not name are not shown. Yue et al., "MMMU: a massive multi-discipline multimodal understanding and reasoning benchmark" (2024).
  */
 export const mmmu: Task = {
   name: 'mmmu',
@@ -20,6 +20,7 @@ export const mmmu: Task = {
   ],
   choices: { list: 'options' },
   answer: { choice: 'answer', as: 'letter' },
+  interleaved: true,
   metric: 'mmmu',
   category: { field: 'id', within: '_' },
   maxTokens: 128,

@@ -29,7 +29,8 @@ export interface OpenTask {
   readonly task: Task;
   /** What its dataset is found to be; undefined for scenes. @throws FastvError `io` if it is nowhere */
   revision(): Promise<DatasetRevision | undefined>;
-  samples(): AsyncGenerator<Sample>;
+  /** @param from so many are passed over: of scenes they are not even drawn */
+  samples(from?: number): AsyncGenerator<Sample>;
   close(): Promise<void>;
 }
 
@@ -51,11 +52,13 @@ export function openTask(task: Task, options: OpenOptions = {}): OpenTask {
       if (data.kind === 'scenes') return undefined;
       const network = data.kind === 'annotations' ? { allowNetwork: false } : {};
       const branch =
-        data.kind === 'repository' && data.revision !== undefined ? { revision: data.revision } : {};
+        data.kind !== 'annotations' && data.revision !== undefined ? { revision: data.revision } : {};
       return datasetRevision(data.repository, { ...withOthers(options), ...network, ...branch });
     },
-    samples: () =>
-      task.data.kind === 'scenes' ? sceneSamples(task) : rowSamples(task, options, onBadRow, cleanups),
+    samples: (from = 0) =>
+      task.data.kind === 'scenes'
+        ? sceneSamples(task, from)
+        : rowSamples(task, options, onBadRow, cleanups, from),
     async close() {
       for (const cleanup of cleanups.splice(0)) await cleanup();
     },
@@ -63,11 +66,11 @@ export function openTask(task: Task, options: OpenOptions = {}): OpenTask {
 }
 
 /** Scenes have no end: an item's index is all that it needs. */
-async function* sceneSamples(task: Task): AsyncGenerator<Sample> {
+async function* sceneSamples(task: Task, from: number): AsyncGenerator<Sample> {
   if (task.data.kind !== 'scenes') return;
   const { split, family } = task.data;
   const atlas = loadAtlas();
-  for (let index = 0; ; index++) {
+  for (let index = from; ; index++) {
     const item = makeItem(split, family, index, atlas);
     const row: Row = { file: `scenes/${split}/${family}`, index, fields: { ...item } };
     const [sample] = samplesOf(task, row, item.id);
@@ -84,19 +87,27 @@ async function* rowSamples(
   options: OpenOptions,
   onBadRow: (error: FastvError) => void,
   cleanups: (() => Promise<void>)[],
+  from: number,
 ): AsyncGenerator<Sample> {
   const { imageFolder } = options;
+  let left = from;
+  // what is wrong before that was said by whoever read it
+  const onBad = (error: FastvError): void => {
+    if (left === 0) onBadRow(error);
+  };
   const context: SampleContext = {
     ...(imageFolder === undefined ? {} : { imageFolder }),
     ...joined(task, options, cleanups),
   };
-  for await (const { row, id, folder } of rows(task, options, onBadRow)) {
+  for await (const { row, id, folder } of rows(task, options, onBad)) {
     try {
       const place = folder === undefined || imageFolder !== undefined ? {} : { imageFolder: folder };
-      yield* samplesOf(task, row, id, { ...context, ...place });
+      for (const sample of samplesOf(task, row, id, { ...context, ...place }))
+        if (left > 0) left--;
+        else yield sample;
     } catch (error) {
       if (!(error instanceof FastvError)) throw error;
-      onBadRow(error);
+      onBad(error);
     }
   }
 }
@@ -124,15 +135,21 @@ async function* rows(
     yield* annotated(data, options, onBadRow);
     return;
   }
-  if (data.kind !== 'repository') return;
-  const configs = data.config === undefined ? [null] : [data.config].flat();
+  if (data.kind === 'scenes') return;
   const branch = data.revision === undefined ? {} : { revision: data.revision };
+  if (data.kind === 'files') {
+    const files = await resolveRepository(data.repository, { ...withOthers(options), ...branch });
+    for (const name of data.files)
+      yield* rowsOfFile(withRoot(fileNamed(files, name, data.repository)), onBadRow);
+    return;
+  }
+  const configs = data.config === undefined ? [null] : [data.config].flat();
   for (const config of configs) {
     for (const listed of await resolveSplit(data.repository, config, data.split, {
       ...withOthers(options),
       ...branch,
     })) {
-      yield* rowsOfFile(listed, onBadRow);
+      yield* rowsOfFile('video' in task.images ? withRoot(listed) : listed, onBadRow);
     }
   }
 }
@@ -156,17 +173,24 @@ async function* rowsOfFile(listed: Listed, onBadRow: (error: FastvError) => void
   }
 }
 
+/** A file beside which nothing lies: names of videos begin at the dataset's own folder. */
+function withRoot(listed: Listed): Listed {
+  return listed.root === undefined ? listed : { ...listed, folder: listed.root };
+}
+
+function fileNamed(files: readonly Listed[], name: string, repository: string): Listed {
+  const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
+  if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: repository });
+  return found;
+}
+
 async function* annotated(
   data: Extract<Task['data'], { kind: 'annotations' }>,
   options: OpenOptions,
   onBadRow: (error: FastvError) => void,
 ): AsyncGenerator<PlacedRow> {
   const files = await annotationFiles(data.repository, options);
-  const named = (name: string): Listed => {
-    const found = files.find((f) => f.path === name || f.path.endsWith(`/${name}`));
-    if (found === undefined) throw new FastvError('io', `no file ${name}`, { where: data.repository });
-    return found;
-  };
+  const named = (name: string): Listed => fileNamed(files, name, data.repository);
   const answers = new Map<string, Row>();
   for await (const { row } of rowsOfFile(named(data.answers), onBadRow)) {
     try {

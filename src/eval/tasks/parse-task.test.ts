@@ -34,9 +34,26 @@ it.each([
   [JSON.stringify({ ...good, images: { video: 'v', frames: 1.5 } }), 'whole number'],
   [JSON.stringify({ ...good, answer: { choice: 'a', as: 'x' } }), 'one of index'],
   [JSON.stringify({ ...good, answer: {} }), 'a text'],
+  [JSON.stringify({ ...good, answer: { field: 'a', typo: 1 } }), 'no field "typo"'],
+  [JSON.stringify({ ...good, choices: {} }), 'a text'],
+  ['null', 'a record'],
 ])('refuses %s', (text, message) => {
   expect(() => parseTask(text, 'mine.json')).toThrow(message);
   expect(() => parseTask(text, 'mine.json')).toThrow(
     expect.objectContaining({ code: 'invalid-option' }) as Error,
+  );
+});
+
+it.each([
+  [{ maxTokens: 'x' }, 'maxTokens'],
+  [{ data: { kind: 'repository', repository: 'a/b' } }, 'data.split'],
+  [{ answer: { choice: 'a', as: 'x' } }, 'answer.as'],
+  [{ images: { video: 'v', frames: 0 } }, 'images.frames'],
+  [{ prompt: ['a', 1] }, 'prompt.1'],
+  [{ where: { index: { below: 0 } } }, 'where.index.below'],
+  [{ group: { field: 'x' } }, 'group.modulo'],
+])('names the field that is wrong in %j', (part, field) => {
+  expect(() => parseTask(JSON.stringify({ ...good, ...part }), 'mine.json')).toThrow(
+    expect.objectContaining({ where: `mine.json, ${field}` }) as Error,
   );
 });

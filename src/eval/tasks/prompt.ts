@@ -18,6 +18,11 @@ export function inlineChoices(choices: readonly string[]): string {
   return choices.map((choice, i) => `(${letter(i)}) ${choice}`).join(' ');
 }
 
+/** The choices one a line: "(A) a cat". */
+export function bracketChoices(choices: readonly string[]): string {
+  return choices.map((choice, i) => `(${letter(i)}) ${choice}`).join('\n');
+}
+
 /**
  * Fills a template in (see `Task.prompt`).
  * @param remove pieces that are taken out of what the fields say

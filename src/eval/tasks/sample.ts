@@ -1,5 +1,6 @@
 /** A sample: one question of a task, ready to be asked. Its images are decoded only when they are needed. */
-import { inlineChoices, letteredChoices, renderPrompt } from './prompt.js';
+import { choicesWithin, withoutLetter } from './choices-within.js';
+import { bracketChoices, inlineChoices, letteredChoices, renderPrompt } from './prompt.js';
 import type { Task } from './task.js';
 import { readPicture, rowBudget, type Picture } from '../datasets/picture.js';
 import {
@@ -28,6 +29,8 @@ export interface Sample {
   readonly choices: readonly string[] | null;
   /** Right answers as text. */
   readonly answers: readonly string[];
+  /** Where right answers depend on the images (boxes in shares of them): the answers on these. */
+  answersOn?(images: readonly Picture[]): readonly string[];
   /** The right choice's position, or null. */
   readonly answerIndex: number | null;
   readonly category: string | null;
@@ -37,6 +40,8 @@ export interface Sample {
   readonly where: string;
   /** Whether they are the frames of one video. */
   readonly video?: boolean;
+  /** Whether the prompt says where each image goes. */
+  readonly interleaved?: boolean;
   /** Decodes its images. @throws FastvError naming file, row and field */
   images(): Promise<readonly Picture[]>;
 }
@@ -45,6 +50,7 @@ export interface Sample {
 const CHOICE_NAMES: ReadonlyMap<string, (choices: readonly string[]) => string> = new Map([
   ['choices', letteredChoices],
   ['inline-choices', inlineChoices],
+  ['bracket-choices', bracketChoices],
 ]);
 
 /** Fetches an image that lies elsewhere, by its id. */
@@ -115,6 +121,8 @@ function sampleOf(task: Task, row: Row, id: string, context: SampleContext): Sam
     maxTokens: task.maxTokens,
     where: whereOf(row),
     ...('video' in task.images ? { video: true } : {}),
+    ...(task.interleaved === true ? { interleaved: true } : {}),
+    ...('box' in task.answer ? { answersOn: boxOn(row, task.answer.box) } : {}),
     images: () => imagesOf(task, row, context),
   };
 }
@@ -129,16 +137,20 @@ function categoryOf({ category }: Task, row: Row): string | null {
 
 function groupOf({ group }: Task, row: Row): string | null {
   if (group === undefined) return null;
-  return typeof group === 'string'
-    ? textField(row, group)
-    : String(integerField(row, group.field) % group.modulo);
+  if (typeof group === 'string') return textField(row, group);
+  if ('field' in group) return String(integerField(row, group.field) % group.modulo);
+  return group.map((name) => textField(row, name)).join('/');
 }
 
 function choicesOf(task: Task, row: Row): readonly string[] | null {
   if (task.choices === undefined) return null;
+  if ('within' in task.choices) return choicesWithin(textField(row, task.choices.within));
   if ('list' in task.choices) {
-    const choices = textListField(row, task.choices.list);
-    if (choices.length > 26) throw rowError(row, task.choices.list, 'there are more than 26 choices');
+    const { list, lettered } = task.choices;
+    const choices = textListField(row, list).map((text, i) =>
+      lettered === true ? withoutLetter(text, i) : text,
+    );
+    if (choices.length > 26) throw rowError(row, list, 'there are more than 26 choices');
     // an empty list is an open question among closed ones, as MMMU has them
     return choices.length === 0 ? null : choices;
   }
@@ -158,6 +170,7 @@ function answersOf(
   choices: readonly string[] | null,
 ): { answers: readonly string[]; answerIndex: number | null } {
   const { answer } = task;
+  if ('box' in answer) return { answers: [boxOf(row, answer.box).join(', ')], answerIndex: null };
   if ('field' in answer) {
     const answers =
       answer.all === true ? textListField(row, answer.field, answer.item) : [textField(row, answer.field)];
@@ -177,6 +190,28 @@ function answersOf(
     throw rowError(row, name, `the answer ${JSON.stringify(text)} is none of the ${choices.length} choices`);
   }
   return { answers: [right], answerIndex: index };
+}
+
+/** A box in pixels: left, top, width and height. */
+function boxOf(row: Row, name: string): readonly number[] {
+  const box = listField(row, name);
+  const sides = box.filter((side): side is number => typeof side === 'number' && Number.isFinite(side));
+  if (box.length !== 4 || sides.length !== 4 || sides.slice(2).some((length) => length <= 0))
+    throw rowError(row, name, 'a box is needed: left, top, width and height in pixels');
+  return sides;
+}
+
+/** A box in shares of the image, as models write it: `[x1, y1, x2, y2]`. */
+function boxOn(row: Row, name: string): (images: readonly Picture[]) => readonly string[] {
+  const [left = 0, top = 0, width = 0, height = 0] = boxOf(row, name);
+  return ([image]) => {
+    if (image === undefined) throw rowError(row, name, 'a box needs an image');
+    const sides = [
+      ...[left / image.width, top / image.height],
+      ...[(left + width) / image.width, (top + height) / image.height],
+    ];
+    return [`[${sides.join(', ')}]`];
+  };
 }
 
 function choiceIndex(

@@ -31,6 +31,14 @@ export type DataSource =
         readonly image: string;
       };
     }
+  /** Files of a repository by their paths, where they are named after no split. */
+  | {
+      readonly kind: 'files';
+      readonly repository: string;
+      readonly files: readonly string[];
+      /** The branch, where it is not the main one. */
+      readonly revision?: string;
+    }
   /** Questions and answers in two JSON files, joined by an id: how the video benchmarks come. */
   | {
       readonly kind: 'annotations';
@@ -48,8 +56,10 @@ export type ImageSource =
 
 /** A row's choices, where it has any. */
 export type ChoiceSource =
-  /** A field that is a list. */
-  | { readonly list: string }
+  /** A field that is a list; `lettered` where each already begins with its letter ("A. a cat"). */
+  | { readonly list: string; readonly lettered?: boolean }
+  /** A field whose text lists them, each after its letter ("A: a cat, B: a dog"); a row without is an open question. */
+  | { readonly within: string }
   /** Fields that each hold a choice; empty ones at the end do not count. */
   | { readonly fields: readonly string[] };
 
@@ -57,6 +67,8 @@ export type ChoiceSource =
 export type AnswerSource =
   /** A text, or with `all` a list of texts; `item` picks a field of each where they are records. */
   | { readonly field: string; readonly all?: boolean; readonly item?: string }
+  /** A box in pixels, `[left, top, width, height]`; as an answer it is `[x1, y1, x2, y2]` in shares of the image. */
+  | { readonly box: string }
   /** The right choice, by its position from 0, its letter or its text. */
   | { readonly choice: string; readonly as: 'index' | 'letter' | 'text' };
 
@@ -75,7 +87,7 @@ export interface Task {
   readonly images: ImageSource;
   /**
    * The prompt's lines. `{field}` stands for a field (a list with commas between), `{choices}` for the lettered choices, one a line,
-   * `{inline-choices}` for `(A) a cat (B) a dog`. A row without a field that a line names is refused; `{?x}` or `{!x}` at
+   * `{inline-choices}` for `(A) a cat (B) a dog`, `{bracket-choices}` for the same one a line. A row without a field that a line names is refused; `{?x}` or `{!x}` at
    * its start keeps a line only if x is there, or is not.
    */
   readonly prompt: readonly string[];
@@ -87,8 +99,13 @@ export interface Task {
   readonly metric: MetricName | Metric;
   /** A field by which scores are also given separately, or a part of one: what lies between its first and last mark. */
   readonly category?: string | { readonly field: string; readonly within: string };
-  /** A field that rows of one unit share (MME's pairs), or whose remainder they do (MMBench's circular copies). */
-  readonly group?: string | { readonly field: string; readonly modulo: number };
+  /**
+   * A field that rows of one unit share (MME's pairs), or whose remainder they do (MMBench's circular copies); several
+   * fields are joined by slashes (HallusionBench's figures and questions).
+   */
+  readonly group?: string | readonly string[] | { readonly field: string; readonly modulo: number };
+  /** The prompt says where each image goes: `<image 1>`, … Images that it does not name are not shown. */
+  readonly interleaved?: boolean;
   /** Tokens of an answer at most. */
   readonly maxTokens: number;
 }
@@ -96,4 +113,6 @@ export interface Task {
 /** Lines that the published evaluations of LLaVA end their prompts with. */
 export const SHORT_ANSWER = 'Answer the question using a single word or phrase.';
 export const LETTER_ANSWER = "Answer with the option's letter from the given choices directly.";
+/** What VLMEvalKit adds to the questions of HallusionBench and AMBER. */
+export const YES_OR_NO = `Please answer yes or no. ${SHORT_ANSWER}`;
 export const CAPTION = 'Provide a one-sentence caption for the provided image.';

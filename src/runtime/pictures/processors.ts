@@ -4,13 +4,20 @@ import {
   Idefics3ImageProcessor,
   ImageProcessor,
   LlavaProcessor,
+  PixtralProcessor,
   Processor,
   Qwen2VLImageProcessor,
   type RawImage,
 } from '@huggingface/transformers';
 import { isRecord } from '../transformers.js';
 import { anyresOf } from './anyres.js';
-import { AnyresProcessor, EveryImageProcessor, VideoLlavaProcessor } from './llava-processors.js';
+import {
+  AnyresProcessor,
+  CroppedProcessor,
+  EveryImageProcessor,
+  RowsProcessor,
+  VideoLlavaProcessor,
+} from './llava-processors.js';
 import { QwenVlImageProcessor } from './qwen-vl.js';
 import { TiledImageProcessor } from './tiled.js';
 
@@ -36,9 +43,12 @@ export function exactProcessor(processor: Processor): Processor {
 
 function classOf(processor: Processor): ProcessorMaker {
   const config: unknown = processor.config;
+  if (processor instanceof PixtralProcessor) return RowsProcessor;
   if (!(processor instanceof LlavaProcessor)) return processor.constructor as ProcessorMaker;
   if (anyresOf(config) !== undefined) return AnyresProcessor;
   if (isRecord(config) && typeof config['video_token'] === 'string') return VideoLlavaProcessor;
+  const image: unknown = processor.image_processor?.config;
+  if (isRecord(image) && 'crop_to_patches' in image) return CroppedProcessor;
   return EveryImageProcessor;
 }
 

@@ -159,8 +159,8 @@ export class Engine {
   }
 
   /** Whether the model's template has a system message. */
-  get takesSystem(): boolean {
-    return (this.#takesSystem ??= takesSystem(this.model.conversation));
+  async takesSystem(): Promise<boolean> {
+    return (this.#takesSystem ??= await takesSystem(this.model.conversation));
   }
 
   /** Requests that wait, and sequences that run. */
@@ -407,13 +407,13 @@ export class Engine {
   }
 }
 
-function takesSystem(conversation: Conversation): boolean {
+async function takesSystem(conversation: Conversation): Promise<boolean> {
   const messages = [
     { role: 'system', text: 'a system message' },
     { role: 'user', text: 'a question' },
   ] as const;
   try {
-    return conversation.prompt(messages).includes('a system message');
+    return (await conversation.prompt(messages)).includes('a system message');
   } catch {
     // templates without one throw
     return false;

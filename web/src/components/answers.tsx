@@ -11,12 +11,33 @@ export function Answers() {
         <Column name="Original" side={original.value} of={first} against={second} right={right} />
         <Column name="FastV" side={pruned.value} of={second} against={first} right={right} />
       </div>
+      <Verdict first={first} second={second} done={pruned.value.state === 'done'} />
       {right !== undefined && (
         <p class="hint">
           Right: <strong>{right}</strong>
         </p>
       )}
     </section>
+  );
+}
+
+interface VerdictProps {
+  readonly first: Answered | undefined;
+  readonly second: Answered | undefined;
+  readonly done: boolean;
+}
+
+/** Both in one sentence, when both have answered. */
+function Verdict({ first, second, done }: VerdictProps) {
+  if (!done || first === undefined || second === undefined) return null;
+  const times = first.ttft / second.ttft;
+  const same = first.text.trim() === second.text.trim();
+  const quicker = times >= 1.05 ? `${times.toFixed(1)} times as soon` : 'no sooner';
+  return (
+    <p class="verdict" role="status">
+      FastV’s first token came <strong>{quicker}</strong>, from {second.keptImageTokens} of{' '}
+      {second.imageTokens} image tokens; its answer is <strong>{same ? 'the same' : 'another one'}</strong>.
+    </p>
   );
 }
 

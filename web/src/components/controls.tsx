@@ -56,7 +56,7 @@ export function Controls() {
       </div>
       <label>
         <span>
-          R, the share of image tokens dropped: <strong>{Math.round(100 * ratio)} %</strong>
+          R, image tokens dropped: <strong>{Math.round(100 * ratio)} %</strong>
         </span>
         <input
           type="range"
@@ -73,7 +73,7 @@ export function Controls() {
       </label>
       <label>
         <span>
-          K, the layers that see them all: <strong>{layer}</strong>
+          K, layers that see them all: <strong>{layer}</strong>
         </span>
         <input
           type="range"

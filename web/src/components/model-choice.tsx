@@ -4,7 +4,7 @@ import { dtypeFor } from '../engine/device.js';
 import { BUNDLED, type Dtype } from '../engine/types.js';
 import { sizesOf } from '../hub-sizes.js';
 import { DEVICES, isHubName } from '../settings.js';
-import { busy, change, compare, device, noWebGpu, settings, use } from '../state.js';
+import { busy, change, compare, device, forget, kept, noWebGpu, settings, use } from '../state.js';
 import { megabytes } from './status.js';
 
 export function ModelChoice() {
@@ -88,6 +88,25 @@ export function ModelChoice() {
           ))}
           <span class="hint">kept in the browser’s cache; marked: what suits {device.value}</span>
         </div>
+      )}
+      {kept.value.length > 0 && (
+        <ul class="kept" aria-label="Models that this browser keeps">
+          {kept.value.map(({ name: of, bytes }) => (
+            <li key={of}>
+              <span>
+                {of}: {megabytes(bytes)} kept
+              </span>
+              <button
+                type="button"
+                aria-label={`Remove ${of} from the browser’s cache`}
+                disabled={busy.value}
+                onClick={() => void forget(of)}
+              >
+                Remove
+              </button>
+            </li>
+          ))}
+        </ul>
       )}
       <label>
         Runs on

@@ -15,7 +15,9 @@ export function Status() {
         {so_far !== undefined
           ? `Loading the model: ${megabytes(so_far.loaded)} of ${megabytes(so_far.total)}`
           : loaded === undefined
-            ? 'Preparing the model …'
+            ? problem.value === ''
+              ? 'Preparing the model …'
+              : 'No model is loaded.'
             : `Runs on ${where}. ${noWebGpu.value === undefined ? '' : `No WebGPU: ${noWebGpu.value}.`}`}
       </p>
       {loaded?.warnings.map((warning) => (

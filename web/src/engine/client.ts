@@ -1,5 +1,6 @@
 // The page's side of the worker.
 import { proxy, wrap, type Remote } from 'comlink';
+import type { Cached } from '../../../src/runtime/cached-model.js';
 import type { Engine } from './engine.js';
 import type { Answered, AttentionMaps, LoadedModel, LoadProgress, LoadRequest, Question } from './types.js';
 
@@ -26,6 +27,15 @@ export class EngineClient {
 
   attention(question: Question): Promise<AttentionMaps> {
     return this.#next(() => this.#engine.attention(question));
+  }
+
+  /** Models that are kept; asked beside whatever runs, which it does not disturb. */
+  kept(): Promise<readonly Cached[]> {
+    return this.#engine.kept();
+  }
+
+  forget(name: string): Promise<readonly Cached[]> {
+    return this.#engine.forget(name);
   }
 
   /** Ends the answer that is being made; it rejects with an AbortError. */

@@ -7,6 +7,8 @@ import {
 } from '@huggingface/transformers';
 import { fastv, FastvError, type WithFastv } from '../../../src/browser.js';
 import { ask, type Answer, type Asked } from '../../../src/runtime/ask.js';
+import { clearCache, listCache } from '../../../src/runtime/browser-cache.js';
+import type { Cached } from '../../../src/runtime/cached-model.js';
 import { Conversation, type Message } from '../../../src/runtime/conversation.js';
 import type { CallOptions } from '../../../src/runtime/options.js';
 import { paperShape } from '../../../src/runtime/report.js';
@@ -106,6 +108,17 @@ export class Engine {
       this.#tapped = { key, model: await loadTapped(request) };
     }
     return attentionMaps(this.#tapped.model, await conversation.inputs(messagesOf(question)));
+  }
+
+  /** Models of the hub that this browser keeps. */
+  async kept(): Promise<readonly Cached[]> {
+    return (await listCache()).filter(({ kind }) => kind === 'model');
+  }
+
+  /** Removes one of them. @returns those that are left */
+  async forget(name: string): Promise<readonly Cached[]> {
+    await clearCache(name);
+    return this.kept();
   }
 
   /** Ends the answer that is being made. */

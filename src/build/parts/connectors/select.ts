@@ -12,7 +12,7 @@ export function selectFeatures(
   const { emit } = g;
   const states = layers.map((layer) => {
     const state = tower.states.get(stateOf(layer, tower.layers)) ?? '';
-    if (keepClass || !tower.classToken) return state;
+    if (keepClass) return state; // else the first one goes, as in transformers, whatever it is
     return emit.slice(state, emit.ints(1), emit.ints(Number.MAX_SAFE_INTEGER), 1);
   });
   const [first = ''] = states;

@@ -4,7 +4,7 @@ import type { Config } from '../../checkpoint/config.js';
 import type { Scope } from '../../weights.js';
 import { ACTIVATIONS, linearOf, type Activation } from '../blocks.js';
 import type { DecoderSpec, LayerWeights } from './decoder.js';
-import { frequencies, ropeOf, tableRotation } from './rotary.js';
+import { frequencies, ropeOf, rotationLength, tableRotation } from './rotary.js';
 
 /** Where a decoder's weights are. */
 export interface DecoderWeights {
@@ -98,7 +98,8 @@ export function llamaLike(text: Config, weights: DecoderWeights, given: LlamaDef
     vocabulary,
     layers: text.int('num_hidden_layers', defaults.layers),
     epsilon: text.number('rms_norm_eps', defaults.epsilon),
-    scale: headSize ** -0.5,
+    // of q and of k
+    scale: headSize ** -0.5 * rotationLength(rope) ** 2,
     activation: activationOf(text, 'hidden_act', 'silu'),
     layer,
     norm: model.get('norm.weight', hidden),
@@ -126,7 +127,7 @@ export function headOf({ model, head, tied }: DecoderWeights, vocabulary: number
 
 /**
  * How many tokens a layer sees. Mistral's class has a window unless the file says null; Qwen's has one for its upper
- * layers if it is switched on.
+ * layers, or those of a list, if it is switched on.
  */
 function windowOf(text: Config, positions: number): Pick<DecoderSpec, 'window'> {
   const mistral = text.text('model_type', '') === 'mistral';
@@ -134,5 +135,8 @@ function windowOf(text: Config, positions: number): Pick<DecoderSpec, 'window'> 
   if (!text.flag('use_sliding_window', mistral) || !(text.has('sliding_window') || silent)) return {};
   const size = text.int('sliding_window', 4096);
   const first = mistral ? 0 : text.int('max_window_layers', 28, 0);
-  return size >= positions ? {} : { window: (layer) => (layer >= first ? size : undefined) };
+  const types = mistral ? undefined : text.fields['layer_types'];
+  const near = (layer: number): boolean =>
+    Array.isArray(types) ? types[layer] === 'sliding_attention' : layer >= first;
+  return size >= positions ? {} : { window: (layer) => (near(layer) ? size : undefined) };
 }

@@ -10,13 +10,17 @@ import { rotationBy } from './rotary.js';
  * Which of the axes time, height, width turns each pair.
  * @throws {FastvError} `malformed-model` if the sections are not as long as half a head
  */
-export function mropeAxes(rope: Config, pairs: number): number[] {
-  const sections = rope.ints('mrope_section');
+export function mropeAxes(
+  sections: readonly number[],
+  pairs: number,
+  interleaved: boolean,
+  rope: Config,
+): number[] {
   const sum = sections.reduce((total, size) => total + size, 0);
   if (sections.length !== 3 || sections.some((size) => size < 0) || sum !== pairs) {
     throw rope.refuse('mrope_section', `three numbers that add up to ${pairs}`);
   }
-  if (!rope.flag('mrope_interleaved', false)) {
+  if (!interleaved) {
     return sections.flatMap((size, axis) => Array<number>(size).fill(axis));
   }
   // Qwen3-VL: height and width take every third pair in turn until theirs are used up, the rest is time

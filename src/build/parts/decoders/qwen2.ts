@@ -22,7 +22,7 @@ export function qwen2(text: Config, weights: DecoderWeights): DecoderSpec {
 export function qwen2Vl(text: Config, weights: DecoderWeights): DecoderSpec {
   return withMrope(
     text,
-    1e6,
+    { theta: 1e6, interleaved: false },
     llamaLike(text, weights, {
       ...DEFAULTS,
       hidden: 8192,
@@ -36,13 +36,25 @@ export function qwen2Vl(text: Config, weights: DecoderWeights): DecoderSpec {
   );
 }
 
+/** How a decoder's class has its mRoPE: what is not said by the file, or whatever the file says. */
+interface Mrope {
+  readonly theta: number;
+  readonly interleaved: boolean;
+  readonly sections?: readonly number[];
+}
+
 /** The same decoder with three positions a token. */
-export function withMrope(text: Config, theta: number, spec: DecoderSpec): DecoderSpec {
-  const { theta: base, rope } = ropeOf(text, theta);
-  const axes = mropeAxes(rope, spec.headSize / 2);
+export function withMrope(text: Config, mrope: Mrope, spec: DecoderSpec): DecoderSpec {
+  const { theta, rope } = ropeOf(text, mrope.theta);
+  const axes = mropeAxes(
+    rope.ints('mrope_section', mrope.sections),
+    spec.headSize / 2,
+    mrope.interleaved,
+    rope,
+  );
   return {
     ...spec,
     positionAxes: 3,
-    rotation: mropeRotation(frequencies(spec.headSize, base, rope), axes),
+    rotation: mropeRotation(frequencies(spec.headSize, theta, rope), axes),
   };
 }

@@ -28,9 +28,41 @@ export function frequencies(headSize: number, theta: number, rope: Config): Floa
     }
     case 'llama3':
       return plain.map(llama3(rope));
+    case 'yarn':
+      return yarn(plain, headSize, theta, rope);
     default:
-      throw rope.refuse(name, 'default, linear, dynamic, llama3 or mrope', 'unsupported-decoder');
+      throw rope.refuse(name, 'default, linear, dynamic, llama3, yarn or mrope', 'unsupported-decoder');
   }
+}
+
+/** YaRN (arXiv 2309.00071): pairs that turn seldom within the trained length are slowed down, and a ramp leads to the others. */
+function yarn(
+  plain: Float32Array<ArrayBuffer>,
+  headSize: number,
+  theta: number,
+  rope: Config,
+): Float32Array<ArrayBuffer> {
+  const factor = rope.number('factor');
+  const length = rope.number('original_max_position_embeddings');
+  const turning = (turns: number): number =>
+    (headSize * Math.log(length / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const whole = rope.flag('truncate', true);
+  const [first, last] = [turning(rope.number('beta_fast', 32)), turning(rope.number('beta_slow', 1))];
+  const low = Math.max(0, whole ? Math.floor(first) : first);
+  const high = Math.min(headSize - 1, whole ? Math.ceil(last) : last);
+  return plain.map((frequency, pair) => {
+    const slowed = Math.max(0, Math.min(1, (pair - low) / (high === low ? 0.001 : high - low)));
+    return (slowed * frequency) / factor + (1 - slowed) * frequency;
+  });
+}
+
+/** What YaRN multiplies cos and sin with; 1 for every other scaling. */
+export function rotationLength(rope: Config): number {
+  if (rope.text(rope.has('rope_type') ? 'rope_type' : 'type', 'default') !== 'yarn') return 1;
+  const factor = rope.number('factor');
+  const of = (mscale: number): number => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
+  const [own, all] = [rope.number('mscale', 0), rope.number('mscale_all_dim', 0)];
+  return rope.number('attention_factor', own !== 0 && all !== 0 ? of(own) / of(all) : of(1));
 }
 
 /** θ^(−2i/d) for each pair i, rounded to float32 where PyTorch rounds: at position 1000 the last bit is 10⁻⁴ of an angle. */
@@ -57,6 +89,10 @@ function llama3(rope: Config): (frequency: number) => number {
 /** The base and the scaling of a text configuration, in both spellings. */
 export function ropeOf(text: Config, theta: number): { readonly theta: number; readonly rope: Config } {
   const rope = text.section(text.has('rope_parameters') ? 'rope_parameters' : 'rope_scaling');
+  for (const config of [text, rope]) {
+    if (config.number('partial_rotary_factor', 1) !== 1)
+      throw config.refuse('partial_rotary_factor', '1', 'unsupported-decoder');
+  }
   return { theta: rope.number('rope_theta', text.number('rope_theta', theta)), rope };
 }
 

@@ -3,6 +3,7 @@ import type { Config } from '../../checkpoint/config.js';
 import type { DecoderSpec } from './decoder.js';
 import { llama, type DecoderWeights } from './llama.js';
 import { qwen2 } from './qwen2.js';
+import { qwen3 } from './qwen3.js';
 
 type MakeDecoder = (text: Config, weights: DecoderWeights) => DecoderSpec;
 
@@ -10,6 +11,7 @@ const DECODERS: ReadonlyMap<string, MakeDecoder> = new Map([
   ['llama', llama],
   ['mistral', llama],
   ['qwen2', qwen2],
+  ['qwen3', qwen3],
 ]);
 
 /**

@@ -6,7 +6,7 @@ import type { PartGraph } from '../../part.js';
 import type { Scope } from '../../weights.js';
 import { layerNorm, linearOf } from '../blocks.js';
 import { activationOf } from '../decoders/llama.js';
-import { hiddenStates, patches, type TowerOutput } from './patches.js';
+import { hiddenStates, patches, withClassToken, type TowerOutput } from './patches.js';
 
 /** The tower's hidden states that a connector takes. */
 export function clip(
@@ -28,10 +28,7 @@ export function clip(
   w.ignore('embeddings.position_ids');
 
   const grid = patches(g, pixels, w, 'embeddings.patch_embedding', { hidden, patch, bias: false });
-  const batch = emit.dim1(pixels, 0);
-  const token = g.weight(w.get('embeddings.class_embedding', hidden).reshape(1, 1, hidden));
-  const tokens = emit.concat([batch, emit.ints(1, hidden)], 0);
-  const withClass = emit.concat([emit.op('Expand', [token, tokens]), grid], 1);
+  const withClass = withClassToken(g, grid, w.get('embeddings.class_embedding', hidden));
   const positions = g.weight(w.get('embeddings.position_embedding.weight', side * side + 1, hidden));
   const placed = emit.op('Add', [withClass, positions]);
   const x = layerNorm(g, placed, linearOf(w, 'pre_layrnorm', [hidden]), epsilon);

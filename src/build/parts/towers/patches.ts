@@ -1,6 +1,7 @@
 // What vision towers share: images cut into patches, and pre-norm layers of attention and an MLP.
 import type { Config } from '../../checkpoint/config.js';
 import type { PartGraph } from '../../part.js';
+import type { Source } from '../../source.js';
 import type { Scope } from '../../weights.js';
 import { layerNorm, linearOf, towerAttention, type Activation } from '../blocks.js';
 
@@ -31,6 +32,15 @@ export function patches(
   const inputs = [pixels, g.weight(weight), ...(added === undefined ? [] : [g.weight(added)])];
   const maps = emit.op('Conv', inputs, { attributes: { kernel_shape: side, strides: side } });
   return emit.transpose(emit.reshape(maps, emit.ints(0, 0, -1)), 0, 2, 1);
+}
+
+/** A learned token [.., hidden] in front of every image's. */
+export function withClassToken(g: PartGraph, grid: string, token: Source): string {
+  const { emit } = g;
+  const hidden = token.dims.at(-1) ?? 0;
+  const shape = emit.concat([emit.dim1(grid, 0), emit.ints(1, hidden)], 0);
+  const first = emit.op('Expand', [g.weight(token.reshape(1, 1, hidden)), shape]);
+  return emit.concat([first, grid], 1);
 }
 
 /** How many layers must run for the hidden states that are wanted; negative ones count from the last. */

@@ -1,0 +1,83 @@
+// Writes the tables of README.md anew from the JSON beside it: node docs/results/strategies/page.mjs. With --check it only
+// says whether they are what the JSON has.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+const here = (name) => new URL(name, import.meta.url);
+const json = (name) => (existsSync(here(name)) ? JSON.parse(readFileSync(here(name), 'utf8')) : undefined);
+
+const table = (head, rows) =>
+  [
+    `| ${head.join(' | ')} |`,
+    `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`,
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+  ].join('\n');
+
+const signed = (x) => (x > 0 ? `+${x.toFixed(1)}` : x.toFixed(1).replace('-', '−'));
+const family = (name) => name.replace(/^scenes-(hard-)?/u, '');
+
+/** Each condition of a run against the unpruned model, by family the worst. */
+function judged({ questions, conditions, families }) {
+  const rows = Object.entries(conditions).map(([name, { score, difference, halfInterval, worst, hallucinated }]) => [
+    name === 'unpruned' ? name : `\`${name}\``,
+    score.toFixed(1),
+    name === 'unpruned' ? '' : `${signed(difference)} ± ${halfInterval.toFixed(1)}`,
+    name === 'unpruned' ? '' : `${family(worst[0])} ${signed(worst[1])}`,
+    `${hallucinated[0]} of ${hallucinated[1]}`,
+  ]);
+  const names = Object.keys(conditions);
+  const byFamily = Object.entries(families).map(([name, { questions: n, right }]) => [
+    family(name),
+    n,
+    ...names.map((condition) => right[condition]),
+  ]);
+  return [
+    `${questions} questions, the same ones under every condition.`,
+    table(['condition', 'score', 'against unpruned', 'worst family', '“yes” where “no” is right'], rows),
+    ...(names.length > 6
+      ? []
+      : ['Right answers by family:', table(['family', 'questions', ...names.map((n) => n.replace('-scope+sizes+mean', ''))], byFamily)]),
+  ].join('\n\n');
+}
+
+/** What choosing costs. */
+function selectors({ shape, images, rows }) {
+  const tokens = [...new Set(rows.map(({ imageTokens }) => imageTokens))];
+  return tokens
+    .map((count) => {
+      const own = rows.filter(({ imageTokens }) => imageTokens === count);
+      const ratios = [...new Set(own.map(({ ratio }) => ratio))];
+      const names = [...new Set(own.map(({ strategy }) => strategy))];
+      const cells = (strategy) =>
+        ratios.map((r) => {
+          const { selectorMs = NaN, prefillMs = NaN } =
+            own.find(({ ratio, strategy: name }) => ratio === r && name === strategy) ?? {};
+          return `${selectorMs.toFixed(1)} ms, ${((100 * selectorMs) / prefillMs).toFixed(2)} %`;
+        });
+      return [
+        `${shape}, ${count} image tokens${images === 1 ? '' : ` of ${images} images, each picked from by itself`}; a prefill takes ${Math.round(own[0].prefillMs)} ms of processor time:`,
+        table(['strategy', ...ratios.map((r) => `R = ${Math.round(100 * r)} %`)], names.map((name) => [name, ...cells(name)])),
+      ].join('\n\n');
+    })
+    .join('\n\n');
+}
+
+const parts = {
+  test: () => json('judged.json') && judged(json('judged.json').scenes),
+  hard: () => json('judged.json') && judged(json('judged.json')['scenes-hard']),
+  board: () => json('board.json') && judged(json('board.json')),
+  selectors: () => json('selectors.json') && selectors(json('selectors.json')),
+  'selectors-images': () => json('selectors-10-images.json') && selectors(json('selectors-10-images.json')),
+};
+
+let page = readFileSync(here('README.md'), 'utf8');
+for (const [name, make] of Object.entries(parts)) {
+  const made = make();
+  if (made === undefined) continue;
+  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const [from, to] = [page.indexOf(open), page.indexOf(close)];
+  if (from < 0 || to < 0) throw new Error(`README.md has no place for ${name}`);
+  page = `${page.slice(0, from + open.length)}\n\n${made}\n\n${page.slice(to)}`;
+}
+if (!process.argv.includes('--check')) writeFileSync(here('README.md'), page);
+else if (page !== readFileSync(here('README.md'), 'utf8'))
+  throw new Error('the tables are not those of the JSON: node docs/results/strategies/page.mjs');

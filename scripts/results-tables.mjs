@@ -1,0 +1,65 @@
+// Writes the tables of docs/results/README.md from the points.json beside it, so that page and numbers cannot differ:
+//
+//     node scripts/results-tables.mjs [--check]
+//
+// A table stands between `<!-- points FOLDER -->` or `<!-- families FOLDER -->` and `<!-- end -->`. With --check nothing is
+// written, and a page that is not what it would be ends it with 1.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const results = new URL('../docs/results/', import.meta.url);
+const page = new URL('README.md', results);
+const pointsOf = (folder) => JSON.parse(readFileSync(new URL(`${folder}/points.json`, results), 'utf8'));
+
+const text = readFileSync(page, 'utf8');
+const written = text.replace(
+  /(<!-- (points|families) ([\w-]+) -->\n\n)[^]*?(\n\n<!-- end -->)/gu,
+  (_, begin, kind, folder, end) => begin + (kind === 'points' ? table(folder) : families(folder)) + end,
+);
+if (!process.argv.includes('--check')) writeFileSync(page, written);
+else if (written !== text) {
+  console.error(`${fileURLToPath(page)} is not what its points.json say: node scripts/results-tables.mjs`);
+  process.exitCode = 1;
+}
+
+/** Every condition of a sweep; a star is before those that none beats at as few FLOPs. */
+function table(folder) {
+  const { points, front } = pointsOf(folder);
+  const percent = (share) => (100 * share).toFixed(1);
+  const head = ['condition', 'score %', '95% interval', 'against unpruned', 'loyalty %', 'FLOPs %', 'KV %'];
+  const rows = [
+    ['', ...head, 'prefill ms', 'samples'],
+    ...points.map((point) => {
+      const { name, score, difference, loyalty, flopsRatio, kvRatio, prefillMs, samples } = point;
+      return [
+        front.includes(name) ? '*' : '',
+        ...[name, percent(score.estimate), `[${percent(score.low)}, ${percent(score.high)}]`],
+        difference === null ? '' : `${percent(difference.estimate)} (p ${difference.pValue.toFixed(3)})`,
+        loyalty === null ? '—' : percent(loyalty),
+        ...[percent(flopsRatio), percent(kvRatio), prefillMs.toFixed(1), String(samples)],
+      ];
+    }),
+  ];
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  const lines = rows.map(([star, ...cells]) => {
+    const padded = cells.map((cell, i) => cell.padEnd(widths[i + 1]));
+    return `${star.padEnd(1)} ${padded.join('  ')}`.trimEnd();
+  });
+  return ['```', ...lines, '```'].join('\n');
+}
+
+/** Percent right of each family of questions: unpruned, and by attention and by chance at each R. */
+function families(folder) {
+  const { points } = pointsOf(folder);
+  const shown = points.filter(({ kind }) => ['unpruned', 'attention', 'random'].includes(kind));
+  const heads = shown.map(({ name }) => name.replace(/^K\d+-R([\d.]+)-(.+)$/u, 'R=$1%<br>$2'));
+  const tasks = Object.keys(points[0].byTask);
+  return [
+    `| | ${heads.join(' | ')} |`,
+    `|---|${'---:|'.repeat(heads.length)}`,
+    ...tasks.map((task) => {
+      const cells = shown.map(({ byTask }) => Math.round(100 * byTask[task]));
+      return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
+    }),
+  ].join('\n');
+}

@@ -1,0 +1,150 @@
+// A model's chat template is a program of its author's. In Node it runs in a process of its own, which may take so much
+// time and memory, and is kept for the next one; a browser has no such thing, and offers to stop the page.
+import { FastvError } from '../errors.js';
+
+/** What a template may take: milliseconds, megabytes of JavaScript's heap, characters of the text that it gives. */
+const MOST = { milliseconds: 2_000, megabytes: 64, characters: 2 ** 24 } as const;
+
+/** The process, given the path of Transformers.js's own Jinja. */
+const CHILD = `
+const { runInNewContext } = require('node:vm');
+const { Template } = require(process.argv[1]);
+const reasonOf = (error, { milliseconds }) =>
+  error?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
+    ? 'takes more than ' + milliseconds / 1000 + ' seconds'
+    : 'fails: ' + String(error?.message ?? error).split('\\n')[0];
+process.on('message', ({ template, context, most }) => {
+  try {
+    const run = () => new Template(template).render(context);
+    const text = runInNewContext('run()', { run }, { timeout: most.milliseconds });
+    process.send(text.length > most.characters ? { refused: 'gives a text without an end' } : { text });
+  } catch (error) {
+    process.send({ refused: reasonOf(error, most) });
+  }
+});
+process.on('SIGINT', () => undefined);
+`;
+
+type Answer = { readonly text: string } | { readonly refused: string };
+
+interface Child {
+  on(event: 'message', listener: (answer: Answer) => void): void;
+  on(event: 'error', listener: (cause: Error) => void): void;
+  on(event: 'exit', listener: () => void): void;
+  send(message: unknown, sent: () => void): void;
+  ref(): void;
+  unref(): void;
+  readonly channel?: { ref(): void; unref(): void } | null;
+}
+
+interface ChildProcesses {
+  readonly spawn: (program: string, args: readonly string[], options: object) => Child;
+}
+
+interface Modules {
+  readonly createRequire: (from: string) => { resolve(name: string): string };
+}
+
+interface NodeProcess {
+  readonly execPath: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly versions?: { readonly node?: string };
+}
+
+const { process: node } = globalThis as { process?: NodeProcess };
+
+/** Whether templates can be run in a process of their own here. */
+export const HAS_PROCESSES = node?.versions?.node !== undefined;
+
+/** One process, asked one thing at a time. */
+class TemplateProcess {
+  readonly #child: Child;
+  #settle: (answer: Answer | Error) => void = () => undefined;
+  /** Why it is no more. */
+  #ended: Error | undefined;
+
+  constructor(child: Child) {
+    this.#child = child;
+    const end = (why: Error): void => {
+      current = undefined;
+      this.#ended ??= why;
+      this.#settle(this.#ended);
+    };
+    child.on('message', (answer) => {
+      this.#settle(answer);
+    });
+    child.on('error', (cause) => {
+      const message = `the process for chat templates cannot be started: ${cause.message}`;
+      end(new FastvError('io', message, { cause }));
+    });
+    child.on('exit', () => {
+      end(new FastvError('invalid-input', `the chat template takes more than ${MOST.megabytes} MB`));
+    });
+    child.unref();
+    child.channel?.unref();
+  }
+
+  async render(template: string, context: unknown): Promise<string> {
+    // whoever waits for an answer may not end before it comes
+    this.#child.ref();
+    this.#child.channel?.ref();
+    try {
+      const answer = await new Promise<Answer>((done, fail) => {
+        this.#settle = (given) => {
+          if (given instanceof Error) fail(given);
+          else done(given);
+        };
+        if (this.#ended === undefined) this.#child.send({ template, context, most: MOST }, () => undefined);
+        else fail(this.#ended);
+      });
+      if ('text' in answer) return answer.text;
+      throw new FastvError('invalid-input', `the chat template ${answer.refused}`);
+    } finally {
+      this.#child.unref();
+      this.#child.channel?.unref();
+    }
+  }
+}
+
+let current: Promise<TemplateProcess> | undefined;
+let last: Promise<unknown> = Promise.resolve();
+
+/** Starts the process, so that it is there when it is asked. */
+export function startTemplates(): Promise<TemplateProcess> {
+  return (current ??= start().catch((cause: unknown) => {
+    current = undefined;
+    throw cause;
+  }));
+}
+
+/**
+ * Renders a chat template, in Node.
+ * @param context what the template may look at: plain data
+ * @throws {FastvError} `invalid-input` if it fails, or takes more time or memory than it may
+ */
+export function renderTemplate(template: string, context: unknown): Promise<string> {
+  const turn = last.then(async () => (await startTemplates()).render(template, context));
+  last = turn.catch(() => undefined);
+  return turn;
+}
+
+async function start(): Promise<TemplateProcess> {
+  const { spawn } = await nodeModule<ChildProcesses>('child_process');
+  const { createRequire } = await nodeModule<Modules>('module');
+  const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
+  const jinja = createRequire(transformers).resolve('@huggingface/jinja');
+  const { execPath = '', env = {} } = node ?? {};
+  const args = [`--max-old-space-size=${MOST.megabytes}`, '--max-semi-space-size=8', '-e', CHILD, jinja];
+  const child = spawn(execPath, args, {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    windowsHide: true,
+    // a stranger's template needs nothing of the user's but the time of day
+    env: { SystemRoot: env['SystemRoot'] ?? '', ...(env['TZ'] === undefined ? {} : { TZ: env['TZ'] }) },
+  });
+  return new TemplateProcess(child);
+}
+
+/** A module of Node's, without an import that bundlers for browsers would have to resolve. */
+async function nodeModule<T>(name: string): Promise<T> {
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ `node:${name}`)) as T;
+}
