@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Hono } from 'hono';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -823,6 +824,21 @@ describe('the server', () => {
     expect(((await response.json()) as Completion).choices[0]?.message.content).toBe(
       await expected('color', 2),
     );
+    await handler.close();
+  });
+
+  it('is mounted in an app of Hono', async () => {
+    const handler = createHandler();
+    await handler.loaded;
+    const app = new Hono().mount('/vision', (request: Request) => handler.fetch(request));
+    expect((await app.request('/vision/health')).status).toBe(200);
+    const body = JSON.stringify(await about('color', 2, { stream: true }));
+    const headers = { 'content-type': 'application/json' };
+    const { done } = await events(
+      await app.request('/vision/v1/chat/completions', { method: 'POST', headers, body }),
+    );
+    expect(done).toBe(true);
+    expect((await app.request('/health')).status).toBe(404);
     await handler.close();
   });
 

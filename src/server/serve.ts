@@ -70,6 +70,9 @@ export const DEFAULT_PORT = 8321;
 
 const GRACE_MS = 30_000;
 
+/** ONNX Runtime's threads sleep while they wait: those that answer, decode pictures and collect garbage have work to do. */
+export const SERVED_SESSION = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const;
+
 /**
  * The server as a fetch handler, to be mounted where one likes.
  * @throws {FastvError} `invalid-option`
@@ -183,7 +186,7 @@ function modelByName(name: string, { fastv = {}, loading = {} }: HandlerOptions)
           ...withPlan(fastv, plan),
           ...(embedded ? { cache: false, onWarning: () => undefined } : {}),
         },
-        loading: { dtype: 'fp32', device: 'cpu', ...loading },
+        loading: { dtype: 'fp32', device: 'cpu', session_options: SERVED_SESSION, ...loading },
         vision,
       }),
   };

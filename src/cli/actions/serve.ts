@@ -7,7 +7,7 @@ import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
 import { openModel } from '../../runtime/model.js';
 import { planOf, withPlan } from '../../server/plan.js';
-import { serve, modelId, pruningOf } from '../../server/serve.js';
+import { modelId, pruningOf, serve, SERVED_SESSION } from '../../server/serve.js';
 import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
 import type { ModelToServe } from '../../server/served-model.js';
@@ -95,7 +95,7 @@ export function modelToServe(named: string | undefined, flags: ServedFlags): Mod
       loading(name, one, async () =>
         openModel(name, {
           fastv: withPlan(plugOptions(one), plan),
-          loading: loadingOptions(one),
+          loading: { session_options: SERVED_SESSION, ...loadingOptions(one) },
           conversation: await Conversation.load(name),
           vision,
         }),

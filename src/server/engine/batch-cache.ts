@@ -4,25 +4,34 @@
 // The decoder writes into what it reads, behind the tokens that are there, where its graph knows a cache's length by the mask.
 // Of the few caches whose length it looks at itself there are two buffers that take turns.
 //
-// Rows lie on the left of their places, so that none moves when another one grows.
-import { copyRow, likeOutput, newNumbers, type CacheRow, type Numbers } from './cache-rows.js';
+// All rows grow by a token a step, so that the padding of one stays what it is, on either side. Padded on the left they
+// move together when a longer one comes, or when they are much shorter than one that went.
+import {
+  copyRow,
+  likeOutput,
+  newNumbers,
+  type CacheRow,
+  type Numbers,
+  type PaddingSide,
+} from './cache-rows.js';
 import type { CacheTensors } from './hf-model.js';
 
 /** Rows that are ready for a step. */
 export interface Batched {
   /** Of the rows in the order of their places. */
   readonly tensors: CacheTensors;
-  /** Unpruned length of the longest row. */
+  /** Unpruned length of what the tensors hold, padding counted. */
   readonly width: number;
   /** The place of each row that was given. */
   readonly places: readonly number[];
 }
 
-/** Tokens for which a buffer has room when it is made. */
+/** Tokens for which a buffer has room when it is made, and padding that all rows may have. */
 const ROOM = 64;
 
 /** The buffers of one batch. */
 export class BatchCache {
+  readonly #side: PaddingSide;
   readonly #grows: (name: string) => boolean;
   #tensors: CacheTensors = {};
   #count = 0;
@@ -35,16 +44,20 @@ export class BatchCache {
   #others = new Map<string, Numbers>();
 
   /** @param grows whether the decoder may write a token into the cache of this name */
-  constructor(grows: (name: string) => boolean) {
+  constructor(side: PaddingSide, grows: (name: string) => boolean) {
+    this.#side = side;
     this.#grows = grows;
   }
 
   /** Takes rows in: those that it holds stay, others are copied, and what else it held is gone. */
   take(rows: readonly CacheRow[]): Batched {
-    const width = Math.max(...rows.map(({ length }) => length));
+    const longest = Math.max(...rows.map(({ length }) => length));
+    const near = longest <= this.#width && this.#width <= longest + ROOM;
+    const width = near ? this.#width : longest;
     const held = rows.map((row) => row.tensors === this.#tensors);
     const count = rows.length;
-    const fits = count <= this.#rows && width < this.#tokens;
+    const moved = this.#side === 'left' && !near;
+    const fits = !moved && count <= this.#rows && width < this.#tokens;
     const stays = (row: CacheRow, index: number): boolean => fits && held[index] === true && row.row < count;
     const kept = new Set(rows.filter(stays).map(({ row }) => row));
     const free = Array.from({ length: count }, (_, place) => place).filter((place) => !kept.has(place));
@@ -107,7 +120,7 @@ export class BatchCache {
       const data = part(this.#buffers.get(name), dims);
       rows.forEach((row, index) => {
         const place = places[index] ?? 0;
-        if (!grows || !kept.has(place)) copyRow(row, name, { data, dims, row: place, shift: 0 }, 0);
+        if (!grows || !kept.has(place)) copyRow(row, name, this.#side, { data, dims, row: place, width });
       });
       return [name, likeOutput(tensor, data, dims)];
     });

@@ -41,8 +41,8 @@ interface Target {
   readonly data: Numbers;
   readonly dims: readonly number[];
   readonly row: number;
-  /** Tokens of padding before the row. */
-  readonly shift: number;
+  /** Unpruned length of what the tensor holds, padding counted. */
+  readonly width: number;
 }
 
 const KEY_OR_VALUE = /^past_key_values\.\d+\.(?:key|value)$/u;
@@ -84,8 +84,7 @@ export function joinRows(rows: readonly CacheRow[], side: PaddingSide): JoinedRo
         dims.reduce((product, dim) => product * dim, 1),
       );
       rows.forEach((row, index) => {
-        const [skipped, shift] = side === 'left' ? [row.width - row.length, width - row.length] : [0, 0];
-        copyRow(row, name, { data, dims, row: index, shift }, skipped);
+        copyRow(row, name, side, { data, dims, row: index, width });
       });
       return [name, likeOutput(tensor, data, dims)];
     }),
@@ -93,21 +92,19 @@ export function joinRows(rows: readonly CacheRow[], side: PaddingSide): JoinedRo
   return { tensors, width };
 }
 
-/**
- * Copies what a row holds of one tensor.
- * @param skipped tokens of padding before it
- */
-export function copyRow(from: CacheRow, name: string, to: Target, skipped: number): void {
+/** Copies what a row holds of one tensor. */
+export function copyRow(from: CacheRow, name: string, side: PaddingSide, to: Target): void {
   const source = from.tensors[name];
   if (source === undefined) return;
   const [, heads = 0, stored = 0, size = 0] = source.dims;
   const valid = from.length - (from.dropped[name] ?? 0);
   const space = to.dims[2] ?? 0;
+  const [skipped, shift] = side === 'left' ? [from.width - from.length, to.width - from.length] : [0, 0];
   for (let head = 0; head < heads; head++) {
     const start = ((from.row * heads + head) * stored + skipped) * size;
     to.data.set(
       (source.data as Numbers).subarray(start, start + valid * size),
-      ((to.row * heads + head) * space + to.shift) * size,
+      ((to.row * heads + head) * space + shift) * size,
     );
   }
 }

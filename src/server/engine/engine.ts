@@ -349,7 +349,7 @@ export class Engine {
       const last = rows.map(({ ids }) => ids.at(-1) ?? 0n);
       const caches = rows.map(({ cache }) => cache);
       const pass = this.batching.inPlace
-        ? await this.#passes.decodeInPlace(last, caches)
+        ? await this.#passes.decodeInPlace(last, caches, this.#side)
         : await this.#passes.decode(last, caches, this.#side);
       for (const [index, row] of rows.entries()) row.cache = pass.rows[index] ?? row.cache;
       logits = pass.logits;

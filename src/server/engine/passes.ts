@@ -131,17 +131,21 @@ export class DecoderPasses {
   }
 
   /**
-   * The same in the cache of the rows, padded on the right: the decoder writes into it behind what it holds. A graph must
+   * The same in the cache of the rows: the decoder writes into it behind what it holds. A graph must
    * know a cache's length by its mask for that, as one of GroupQueryAttention does; the caches of a pruning stage
    * (docs/graph-contract.md) are written anew.
    */
-  async decodeInPlace(tokens: readonly bigint[], rows: readonly CacheRow[]): Promise<Decoded> {
+  async decodeInPlace(
+    tokens: readonly bigint[],
+    rows: readonly CacheRow[],
+    side: PaddingSide,
+  ): Promise<Decoded> {
     const { decoder_model_merged: decoder, embed_tokens: embed } = this.model.sessions;
     if (decoder === undefined || embed === undefined)
       throw new FastvError('inference', 'the model has no embeddings of its own');
     const batch =
       rows.find((row) => row.batch !== undefined)?.batch ??
-      new BatchCache((name) => !this.#stages.some((start) => name.startsWith(start)));
+      new BatchCache(side, (name) => !this.#stages.some((start) => name.startsWith(start)));
     const { tensors, width, places } = batch.take(rows);
     const targets = batch.targets();
     const order = rows.map((_, place) => places.indexOf(place));

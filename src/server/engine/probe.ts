@@ -31,7 +31,7 @@ export async function batchingOf(passes: DecoderPasses): Promise<Batching> {
   const [ragged = [], equal = []] = PROMPTS;
   for (const together of ['right', 'left'] as const) {
     if (!(await agrees(passes, ragged, together, false))) continue;
-    return { together, inPlace: together === 'right' && (await agrees(passes, ragged, together, true)) };
+    return { together, inPlace: await agrees(passes, ragged, together, true) };
   }
   const together = (await agrees(passes, equal, 'right', false)) ? 'equal' : 'never';
   return { together, inPlace: await agrees(passes, together === 'equal' ? equal : [7], 'right', true) };
@@ -59,7 +59,7 @@ async function agrees(
   }
   try {
     const step = (tokens: readonly bigint[], rows: readonly CacheRow[]): Promise<Decoded> =>
-      inPlace ? passes.decodeInPlace(tokens, rows) : passes.decode(tokens, rows, side);
+      inPlace ? passes.decodeInPlace(tokens, rows, side) : passes.decode(tokens, rows, side);
     const one = await step(first, begun);
     const next = await step(second, one.rows);
     return lengths.every((_, row) =>
