@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RawImage, Tensor } from '@huggingface/transformers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../src/build/build.js';
+import type { PartDtype } from '../src/build/part-names.js';
 import { openModel, type OpenedModel } from '../src/runtime/model.js';
 import type { Message, RgbImage } from '../src/runtime/conversation.js';
 import { farthest, FIXTURES, goldenArray, goldenCases, type GoldenCase } from './vlm-golden.js';
@@ -35,6 +36,8 @@ interface Rotary {
 }
 
 const only = process.env['FASTV_VLM_FAMILY'];
+/** Any but fp32 is for looking, by hand: rounding may decide a token. */
+const dtype = (process.env['FASTV_VLM_DTYPE'] ?? 'fp32') as PartDtype;
 
 describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only))(
   '$name',
@@ -44,7 +47,7 @@ describe.each(FAMILIES.filter(({ name }) => only === undefined || name === only)
     let plain: OpenedModel;
     const pruning = new Map<number, OpenedModel>();
     beforeAll(async () => {
-      await build(join(FIXTURES, name), output);
+      await build(join(FIXTURES, name), output, { dtype });
       plain = await openModel(output);
       const quiet = { cache: false, onWarning: () => undefined };
       for (const layer of [1, 2]) pruning.set(layer, await openModel(output, { fastv: { ...quiet, layer } }));

@@ -195,7 +195,7 @@ describe('a decoder', () => {
     ['Qwen2, whose layers with a window are listed', { ...BASE, bias: { qkv: true }, window: (layer) => (layer === 1 ? 3 : LENGTH) }, {
       text: { model_type: 'qwen2', use_sliding_window: true, sliding_window: 3, layer_types: ['full_attention', 'sliding_attention', 'full_attention'] },
     }],
-    ['Qwen3, normed heads, tied where one of two places says so', { ...BASE, headNorms: true, tied: true, headSize: 16 }, { text: { model_type: 'qwen3' }, config: { tie_word_embeddings: true }, layout: 'new' }],
+    ['Qwen3, normed heads, tied where one of two places says so', { ...BASE, headNorms: true, tied: true, headSize: 16, frequencies: plain(16, 10000) }, { text: { model_type: 'qwen3' }, config: { tie_word_embeddings: true }, layout: 'new' }],
   ]; // prettier-ignore
 
   it.each(cases)('of %s', async (_, model, variant) => {

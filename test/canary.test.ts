@@ -34,10 +34,11 @@ import { evaluate } from '../src/eval/runner.js';
 import { TASKS } from '../src/eval/tasks/index.js';
 import { parseTask } from '../src/eval/tasks/parse-task.js';
 import { readModelFile, writeModelFile } from '../src/files/model-file.js';
+import { checkLocalModel } from '../src/files/model-name.js';
 import { readText } from '../src/files/read.js';
 import { loadMedia } from '../src/media/load.js';
 import { Conversation } from '../src/runtime/conversation.js';
-import { embeddedModel } from '../src/runtime/embedded.js';
+import { EMBEDDED_MODEL, embeddedModel } from '../src/runtime/embedded.js';
 import { keepGraph, keptGraph } from '../src/runtime/rewrite-cache.js';
 import { Random } from '../src/scenes/random.js';
 import { serve, type RunningServer } from '../src/server/serve.js';
@@ -280,6 +281,21 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
     if (seed % 8 === 1) return mergeRuns([folder], join(inside, 'merged'));
     if (seed % 8 < 4) return compareRuns([folder, join(inside, 'run')]);
     return evaluate(fakeAnswerer(), { ...questions, out: folder });
+  },
+  "a model's configuration and tokenizer": async (random) => {
+    const folder = fresh('configured');
+    const draw = (): number => random.int(2 ** 30) / 2 ** 30;
+    for (const name of readdirSync(EMBEDDED_MODEL).filter((file) => file.endsWith('.json'))) {
+      const content = JSON.parse(readFileSync(join(EMBEDDED_MODEL, name), 'utf8')) as unknown;
+      const kind = random.int(12);
+      if (kind === 0) symlinkSync(join(outside, 'canary.txt'), join(folder, name));
+      else writeFileSync(join(folder, name), JSON.stringify(kind < 4 ? changed(content, draw) : content));
+    }
+    checkLocalModel(folder);
+    const own = await Conversation.load(folder, { local_files_only: true });
+    const picture = { data: new Uint8ClampedArray(96 * 96 * 3), width: 96, height: 96 };
+    const { input_ids: ids } = await own.inputs([{ role: 'user', text: place(random), images: [picture] }]);
+    return own.tokenizer.decode(ids.tolist()[0] as number[]);
   },
   'a chat template': async (random) => {
     const texts = [

@@ -1,4 +1,5 @@
 // `fastv/ai-sdk` in Node. In a browser, bundlers take browser.ts instead.
+import { checkLocalModel } from '../files/model-name.js';
 import { decodePicture } from '../media/decode.js';
 import { fastv } from '../runtime/node.js';
 import { providerOn, type FastvProvider, type FastvProviderSettings } from './provider.js';
@@ -20,5 +21,8 @@ export type { FastvProvider, FastvProviderSettings } from './provider.js';
  * });
  */
 export function createFastv(settings: FastvProviderSettings = {}): FastvProvider {
-  return providerOn({ fastv, decode: (bytes, where) => decodePicture(bytes, where) }, settings);
+  const check = (name: string): void => {
+    checkLocalModel(name);
+  };
+  return providerOn({ fastv, decode: (bytes, where) => decodePicture(bytes, where), check }, settings);
 }

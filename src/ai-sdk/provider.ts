@@ -39,6 +39,8 @@ export interface ProviderPlatform {
     options: Record<string, unknown>,
   ) => Promise<WithFastv<unknown>>;
   readonly decode: DecodePicture;
+  /** Looks at a model's folder before anything of it is read. @throws {FastvError} */
+  readonly check?: (name: string) => void;
 }
 
 interface Loaded extends Answering {
@@ -55,6 +57,7 @@ export function providerOn(platform: ProviderPlatform, settings: FastvProviderSe
     const known = loaded.get(modelId);
     if (known !== undefined) return known;
     const loading = (async (): Promise<Loaded> => {
+      platform.check?.(modelId);
       const conversation = await Conversation.load(modelId, hubOptions(options));
       const model = await platform.fastv(modelClass, modelId, options);
       return {

@@ -69,7 +69,7 @@ async function written(folder: string, options: WriteReportOptions): Promise<rea
 }
 
 /** Summaries and analyses are some pages of JSON. */
-const MAX_JSON = 2 ** 28;
+const MAX_JSON = 2 ** 23;
 
 /** What `fastv analyze` measured into the same folder on the same model; null if it has not. */
 async function readAnalysis(folder: string, { model }: Summary): Promise<Analysis | null> {

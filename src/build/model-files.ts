@@ -57,8 +57,11 @@ export async function modelFiles(
   }
   const tokenizer = await own('tokenizer_config.json');
   const kept = await json('processor_config.json');
-  // transformers 5 keeps the image processor's configuration inside
-  const { image_processor: inside, video_processor: _video, ...processor } = kept;
+  // transformers 5 keeps the configurations of image and video processors inside
+  const { image_processor: inside } = kept;
+  const processor = Object.fromEntries(
+    Object.entries(kept).filter(([name]) => name !== 'image_processor' && name !== 'video_processor'),
+  );
   const template = await chatTemplate(files, [kept, tokenizer]);
   // Transformers.js reads some families' templates from a file of their own, and the others' from here alone
   if (template !== undefined) content.push(['chat_template.jinja', template]);

@@ -61,7 +61,8 @@ export type TypedArray = ArrayBufferView & {
 /** Typed arrays of one kind, one after the other. */
 export function joinArrays(arrays: readonly TypedArray[]): TypedArray {
   const length = arrays.reduce((sum, array) => sum + array.length, 0);
-  const make = arrays[0]?.constructor as new (length: number) => TypedArray;
+  const { constructor } = arrays[0] ?? new Float32Array();
+  const make = constructor as new (length: number) => TypedArray;
   const joined = new make(length);
   let at = 0;
   for (const array of arrays) {

@@ -104,7 +104,7 @@ async function compared(
 }
 
 /** A summary is some pages of JSON. */
-const MAX_SUMMARY = 2 ** 28;
+const MAX_SUMMARY = 2 ** 23;
 
 /** The summary of a run. @throws FastvError `io` if there is none */
 export async function readSummary(folder: string): Promise<Summary> {

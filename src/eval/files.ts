@@ -68,7 +68,7 @@ export async function openLines(path: string, onBefore?: (value: unknown) => voi
 }
 
 /** Bytes of one line at most: a result is a few thousand. */
-const LONGEST_LINE = 2 ** 28;
+const LONGEST_LINE = 2 ** 23;
 const NEWLINE = 0x0a;
 
 /** A line of a file of JSON lines. */

@@ -31,6 +31,22 @@ describe('checkModelFolder', () => {
     },
   );
 
+  it.skipIf(process.platform === 'win32').each([
+    ['outside', '../secret.jinja', 'io'],
+    ['into a cache', '../blobs/b', 'fine'],
+  ])('links %s: %s', (_, target, expected) => {
+    const root = mkdtempSync(join(tmpdir(), 'fastv-roots-'));
+    rmSync(folder, { recursive: true });
+    folder = join(root, 'model');
+    for (const name of ['model', 'blobs']) mkdirSync(join(root, name));
+    writeFileSync(join(root, 'secret.jinja'), 'a secret');
+    for (const name of ['a', 'b']) writeFileSync(join(root, 'blobs', name), '{}');
+    symlinkSync('../blobs/a', join(folder, 'config.json'));
+    symlinkSync(target, join(folder, 'chat_template.jinja'));
+    expect(code()).toBe(expected);
+    rmSync(root, { recursive: true });
+  });
+
   it.skipIf(!existsSync('/dev/zero'))('refuses a device behind a link', () => {
     symlinkSync('/dev/zero', join(folder, 'preprocessor_config.json'));
     expect(code()).toBe('io');
@@ -50,10 +66,37 @@ describe('checkModelFolder', () => {
       },
       'fine',
     ],
+    ['config.json', { image_token_index: -1 }, 'invalid-input'],
+    ['config.json', { image_token_index: 1.5 }, 'invalid-input'],
+    ['config.json', { image_token_index: 1e12 }, 'invalid-input'],
+    ['config.json', { image_token_id: '7' }, 'invalid-input'],
+    ['config.json', { text_config: { num_hidden_layers: -1 } }, 'invalid-input'],
+    ['config.json', { text_config: { num_attention_heads: true } }, 'invalid-input'],
+    ['config.json', { pad_token_id: -1, eos_token_id: [1, 2], vision_feature_layer: -2 }, 'fine'],
+    ['generation_config.json', { max_new_tokens: 'many' }, 'invalid-input'],
+    ['preprocessor_config.json', { size: { height: '8', width: 8 } }, 'invalid-input'],
+    ['preprocessor_config.json', { size: { height: 0, width: 8 } }, 'invalid-input'],
+    [
+      'video_preprocessor_config.json',
+      { video_processor_type: 'Qwen3VLVideoProcessor', size: { longest_edge: 34_560 } },
+      'fine',
+    ],
     ['preprocessor_config.json', { max_pixels: 12_845_056, size: { height: 384, width: 384 } }, 'fine'],
   ])('%s with %j: %s', (name, content, expected) => {
     writeFileSync(join(folder, name), JSON.stringify(content));
     expect(code()).toBe(expected);
+  });
+
+  it('refuses a number without an end, naming file and field', () => {
+    writeFileSync(join(folder, 'preprocessor_config.json'), '{"rescale_factor": 1e999}');
+    expect(() => {
+      checkModelFolder(folder);
+    }).toThrow(
+      expect.objectContaining({
+        message: 'rescale_factor is no finite number',
+        where: join(folder, 'preprocessor_config.json'),
+      }) as Error,
+    );
   });
 
   it.each(['', '{', 'null', '[[]]', '['.repeat(1e5)])('leaves %.9s to whoever loads it', (text) => {

@@ -1,22 +1,33 @@
 // What is looked at in a stranger's model folder before Transformers.js opens it. Transformers.js reads whatever has the
 // right name to its end, and believes the numbers in it: a pipe in the place of config.json never answers, a device never
-// ends, a billion layers are a billion tensors, and an image of 60,000 × 60,000 pixels is made of any picture.
-import { readdirSync, statSync } from 'node:fs';
+// ends, a billion layers are a billion tensors, and an image of 60,000 × 60,000 pixels is made of any picture. Where a
+// number must be, a text or a fraction fails much later, somewhere inside.
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
-import { readRegularSync } from './read.js';
+import { modelRoots } from './model-roots.js';
+import { liesIn, readRegularSync } from './read.js';
 
 /** What a model's files may say. Tokenizers have some ten megabytes, models some hundred layers. */
 const MOST = {
   jsonBytes: 2 ** 27,
   layers: 4096,
+  /** Tokens of a vocabulary. */
+  tokens: 2 ** 24,
   /** Pixels of an image's side, after its processor. */
   side: 8192,
   /** Pixels of an image, where a processor is told areas: Qwen-VL's call them edges. */
   area: 2 ** 26,
 } as const;
 
-const CONFIGS = ['config.json', 'preprocessor_config.json', 'processor_config.json'] as const;
+const CONFIGS = [
+  ...['config.json', 'generation_config.json'],
+  ...['preprocessor_config.json', 'video_preprocessor_config.json', 'processor_config.json'],
+] as const;
+/** What is read as text. */
+const TEXTS = /\.(?:json|jinja|txt|model)$/u;
+const LINKS =
+  'Links may lead to files in the same folder, or to where config.json leads, as in a cache of the hub.';
 const AREAS = /qwen|glm/iu;
 
 /**
@@ -24,6 +35,8 @@ const AREAS = /qwen|glm/iu;
  * @throws {FastvError} `io` for what is no file, `invalid-input` for a file that is too large or asks for too much
  */
 export function checkModelFolder(folder: string): void {
+  const config = join(folder, 'config.json');
+  const roots = existsSync(config) ? modelRoots(config) : [];
   for (const place of [folder, join(folder, 'onnx')]) {
     for (const name of namesIn(place)) {
       const path = join(place, name);
@@ -34,6 +47,10 @@ export function checkModelFolder(folder: string): void {
           where: path,
           hint: 'A model has none: fetch it again.',
         });
+      }
+      // templates and tokenizers become part of what a model is asked, and of what is said of it
+      if (roots.length > 0 && TEXTS.test(name) && !roots.some((root) => liesIn(realpathSync(path), root))) {
+        throw new FastvError('io', `${path} is a link that leads outside`, { where: path, hint: LINKS });
       }
       if (name.endsWith('.json') && stats.size > MOST.jsonBytes) {
         throw tooMuch(path, `the file has ${stats.size} bytes, at most ${MOST.jsonBytes} are read`);
@@ -51,23 +68,49 @@ function checkNumbers(path: string): void {
   } catch {
     return; // not there, or no JSON: whoever loads it says so
   }
-  const areas = AREAS.test(String(typed(config, 'image_processor_type') ?? typed(config, 'model_type')));
+  const named = ['image_processor_type', 'video_processor_type', 'model_type'];
+  const areas = named.some((name) => AREAS.test(String(typed(config, name))));
   const open: unknown[] = [config];
   while (open.length > 0) {
     const value = open.pop();
     if (typeof value !== 'object' || value === null) continue;
     for (const [key, item] of Object.entries(value)) {
       if (typeof item === 'object' && item !== null) open.push(item);
-      const most = mostOf(key, areas);
-      if (typeof item === 'number' && most !== undefined && item > most) {
-        throw tooMuch(path, `${key} is ${item}, at most ${most} is taken`);
-      }
+      else checkValue(path, key, item, areas);
     }
   }
 }
 
+function checkValue(path: string, key: string, value: unknown, areas: boolean): void {
+  if (value === null) return;
+  if (typeof value === 'number' && !Number.isFinite(value)) throw tooMuch(path, `${key} is no finite number`);
+  const kind = KINDS.find(([pattern]) => pattern.test(key));
+  if (kind !== undefined) {
+    const [, least, what] = kind;
+    if (!(typeof value === 'number' && Number.isSafeInteger(value) && value >= least)) {
+      throw tooMuch(path, `${key} is ${JSON.stringify(value).slice(0, 100)}, which is no ${what}`);
+    }
+  }
+  const most = mostOf(key, areas);
+  if (typeof value === 'number' && most !== undefined && value > most)
+    throw tooMuch(path, `${key} is ${value}, at most ${most} is taken`);
+}
+
+/** Fields that hold whole numbers, if they are no lists, records or null: by name, the least there may be, and what they are. */
+const KINDS: readonly (readonly [name: RegExp, least: number, what: string])[] = [
+  [/^(?:image|video|vision\w*|media)_token_(?:id|index)$/u, 0, "token's number"],
+  // -1 is what LLaMA's first configurations have for none
+  [/_token_(?:id|index)$/u, -1, "token's number"],
+  [/^(?:num|n)_(?:\w+_)?(?:layers?|heads|head|blocks|channels)$/u, 0, 'number of them'],
+  [/^(?:\w+_)?(?:hidden_size|intermediate_size|vocab_size|patch_size|merge_size|head_dim)$/u, 0, 'size'],
+  [/^(?:height|width|longest_edge|shortest_edge|crop_size|image_size)$/u, 1, 'number of pixels'],
+  // -1 is what some have for all
+  [/^(?:max_new_tokens|max_length|top_k|num_beams|image_seq_len(?:gth)?)$/u, -1, 'number of tokens'],
+];
+
 function mostOf(key: string, areas: boolean): number | undefined {
   if (/layers?$/u.test(key)) return MOST.layers;
+  if (/_token_(?:id|index)$/u.test(key)) return MOST.tokens;
   if (/(?:shortest|longest)_edge$/u.test(key)) return areas ? MOST.area : MOST.side;
   if (/(?:min|max)_pixels$/u.test(key)) return MOST.area;
   return /^(?:height|width|size|image_size|crop_size|max_image_size|pad_size)$/u.test(key)

@@ -13,9 +13,17 @@ import { openRegular } from './read.js';
  * @throws {FastvError} `io` or `invalid-input` for a folder that no model should be loaded from
  */
 export function modelNameOrFolder(name: string): string {
-  if (statSync(name, { throwIfNoEntry: false })?.isDirectory() !== true) return name;
+  if (!isFolder(name)) return name;
   checkModelFolder(name);
   return resolve(name);
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return false; // what cannot be the name of a folder is none
+  }
 }
 
 /**

@@ -1,9 +1,11 @@
 // One question, timed.
 import { TextStreamer, type Tensor } from '@huggingface/transformers';
+import { FastvError } from '../errors.js';
 import type { FastvCall } from './call.js';
 import type { Conversation, ModelInputs } from './conversation.js';
 import { GREEDY } from './greedy.js';
 import type { CallOptions, PrefillReport } from './options.js';
+import { reasonOf } from './tell.js';
 
 /**
  * An answer and what it took.
@@ -74,13 +76,17 @@ export async function ask(asked: Asked, inputs: ModelInputs, options: AskOptions
     },
   });
   const start = performance.now();
-  const sequences = (await model.generate({
-    ...inputs,
-    max_new_tokens: maxNewTokens,
-    ...(greedy ? GREEDY : {}),
-    streamer,
-    fastv: call,
-    ...(cache === undefined ? {} : { past_key_values: cache }),
+  const generate = async (): Promise<unknown> =>
+    model.generate({
+      ...inputs,
+      max_new_tokens: maxNewTokens,
+      ...(greedy ? GREEDY : {}),
+      streamer,
+      fastv: call,
+      ...(cache === undefined ? {} : { past_key_values: cache }),
+    });
+  const sequences = (await generate().catch((cause: unknown) => {
+    throw lackingInputs(cause);
   })) as Tensor;
   const end = performance.now();
   return {
@@ -93,4 +99,14 @@ export async function ask(asked: Asked, inputs: ModelInputs, options: AskOptions
     report: call.report,
     sequences,
   };
+}
+
+/** What Transformers.js 4.3 says where config.json describes another decoder than there is, typed; all else as it is. */
+function lackingInputs(cause: unknown): unknown {
+  if (!(cause instanceof Error) || !cause.message.includes('Missing the following inputs')) return cause;
+  return new FastvError('invalid-input', `the model cannot be run: ${reasonOf(cause)}`, {
+    where: 'config.json',
+    hint: 'It describes another decoder than the one in onnx/: check where the model comes from.',
+    cause,
+  });
 }

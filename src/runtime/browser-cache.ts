@@ -3,28 +3,28 @@ import { env } from '@huggingface/transformers';
 import { bytesOf, type Cached } from './cached-model.js';
 
 /**
- * Models that are kept in this origin's Cache Storage.
+ * What Transformers.js keeps in this origin's Cache Storage: models, and ONNX Runtime's WebAssembly.
  * @example
  * for (const { name, bytes } of await listCache()) console.log(name, bytes);
  */
 export async function listCache(): Promise<readonly Cached[]> {
-  const models = new Map<string, Cached>();
+  const found = new Map<string, Cached>();
   const cache = await openCache();
   for (const request of (await cache?.keys()) ?? []) {
-    const name = modelOf(request.url);
-    const response = name === undefined ? undefined : await cache?.match(request);
-    if (name === undefined || response === undefined) continue;
+    const response = await cache?.match(request);
+    if (response === undefined) continue;
     // what was sent compressed says another length than it has
     const said = response.headers.has('content-encoding') ? null : response.headers.get('content-length');
     const bytes = said === null ? (await response.blob()).size : Number(said);
-    const known = models.get(name) ?? { kind: 'model', name, bytes: 0, files: 0 };
-    models.set(name, { ...known, bytes: known.bytes + bytes, files: known.files + 1 });
+    const owner = ownerOf(request.url);
+    const known = found.get(owner.name) ?? { ...owner, bytes: 0, files: 0 };
+    found.set(owner.name, { ...known, bytes: known.bytes + bytes, files: known.files + 1 });
   }
-  return [...models.values()];
+  return [...found.values()];
 }
 
 /**
- * Bytes of all models that are kept.
+ * Bytes of all that is kept.
  * @example
  * console.log(`${Math.round((await cacheSize()) / 1e6)} MB`);
  */
@@ -33,7 +33,7 @@ export async function cacheSize(): Promise<number> {
 }
 
 /**
- * Removes one model, or all. Models that are open stay usable; they are fetched again at their next load.
+ * Removes one model, or everything. Models that are open stay usable; they are fetched again at their next load.
  * @param name as {@link listCache} gives it
  * @returns what was removed
  * @example
@@ -43,7 +43,7 @@ export async function clearCache(name?: string): Promise<readonly Cached[]> {
   const gone = (await listCache()).filter((one) => name === undefined || one.name === name);
   const cache = await openCache();
   for (const request of (await cache?.keys()) ?? [])
-    if (gone.some((one) => one.name === modelOf(request.url))) await cache?.delete(request);
+    if (gone.some((one) => one.name === ownerOf(request.url).name)) await cache?.delete(request);
   return gone;
 }
 
@@ -54,11 +54,13 @@ async function openCache(): Promise<Cache | undefined> {
 }
 
 /** `https://huggingface.co/<owner>/<name>/resolve/<revision>/<file>`, or a page's own `…/models/<owner>/<name>/<file>`. */
-function modelOf(url: string): string | undefined {
+function ownerOf(url: string): Pick<Cached, 'kind' | 'name'> {
   const { pathname } = new URL(url);
   const ofHub = /^\/(.+?)\/resolve\//u.exec(pathname)?.[1];
-  if (ofHub !== undefined) return decodeURIComponent(ofHub);
   const local = new URL(env.localModelPath, self.location.href).pathname;
-  if (!pathname.startsWith(local)) return undefined;
-  return /^(.+?)\/(?:onnx\/)?[^/]+$/u.exec(decodeURIComponent(pathname.slice(local.length)))?.[1];
+  const own = pathname.startsWith(local) ? pathname.slice(local.length) : '';
+  const name = ofHub ?? /^(.+?)\/(?:onnx\/)?[^/]+$/u.exec(own)?.[1];
+  return name === undefined
+    ? { kind: 'runtime', name: 'onnxruntime-web' }
+    : { kind: 'model', name: decodeURIComponent(name) };
 }

@@ -15,8 +15,10 @@ import { VideoLlavaProcessor } from './pictures/llava-processors.js';
 import { Picture } from './pictures/picture.js';
 import { exactProcessor } from './pictures/processors.js';
 import { isRecord } from './transformers.js';
+import { reasonOf } from './tell.js';
 import { HAS_PROCESSES, renderTemplate, startTemplates } from './template-process.js';
 import { withTimeLimit } from './time-limit.js';
+import { checkGrowth } from './tokenizer-growth.js';
 
 /** RGB pixels, row by row. */
 export interface RgbImage {
@@ -85,6 +87,7 @@ export class Conversation {
     const { tokenizer } = processor;
     if (tokenizer === undefined)
       throw new FastvError('invalid-input', "the model's processor has no tokenizer");
+    checkGrowth((tokenizer as { _tokenizerJSON?: unknown })._tokenizerJSON);
     this.processor = exactProcessor(processor);
     this.tokenizer = limited(tokenizer);
   }
@@ -320,8 +323,22 @@ export class Conversation {
     const imagesFirst = [LlavaProcessor, PaliGemmaProcessor, PixtralProcessor, Lfm2VlProcessor].some(
       (c) => processor instanceof c,
     );
-    if (videos.length > 0) return call(pictures, text, { ...options, videos });
-    return imagesFirst ? call(pictures, text, options) : call(text, pictures, options);
+    const args =
+      videos.length > 0
+        ? [pictures, text, { ...options, videos }]
+        : imagesFirst
+          ? [pictures, text, options]
+          : [text, pictures, options];
+    try {
+      return await call(...args);
+    } catch (cause) {
+      if (!(cause instanceof Error) || cause instanceof FastvError) throw cause;
+      throw new FastvError('invalid-input', `the model's processor fails: ${reasonOf(cause)}`, {
+        where: 'preprocessor_config.json, processor_config.json or tokenizer.json',
+        hint: 'Check where the model comes from: they may not fit each other.',
+        cause,
+      });
+    }
   }
 }
 

@@ -56,7 +56,7 @@ function pathOf(model: string): string {
  * const inputs = await processor(prompt, [await RawImage.read('photo.jpg')]);
  * const ids = await model.generate({ ...inputs, max_new_tokens: 64, fastv: { ratio: 0.75 } });
  */
-export function fastv<C extends ModelClass>(
+export async function fastv<C extends ModelClass>(
   modelClass: C,
   name: string,
   options?: LoadOptions<C>,

@@ -3,7 +3,7 @@
 import { FastvError } from '../errors.js';
 
 /** What a template may take: milliseconds, megabytes of JavaScript's heap, characters of the text that it gives. */
-const MOST = { milliseconds: 2_000, megabytes: 128, characters: 2 ** 24 } as const;
+const MOST = { milliseconds: 2_000, megabytes: 64, characters: 2 ** 24 } as const;
 
 /** The process, given the path of Transformers.js's own Jinja. */
 const CHILD = `

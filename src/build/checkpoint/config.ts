@@ -5,6 +5,9 @@ import { FastvError } from '../../errors.js';
 /** The largest whole number that a size in a configuration may be. */
 const MOST = 2 ** 24;
 
+/** The longest text: the index of some ten thousand tensors has some megabytes. */
+const MOST_TEXT = 2 ** 23;
+
 /** A JSON object with the place that it came from, for error messages. */
 export class Config {
   readonly fields: Readonly<Record<string, unknown>>;
@@ -17,6 +20,10 @@ export class Config {
 
   /** @throws {FastvError} `malformed-model` if the text is no JSON object */
   static parse(text: string, where: string): Config {
+    if (text.length > MOST_TEXT) {
+      const message = `this has ${text.length} characters, at most ${MOST_TEXT} are read`;
+      throw new FastvError('malformed-model', message, { where });
+    }
     let value: unknown;
     try {
       value = JSON.parse(text);

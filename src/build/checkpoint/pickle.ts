@@ -69,6 +69,9 @@ export function readPickle(bytes: Uint8Array<ArrayBuffer>, where: string): Map<s
   return tensors;
 }
 
+/** Operations; a tensor takes some thirty, and one of a single byte makes a dictionary. */
+const MOST_OPERATIONS = 2 ** 21;
+
 class Machine {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
@@ -85,7 +88,8 @@ class Machine {
   }
 
   run(): Value {
-    for (;;) {
+    for (let operations = 0; ; operations++) {
+      if (operations > MOST_OPERATIONS) throw this.#refuse('more operations than tensors need');
       const opcode = this.#number(1);
       if (opcode === 0x2e) return this.#pop(); // STOP
       this.#step(opcode);

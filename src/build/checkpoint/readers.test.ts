@@ -107,6 +107,7 @@ describe('a pickle', () => {
     ['recalls what was never kept', '\x80\x02h\x07.', /never kept/],
     ['ends in the middle', '\x80\x02X\xff\xff\xff\xffabc', /ends in the middle/],
     ['is no dictionary', '\x80\x02K\x01.', /no dictionary/],
+    ['is all dictionaries', `\x80\x02${'}'.repeat(2 ** 22)}`, /more operations than tensors need/],
   ])('that %s is refused', (_, program, message) => {
     expect(() => readPickle(text(program), 'file')).toThrow(message);
     expect(() => readPickle(text(program), 'file')).toThrow(FastvError);

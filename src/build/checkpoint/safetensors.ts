@@ -7,8 +7,8 @@ import { isLfsPointer, LFS_HINT } from '../../lfs-pointer.js';
 import { printable } from '../../printable.js';
 import { broken, sizeOf, type RandomAccess, type StoredTensor } from './stored-tensor.js';
 
-/** The longest header that the reference implementation accepts. */
-const MAX_HEADER = 100_000_000;
+/** The longest header: some hundred bytes a tensor. The reference implementation takes 100 MB, which fill a gigabyte. */
+const MAX_HEADER = 2 ** 24;
 
 /** Bits of an element, by the format's names. */
 const BITS: ReadonlyMap<string, number> = new Map(

@@ -5,7 +5,7 @@ import { broken, FLOAT_FORMATS, type RandomAccess, type StoredTensor } from './s
 import { Zip } from './zip.js';
 
 /** The longest pickle that is read; it has some 200 bytes a tensor. */
-const MAX_PICKLE = 64 * 2 ** 20;
+const MAX_PICKLE = 8 * 2 ** 20;
 
 /**
  * The tensors of a file, by name. Those of other formats than floats are left out: they are no weights.

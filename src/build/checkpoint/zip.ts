@@ -16,7 +16,7 @@ const LOCAL = 0x04034b50;
 /** The end record and the longest comment behind it. */
 const TAIL = 22 + 0xffff;
 /** The longest directory that is read: torch.save has some 100 bytes a tensor. */
-const MAX_DIRECTORY = 64 * 2 ** 20;
+const MAX_DIRECTORY = 8 * 2 ** 20;
 const HERE64 = 0xffffffff;
 
 /** A zip file's members by name, located when they are asked for. */

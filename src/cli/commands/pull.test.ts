@@ -145,6 +145,34 @@ describe('fastv pull', () => {
     },
   );
 
+  it.each<[string, Record<string, string>, string, RegExp]>([
+    ['goes on at another server', { link: '<http://127.0.0.1:1/next>; rel="next"' }, '[]', /another server/u],
+    ['has no end', { link: `<?cursor=next>; rel="next"` }, '[]', /the list of files does not end/u],
+    ['is very long', {}, ' '.repeat(2 ** 25 + 1), /sends more than \d+ bytes/u],
+    ['has files of no size', {}, '[{"type":"file","path":"config.json","oid":"0","size":-1}]', /no decoder/u],
+  ])('refuses a list that %s', async (_, headers, body, message) => {
+    mirror.fault = ({ url }, response) => {
+      if (url?.includes('/tree/') !== true) return false;
+      response.writeHead(200, headers).end(body);
+      return true;
+    };
+    const { code, err } = await pull();
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringMatching(message) as unknown });
+  });
+
+  it.skipIf(process.platform === 'win32')('writes through no link that stands in its way', async () => {
+    const victim = join(home, 'victim.txt');
+    await writeFile(victim, 'a file of somebody');
+    await mkdir(kept('.'), { recursive: true });
+    await symlink(victim, kept('config.json.part'));
+    const { code, err } = await pull();
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('this is no file') as unknown,
+    });
+    expect(await readFile(victim, 'utf8')).toBe('a file of somebody');
+  });
+
   it('says so where nobody answers, and where a name is none', async () => {
     vi.stubEnv('HF_ENDPOINT', 'http://127.0.0.1:9');
     const { code, err } = await pull();

@@ -1,17 +1,21 @@
 /** A checkpoint on the hub, read where it lies: a request for each tensor's range, and nothing is stored. */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { folderFiles, MAX_TEXT, type CheckpointFiles } from '../../build/checkpoint/files.js';
 import type { RandomAccess } from '../../build/checkpoint/stored-tensor.js';
 import { FastvError } from '../../errors.js';
-import { ATTEMPTS, isCut, refusal, unreachable, type HubFetch } from './fetch.js';
+import { ATTEMPTS, endedEarly, isCut } from '../../files/http.js';
+import { readRegularSync } from '../../files/read.js';
+import { refusal, unreachable, type HubFetch } from './fetch.js';
 import type { HubFile } from './model-files.js';
 import { listFiles, type Repository } from './repository.js';
 import type { HubSettings } from './settings.js';
 
 /** Bytes of one request: a tensor of several GB is asked for in parts. */
 const MOST = 256 * 2 ** 20;
+
+/** Bytes of a file that names a commit. */
+const MAX_REF = 1000;
 
 /** The files of a repository. @throws {FastvError} `io` */
 export async function hubFiles(
@@ -95,7 +99,7 @@ async function fetchRange(
   } catch (cause) {
     throw unreachable(url, cause);
   }
-  if (done < length) throw unreachable(url, Object.assign(new Error('short'), { code: 'ECONNRESET' }));
+  if (done < length) throw unreachable(url, endedEarly());
   return bytes;
 }
 
@@ -112,7 +116,7 @@ export function cachedFiles({ model, revision }: Repository, env = process.env):
   try {
     const commit = /^[\da-f]{40}$/u.test(revision)
       ? revision
-      : readFileSync(join(folder, 'refs', revision), 'utf8').trim();
+      : new TextDecoder().decode(readRegularSync(join(folder, 'refs', revision), MAX_REF)).trim();
     return /^[\da-f]{40}$/u.test(commit) ? folderFiles(join(folder, 'snapshots', commit)) : undefined;
   } catch {
     return undefined;

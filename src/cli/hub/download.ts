@@ -1,12 +1,13 @@
 /** One file from the hub, whole and checked: what was there of it is gone on with, and it gets its name at the end. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { writeError } from '../../files/atomic.js';
+import { ATTEMPTS, endedEarly, isCut } from '../../files/http.js';
 import { makeFolder } from '../../files/make-folder.js';
-import { ATTEMPTS, isCut, refusal, unreachable, type HubFetch } from './fetch.js';
+import { refusal, unreachable, type HubFetch } from './fetch.js';
 import type { HubFile } from './model-files.js';
 import type { Repository } from './repository.js';
 import type { HubSettings } from './settings.js';
@@ -90,7 +91,7 @@ async function fetchRest(file: HubFile, part: string, download: Download): Promi
   } finally {
     await handle.close();
   }
-  if (there < file.size) throw unreachable(url, Object.assign(new Error('short'), { code: 'ECONNRESET' }));
+  if (there < file.size) throw unreachable(url, endedEarly());
 }
 
 async function* chunksOf(body: ReadableStream<Uint8Array>, url: string): AsyncGenerator<Uint8Array> {
@@ -106,9 +107,19 @@ function tooLong(url: string): FastvError {
   return new FastvError('io', 'the hub sends more than it lists', { where: url, hint: 'Check HF_ENDPOINT.' });
 }
 
+/**
+ * The size of what has arrived. Its name can be guessed, in a folder that others may write to: a link would be written
+ * through.
+ * @throws {FastvError} `io` for what is no file of ours
+ */
 async function sizeOf(path: string): Promise<number> {
-  const there = await stat(path).catch(() => undefined);
-  return there?.size ?? 0;
+  const there = await lstat(path).catch(() => undefined);
+  if (there === undefined) return 0;
+  if (there.isFile()) return there.size;
+  // a device keeps nothing
+  if ((await stat(path).catch(() => undefined))?.isCharacterDevice() === true) return 0;
+  const hint = 'Delete it.';
+  throw new FastvError('io', 'this is no file, but stands where one is to be written', { where: path, hint });
 }
 
 /** Whether a file is there with the hub's size and checksum. */

@@ -1,6 +1,7 @@
 /** Requests to the hub: through a proxy where the environment names one, with a token where there is one, and one error a failure. */
 import type * as Undici from 'undici';
 import { FastvError } from '../../errors.js';
+import { isCut, systemCode } from '../../files/http.js';
 import { once } from '../../once.js';
 import type { HubSettings } from './settings.js';
 
@@ -92,18 +93,11 @@ export function hubFetch({ endpoint, token }: HubSettings): HubFetch {
     try {
       return await (proxied ?? fetch)(url, init);
     } catch (cause) {
-      signal?.throwIfAborted();
+      // whoever gave up says why himself; time that was up is a server that does not answer
+      if (signal?.aborted === true && systemCode(cause) !== 'UND_ERR_BODY_TIMEOUT') throw cause;
       throw unreachable(url, cause, proxied !== undefined);
     }
   };
-}
-
-/** Times that a cut connection is taken up again. */
-export const ATTEMPTS = 5;
-
-/** Whether an error is that of {@link unreachable} for an answer that was cut off. */
-export function isCut(error: unknown): boolean {
-  return error instanceof FastvError && error.message.endsWith(' was cut');
 }
 
 /**
@@ -112,7 +106,7 @@ export function isCut(error: unknown): boolean {
  */
 export function unreachable(url: string, cause: unknown, proxied = false): FastvError {
   const host = `${new URL(url).host}${proxied ? ', or at its proxy' : ''}`;
-  const code = codeOf(cause);
+  const code = systemCode(cause);
   const reasons: Readonly<Record<string, string>> = {
     ENOTFOUND: `there is no host ${host}, or no network`,
     EAI_AGAIN: `there is no host ${host}, or no network`,
@@ -121,13 +115,12 @@ export function unreachable(url: string, cause: unknown, proxied = false): Fastv
     ETIMEDOUT: `${host} does not answer`,
     UND_ERR_CONNECT_TIMEOUT: `${host} does not answer`,
     UND_ERR_HEADERS_TIMEOUT: `${host} does not answer`,
+    UND_ERR_BODY_TIMEOUT: `${host} does not answer`,
   };
   const cut = `the connection to ${host} was cut`;
   const reason =
     reasons[code] ??
-    (code.startsWith('UND_ERR') || code === 'ECONNRESET' || code === 'EPIPE'
-      ? cut
-      : `${host} cannot be reached (${code === '' ? reasonOf(cause) : code})`);
+    (isCut(cause) ? cut : `${host} cannot be reached (${code === '' ? reasonOf(cause) : code})`);
   return new FastvError('io', reason, {
     where: url,
     hint: 'Check the network, HF_ENDPOINT and HTTPS_PROXY; the same command goes on where it was.',
@@ -139,14 +132,6 @@ export function unreachable(url: string, cause: unknown, proxied = false): Fastv
 function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return inner instanceof Error ? inner.message : 'no reason given';
-}
-
-/** The system's code, which undici hides one or two causes deep. */
-function codeOf(error: unknown): string {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
-    if ('code' in at && typeof at.code === 'string') return at.code;
-  }
-  return error instanceof TypeError && error.message === 'terminated' ? 'UND_ERR_SOCKET' : '';
 }
 
 /** What a request was about. */

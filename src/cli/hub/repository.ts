@@ -1,5 +1,6 @@
 /** What lies in a repository on the hub. */
 import { FastvError } from '../../errors.js';
+import { bodyOf, isFileSize, nextPage } from '../../files/http.js';
 import { isRecord } from '../../runtime/transformers.js';
 import { refusal, unreachable, type HubFetch } from './fetch.js';
 import type { HubFile } from './model-files.js';
@@ -36,13 +37,12 @@ export async function listFiles(
 ): Promise<readonly HubFile[]> {
   const files: HubFile[] = [];
   const base = `${settings.endpoint}/api/models/${model}/tree/${encodeURIComponent(revision)}?recursive=true`;
-  let url: string | undefined = base;
-  for (let page = 0; url !== undefined && page < PAGES; page++) {
-    const response = await fetch(url, { headers: { accept: 'application/json' } });
+  let url: string | null = base;
+  for (let page = 0; url !== null; page++) {
+    if (page === PAGES) throw new FastvError('io', 'the list of files does not end', { where: base });
+    const response: Response = await fetch(url, jsonRequest());
     if (!response.ok) throw refusal(response, { kind: 'model', name: model }, settings);
-    const entries: unknown = await response.json().catch((cause: unknown) => {
-      throw unreachable(base, cause);
-    });
+    const entries = await jsonOf(response, base);
     if (!Array.isArray(entries)) {
       throw new FastvError('io', 'the hub answers something else than a list of files', {
         where: base,
@@ -50,8 +50,7 @@ export async function listFiles(
       });
     }
     files.push(...entries.flatMap(fileOf));
-    const next = /<([^>]+)>;\s*rel="next"/u.exec(response.headers.get('link') ?? '')?.[1];
-    url = next === undefined ? undefined : new URL(next, base).href;
+    url = nextPage(response, base);
   }
   return files;
 }
@@ -67,24 +66,39 @@ export async function isGated(
   settings: HubSettings,
 ): Promise<boolean | null> {
   const url = `${settings.endpoint}/api/models/${model}`;
-  const response = await fetch(url, { headers: { accept: 'application/json' } });
+  const response = await fetch(url, jsonRequest());
   if (!response.ok) {
     await response.body?.cancel();
     return null;
   }
-  const about: unknown = await response.json().catch((cause: unknown) => {
-    throw unreachable(url, cause);
-  });
+  const about = await jsonOf(response, url);
   const gated = isRecord(about) ? about['gated'] : undefined;
   // false, or how requests are granted: 'auto' or 'manual'
   return gated === undefined ? null : gated !== false;
+}
+
+/** Asks for JSON, and does not wait for ever. */
+function jsonRequest(): { headers: { accept: string }; signal: AbortSignal } {
+  return { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(120_000) };
+}
+
+/** A page of a list of files has some hundred kilobytes. */
+const MAX_JSON = 2 ** 25;
+
+/** An answer's JSON. @throws {FastvError} `io` if the answer is cut, has no end, or is none */
+async function jsonOf(response: Response, url: string): Promise<unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await bodyOf(response, MAX_JSON, url))) as unknown;
+  } catch (cause) {
+    throw cause instanceof FastvError ? cause : unreachable(url, cause);
+  }
 }
 
 /** An entry of a listing; folders, and paths that would leave the model's folder, are none. */
 function fileOf(entry: unknown): HubFile[] {
   if (!isRecord(entry) || entry['type'] !== 'file') return [];
   const { path, size, oid, lfs } = entry;
-  if (typeof path !== 'string' || typeof size !== 'number' || !isSafePath(path)) return [];
+  if (typeof path !== 'string' || !isFileSize(size) || !isSafePath(path)) return [];
   if (isRecord(lfs) && typeof lfs['oid'] === 'string') {
     return [{ path, size, digest: { kind: 'sha256', value: lfs['oid'].replace(/^sha256:/u, '') } }];
   }

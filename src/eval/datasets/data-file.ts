@@ -3,6 +3,7 @@ import { closeSync, read } from 'node:fs';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { FastvError } from '../../errors.js';
+import { ATTEMPTS, bodyOf, endedEarly, isCut } from '../../files/http.js';
 import { openRegular, streamRegular } from '../../files/read.js';
 import { isLfsPointer, LFS_HINT } from '../../lfs-pointer.js';
 
@@ -65,9 +66,6 @@ export interface RemoteOptions {
   /** Milliseconds that one request may take before it is given up. */
   readonly timeout?: number;
 }
-
-/** Times that a cut connection is taken up again. */
-const ATTEMPTS = 5;
 
 /** A file on an HTTP server that answers range requests. @throws FastvError `io` if it does not */
 export function remoteFile(url: string, size: number, name: string, options: RemoteOptions = {}): DataFile {
@@ -134,14 +132,8 @@ export function remoteFile(url: string, size: number, name: string, options: Rem
 
 function cutAt(where: string, wanted: number, came: number): FastvError {
   const hint = 'The connection was cut; the same command goes on where it was.';
-  return new FastvError('io', `${wanted} bytes were asked for, ${came} came`, { where, hint });
-}
-
-/** Whether fewer bytes came than are there: the connection broke, or the server ended it. Any other fault stays one. */
-function isCut(error: unknown): boolean {
-  return (
-    error instanceof FastvError && (error.cause !== undefined || error.message.includes(' were asked for, '))
-  );
+  const cause = endedEarly();
+  return new FastvError('io', `${wanted} bytes were asked for, ${came} came`, { where, hint, cause });
 }
 
 /** An answer's bytes as they come. @throws {FastvError} `io` for more than agreed, or where the connection breaks */
@@ -170,28 +162,6 @@ async function* atMost(
     if (length > most) throw new FastvError('io', `the server sends more than ${most} bytes`, { where });
     yield chunk;
   }
-}
-
-/** The body of an answer, of which no more is read than agreed. @throws FastvError `io` if the server sends more */
-export async function bodyOf(
-  response: Response,
-  most: number,
-  where: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > most) throw new FastvError('io', `the server sends more than ${most} bytes`, { where });
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /** The promise's value; what it rejects with becomes a typed error. */

@@ -6,7 +6,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { fileCode, fileError } from '../../files/file-error.js';
-import { bodyOf, localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
+import { bodyOf, isFileSize, nextPage } from '../../files/http.js';
+import { localFile, orIo, remoteFile, type DataFile, type RemoteOptions } from './data-file.js';
 import { READERS } from './read.js';
 
 export interface ResolveOptions extends RemoteOptions {
@@ -257,7 +258,7 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
       throw new FastvError('io', 'the hub sent no list of files', { where: repository });
     for (const entry of listed as unknown[]) {
       const { type, path, size } = entry as { type?: unknown; path?: unknown; size?: unknown };
-      if (type !== 'file' || typeof path !== 'string' || typeof size !== 'number' || !isData(path)) continue;
+      if (type !== 'file' || typeof path !== 'string' || !isFileSize(size) || !isData(path)) continue;
       const encoded = path.split('/').map(encodeURIComponent).join('/');
       const address = `${endpoint}/datasets/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
       const name = `${repository}/${path}`;
@@ -267,19 +268,9 @@ async function listHub(repository: string, options: ResolveOptions): Promise<Lis
         open: () => Promise.resolve(remoteFile(address, size, name, { ...options, headers })),
       });
     }
-    url = nextPage(response.headers.get('link'), base);
+    url = nextPage(response, base);
   }
   return files;
-}
-
-/** The next page of a list, if it is on the same server: a list may not send us elsewhere. */
-function nextPage(link: string | null, base: string): string | null {
-  const next = /<([^>]+)>;\s*rel="next"/.exec(link ?? '')?.[1];
-  if (next === undefined) return null;
-  const url = new URL(next, base);
-  if (url.origin !== new URL(base).origin)
-    throw new FastvError('io', 'the list goes on at another server', { where: url.origin });
-  return url.href;
 }
 
 function isData(path: string): boolean {

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { FastvError } from '../../errors.js';
+import { bodyOf } from '../../files/http.js';
 import { addFileSamples } from '../model-fingerprint.js';
-import { bodyOf, orIo } from './data-file.js';
+import { orIo } from './data-file.js';
 import { resolveRepository, type ResolveOptions } from './hub.js';
 
 /** A dataset as it was read. */

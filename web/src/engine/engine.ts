@@ -111,14 +111,14 @@ export class Engine {
   }
 
   /** Models of the hub that this browser keeps. */
-  kept(): Promise<readonly Cached[]> {
-    return listCache();
+  async kept(): Promise<readonly Cached[]> {
+    return (await listCache()).filter(({ kind }) => kind === 'model');
   }
 
   /** Removes one of them. @returns those that are left */
   async forget(name: string): Promise<readonly Cached[]> {
     await clearCache(name);
-    return listCache();
+    return this.kept();
   }
 
   /** Ends the answer that is being made. */
