@@ -155,6 +155,28 @@ describe('attentionRows', () => {
   });
 });
 
+describe('attention that is nothing', () => {
+  it('is no number for the row, by one head as by all', async () => {
+    const row = rowOf('gqa attention_bias', [3, 6, 3]);
+    // without image tokens none is given any
+    const text = { ...row, imageMask: row.imageMask.map(() => false) };
+    const { mean, heads, image } = await probe('gqa attention_bias', [row, text], (context) => ({
+      mean: context.lastRowAttention(),
+      heads: context.lastRowHeads(),
+      image: context.segments().image,
+    }));
+    const half = (of: Probed | undefined, i: number): number[] => {
+      const size = (of?.data.length ?? 0) / 2;
+      return Array.from(of?.data.subarray(i * size, (i + 1) * size) ?? []);
+    };
+    for (const of of [mean, heads]) {
+      expect(half(of, 0).some(Number.isNaN)).toBe(false);
+      expect(half(of, 1).every(Number.isNaN)).toBe(true);
+    }
+    expect(Math.max(...half(image, 1))).toBe(0);
+  });
+});
+
 describe('what is before the rotation', () => {
   it.each([
     'gqa',

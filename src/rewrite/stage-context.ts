@@ -103,8 +103,14 @@ export function stageContext(
     const some = emit.op('Greater', [emit.reduce('ReduceMax', own, [1], true), emit.float(0)]);
     return emit.op('Where', [some, attention, emit.float(NaN)]);
   };
+  /** The same of rows a head: NaN where no head gives a row's image tokens anything. */
+  const ofSomeHead = (rows: string): string => {
+    const own = emit.op('Where', [emit.unsqueeze(tokens.imageTokenMask, 1), rows, emit.float(0)]);
+    const some = emit.op('Greater', [emit.reduce('ReduceMax', own, [1, 2], true), emit.float(0)]);
+    return emit.op('Where', [some, rows, emit.float(NaN)]);
+  };
   const attentionRows: StageContext['attentionRows'] = (which, heads = 1) => {
-    const rows = which === 'last' ? thisCall(lastRowHeads(row()), 2) : textRows();
+    const rows = ofSomeHead(which === 'last' ? thisCall(lastRowHeads(row()), 2) : textRows());
     return heads === 1 ? rows : mostOn(rows, heads);
   };
   const rotationBefore = (of: 'queries' | 'keys'): Rotation => rotationOf(graph, partition.flow, core(), of);

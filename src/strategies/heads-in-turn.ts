@@ -14,8 +14,13 @@ export const headsInTurn = {
       // A token's features are what each head pays it; nothing compares tokens by them.
       features: context.emit.transpose(context.lastRowHeads(), 0, 2, 1),
       start: () => [],
-      gain: ({ emit, pool, turn }) =>
-        emit.gather(pool.features, emit.op('Mod', [turn, emit.dim(pool.features, 2)]), 2),
+      gain: ({ emit, pool, turn }) => {
+        const own = emit.gather(pool.features, emit.op('Mod', [turn, emit.dim(pool.features, 2)]), 2);
+        // A head that looks at none of them would pick by place: its turn goes to the mean.
+        const most = emit.reduce('ReduceMax', emit.op('Abs', [own]), [1], true);
+        const looks = emit.op('Greater', [most, emit.float(0)]);
+        return emit.op('Where', [looks, own, emit.reduce('ReduceMean', pool.features, [2], false)]);
+      },
       next: () => [],
     }),
 } as const satisfies GraphStrategy;
