@@ -78,9 +78,9 @@ describe('fastv pull', () => {
     expect((await pull()).code).toBe(0);
     expect(cuts).toBe(1);
     const ranges = mirror.requests.filter(({ path, range }) => path.endsWith(DECODER) && range !== undefined);
-    // what was on its way when the connection broke may be lost
-    const [from = 0, ...others] = ranges.map(({ range = '' }) => Number(/^bytes=(\d+)-$/u.exec(range)?.[1]));
-    expect(others).toEqual([]);
+    // what the connection still held when it was cut may be lost
+    expect(ranges).toHaveLength(1);
+    const from = Number(/^bytes=(\d+)-$/u.exec(ranges[0]?.range ?? '')?.[1]);
     expect(from).toBeGreaterThan(0);
     expect(from).toBeLessThanOrEqual(begun);
     expect(await digest(kept(DECODER))).toBe(await digest(join(EMBEDDED_MODEL, DECODER)));
