@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RawImage, Tensor } from '@huggingface/transformers';
+import { RawImage, type Tensor } from '@huggingface/transformers';
 import { generateText } from 'ai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFastv } from '../src/ai-sdk/index.js';
@@ -122,7 +122,7 @@ describe.each(FAMILIES.map((one) => ({ ...one, kind: one.video === undefined ? '
             answers: [GREEDY],
             stop: [],
             signal: new AbortController().signal,
-            listener: { onToken: add, onFinish: add as never },
+            listener: { onToken: add, onFinish: add },
           });
           return { text: text.trim(), kept: reports.at(-1)?.rows[0]?.keptImageTokens };
         }),
