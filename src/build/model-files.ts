@@ -103,7 +103,9 @@ async function chatTemplate(files: CheckpointFiles, others: readonly Json[]): Pr
     ? [Parsed.parse(await files.text('chat_template.json'), where).fields]
     : [];
   for (const { chat_template: kept } of [...own, ...others]) {
-    const named = Array.isArray(kept) ? kept.find((one) => isObject(one) && one['name'] === 'default') : kept;
+    const named: unknown = Array.isArray(kept)
+      ? (kept as unknown[]).find((one) => isObject(one) && one['name'] === 'default')
+      : kept;
     const template: unknown = isObject(named) ? named['template'] : named;
     if (typeof template === 'string') return template;
   }
