@@ -5,7 +5,7 @@
 //   the last token paid them at layer K−1 (after the softmax, mean over heads) or by the caller's scores;
 //   round-half-even(n·(1−R)) of n stay, ties to the lower index. Other tokens always stay, in order.
 // - The call's last token always stays, as the first of the image tokens that do if it is one; alone at R = 1.
-// - Image tokens whose scores are all NaN cannot be ranked: they stay.
+// - Image tokens whose scores are all NaN, or that get no attention at all, cannot be ranked: they stay.
 // - Kept tokens keep their absolute positions. Caches of layers < K hold every token, of layers ≥ K only kept
 //   ones; nothing is dropped later, except that a call with new images prunes those.
 // - A window of w lets a token see the w cache slots that end with its own, so after a cut it counts kept tokens.
@@ -326,9 +326,12 @@ function rank(
   const endsInImage = call.imageMask?.[last] === true;
   const others = image.map((token) => token.index).filter((index) => index !== last);
   const ranked = [...(endsInImage ? [last] : []), ...others.sort((a, b) => score(b) - score(a) || a - b)];
-  const count = others.every((index) => Number.isNaN(score(index)))
-    ? image.length
-    : (stage.keep ?? keepQuota(image.length, stage.ratio, endsInImage));
+  const ownScores = call.scores !== undefined;
+  const nothing = !ownScores && image.every(({ index }) => Math.fround(score(index)) === 0);
+  const count =
+    nothing || others.every((index) => Number.isNaN(score(index)))
+      ? image.length
+      : (stage.keep ?? keepQuota(image.length, stage.ratio, endsInImage));
   const lost = new Set(ranked.slice(count));
   const worst = ranked[count - 1];
   const next = ranked[count];
