@@ -83,17 +83,20 @@ function decoding(
  * as the row that may drop the fewest.
  * @param images image tokens of each row
  * @param endsInImage whether the last token of a row is an image token
+ * @param whole stages at which a row cannot be ranked, so that none drops anything
  * @returns [row][stage]
  */
 export function commonKeeps(
   images: readonly number[],
   ratios: readonly number[],
   endsInImage: readonly boolean[] = [],
+  whole: ReadonlySet<number> = new Set(),
 ): number[][] {
   let left = [...images];
   const keeps: number[][] = images.map(() => []);
-  for (const ratio of ratios) {
-    const dropped = Math.min(...left.map((n, row) => n - keepQuota(n, ratio, endsInImage[row])));
+  for (const [stage, ratio] of ratios.entries()) {
+    const most = left.map((n, row) => n - keepQuota(n, ratio, endsInImage[row]));
+    const dropped = whole.has(stage) ? 0 : Math.min(...most);
     left = left.map((n) => n - dropped);
     left.forEach((n, row) => keeps[row]?.push(n));
   }
@@ -110,7 +113,7 @@ export async function compareWithReference(
   const { config, weights } = decoder;
   const rows = calls[0]?.rows.length ?? 0;
   const conversation = toy.conversation(rows);
-  const references = Array.from({ length: rows }, () => new ReferenceDecoder(config, weights));
+  let references = Array.from({ length: rows }, () => new ReferenceDecoder(config, weights));
   const padded = Array.from({ length: rows }, () => 0);
   for (const [index, call] of calls.entries()) {
     const where = (row: number): string => `call ${index}, row ${row}`;
@@ -120,24 +123,37 @@ export async function compareWithReference(
     });
     const images = call.rows.map((row) => row.imageMask.filter(Boolean).length);
     const endsInImage = call.rows.map((row) => row.imageMask.at(-1) === true);
-    const keeps = commonKeeps(images, call.ratios, endsInImage);
     const longest = Math.max(...call.rows.map((row) => row.embeds.length));
+    const whole = new Set<number>();
+    /** The references' answers. A row that cannot be ranked keeps all at that stage, and its batch with it: asked anew. */
+    const answers = (): ReferenceResult[] => {
+      const keeps = commonKeeps(images, call.ratios, endsInImage, whole);
+      const copies = references.map((decoder) => decoder.copy());
+      const results = call.rows.map((row, i) => {
+        const stages = options.cuts.map((layer, stage) => ({
+          layer,
+          ratio: call.ratios[stage] ?? 0,
+          keep: keeps[i]?.[stage] ?? 0,
+        }));
+        const kept = isExact(config) ? undefined : (result.kept?.[i] ?? []);
+        return reference(copies[i], row, stages, call.scores?.[i], options, kept);
+      });
+      const unranked = options.cuts.findIndex(
+        (_, stage) => !whole.has(stage) && results.some(({ stages }) => stages[stage]?.unranked === true),
+      );
+      if (unranked !== -1) {
+        whole.add(unranked);
+        return answers();
+      }
+      references = copies;
+      return results;
+    };
+    const expectations = answers();
     call.rows.forEach((row, i) => {
       padded[i] = (padded[i] ?? 0) + longest - row.embeds.length;
-      const stages = options.cuts.map((layer, stage) => ({
-        layer,
-        ratio: call.ratios[stage] ?? 0,
-        keep: keeps[i]?.[stage] ?? 0,
-      }));
       const kept = result.kept?.[i] ?? [];
-      const expected = reference(
-        references[i],
-        row,
-        stages,
-        call.scores?.[i],
-        options,
-        isExact(config) ? undefined : kept,
-      );
+      const expected = expectations[i];
+      if (expected === undefined) throw new RangeError('more rows than conversations');
       if (options.unpruned !== true) expect(kept, `${where(i)}: kept_indices`).toEqual(expected.kept);
       const tokens = expected.logits.slice(-(result.logits[i]?.length ?? 0));
       expect(tokens.length, `${where(i)}: tokens with logits`).toBe(expected.logits.length);

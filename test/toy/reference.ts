@@ -60,6 +60,8 @@ export interface ReferenceStageResult {
   readonly kept: readonly number[];
   /** Score of every position of this call: head-mean attention of the last token, or the caller's; 0 if lost. */
   readonly scores: Float64Array;
+  /** Whether its scores say nothing, so that all its image tokens stay. */
+  readonly unranked: boolean;
   /** Gap between the lowest kept and the highest lost image token; Infinity if one of them is missing. */
   readonly margin: number;
 }
@@ -123,19 +125,28 @@ export class ReferenceDecoder {
   readonly #states: readonly LayerState[];
   #seenTokens = 0;
 
-  constructor(config: ToyConfig, weights: ToyWeights) {
+  constructor(config: ToyConfig, weights: ToyWeights, states?: readonly LayerState[]) {
     this.#config = config;
     this.#weights = weights;
-    this.#states = weights.layers.map(({ mixer }) => {
-      switch (mixer.kind) {
-        case 'attention':
-          return { kind: 'attention', keys: [], values: [], seen: [] };
-        case 'conv':
-          return { kind: 'conv', gated: Array.from({ length: convKernel }, () => zeros(config.hidden)) };
-        case 'recurrence':
-          return { kind: 'recurrence', hidden: zeros(config.hidden) };
-      }
-    });
+    this.#states =
+      states ??
+      weights.layers.map(({ mixer }) => {
+        switch (mixer.kind) {
+          case 'attention':
+            return { kind: 'attention', keys: [], values: [], seen: [] };
+          case 'conv':
+            return { kind: 'conv', gated: Array.from({ length: convKernel }, () => zeros(config.hidden)) };
+          case 'recurrence':
+            return { kind: 'recurrence', hidden: zeros(config.hidden) };
+        }
+      });
+  }
+
+  /** One that goes on from here by itself. */
+  copy(): ReferenceDecoder {
+    const copy = new ReferenceDecoder(this.#config, this.#weights, structuredClone(this.#states));
+    copy.#seenTokens = this.#seenTokens;
+    return copy;
   }
 
   call(call: ReferenceCall): ReferenceResult {
@@ -326,18 +337,16 @@ function rank(
   const endsInImage = call.imageMask?.[last] === true;
   const others = image.map((token) => token.index).filter((index) => index !== last);
   const ranked = [...(endsInImage ? [last] : []), ...others.sort((a, b) => score(b) - score(a) || a - b)];
-  const ownScores = call.scores !== undefined;
-  const nothing = !ownScores && image.every(({ index }) => Math.fround(score(index)) === 0);
-  const count =
-    nothing || others.every((index) => Number.isNaN(score(index)))
-      ? image.length
-      : (stage.keep ?? keepQuota(image.length, stage.ratio, endsInImage));
+  const nothing = call.scores === undefined && image.every(({ index }) => Math.fround(score(index)) === 0);
+  const unranked = nothing || others.every((index) => Number.isNaN(score(index)));
+  const count = unranked ? image.length : (stage.keep ?? keepQuota(image.length, stage.ratio, endsInImage));
   const lost = new Set(ranked.slice(count));
   const worst = ranked[count - 1];
   const next = ranked[count];
   return {
     kept: tokens.filter((token) => token.seen && !lost.has(token.index)).map((token) => token.index),
     scores,
+    unranked: unranked && image.length > 0,
     margin: worst === undefined || next === undefined ? Infinity : score(worst) - score(next),
   };
 }
