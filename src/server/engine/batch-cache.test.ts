@@ -32,7 +32,8 @@ describe.each(['left', 'right'] as const)('a batch that is padded on the %s', (s
       const { tensors, width, places } = batch.take(rows);
       const targets = batch.targets();
       // what a decoder does: it reads all, and writes a token behind
-      for (const [name, { data, dims }] of Object.entries(targets)) {
+      for (const [name, { data: numbers, dims }] of Object.entries(targets)) {
+        const data = numbers as Float32Array;
         const [count = 0, , space = 0] = dims;
         const from = tensors[name];
         const stored = from?.dims[2] ?? 0;
