@@ -7,7 +7,6 @@ import { create } from '@bufbuild/protobuf';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema, type ValueInfoProto } from 'onnx-buf';
-import { breakEvenPlot, type Selection } from '../src/analysis/break-even-plot.js';
 import { prefillFeeds } from '../src/bench/feeds.js';
 import { openDecoder, originalOf, readDecoder } from '../src/bench/sessions.js';
 import { interleaved, type Variant } from '../src/bench/timing.js';
@@ -86,7 +85,17 @@ async function measured(options: SelectorOptions, perLayer: LayerTime): Promise<
 /** Milliseconds of a whole prefill of so many tokens. */
 type LayerTime = (tokens: Tokens) => number;
 
-/** Prints tables; with `output`, their numbers and the break-even plots lie there. */
+/** What choosing costs with one strategy, at one number of image tokens; the fields of a row of selectors.json. */
+interface Selection {
+  readonly strategy: string;
+  readonly ratio: number;
+  readonly imageTokens: number;
+  readonly selectorMs: number;
+  readonly prefillMs: number;
+  readonly prunedMs: number;
+}
+
+/** Prints tables; with `output`, their numbers lie there, of which docs/results/strategies/plots.mjs draws. */
 export async function benchSelectors(
   options: Omit<SelectorOptions, 'tokens'> & {
     readonly textTokens: number;
@@ -108,15 +117,9 @@ export async function benchSelectors(
     rows.push(...(await measured({ ...options, tokens }, (of) => (whole * macs(of)) / macs(base))));
   }
   if (output === undefined) return;
-  const { images, ratios } = options;
+  const { images } = options;
   const file = join(output, images === 1 ? 'selectors.json' : `selectors-${images}-images.json`);
   writeFileSync(file, `${JSON.stringify({ shape: name, weights: 'int8', images, rows }, null, 1)}\n`);
-  if (options.imageTokens.length < 2) return;
-  for (const ratio of ratios)
-    writeFileSync(
-      join(output, `break-even-${Math.round(100 * ratio)}.svg`),
-      breakEvenPlot(rows, ratio, `${name} in int8 on a processor`),
-    );
 }
 
 function scopeOf(): (typeof strategies)[number] {

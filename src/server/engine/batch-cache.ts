@@ -26,6 +26,11 @@ export interface Batched {
   readonly places: readonly number[];
 }
 
+/** A row that may lie in a batch's buffers, and stays there. */
+export interface HeldRow extends CacheRow {
+  readonly batch?: BatchCache;
+}
+
 /** Tokens for which a buffer has room when it is made, and padding that all rows may have. */
 const ROOM = 64;
 
@@ -80,7 +85,7 @@ export class BatchCache {
   }
 
   /** A step wrote into the targets. @returns the rows after it */
-  stepped(targets: CacheTensors, rows: readonly CacheRow[], places: readonly number[]): CacheRow[] {
+  stepped(targets: CacheTensors, rows: readonly CacheRow[], places: readonly number[]): HeldRow[] {
     for (const name of Object.keys(targets)) if (!this.#grows(name)) this.#turn(name);
     this.#tensors = targets;
     this.#width++;

@@ -3,7 +3,6 @@
 // A pruned layer's cache is shorter than the sequence by the tokens that were dropped. The decoder counts padding once
 // for all layers (docs/graph-contract.md), so rows go together only if each layer dropped as many tokens in all of them.
 import { Tensor } from '@huggingface/transformers';
-import type { BatchCache } from './batch-cache.js';
 import { ortTensorLike } from '../../runtime/transformers.js';
 import type { CacheTensors } from './hf-model.js';
 
@@ -26,8 +25,6 @@ export interface CacheRow {
   readonly length: number;
   /** Unpruned length of what the cache holds, padding counted. */
   readonly width: number;
-  /** What it lies in, if it stays there. */
-  readonly batch?: BatchCache;
 }
 
 /** Rows as one cache. */

@@ -7,7 +7,7 @@ import { FastvError } from '../../errors.js';
 import { configuredPositions } from '../../runtime/limits.js';
 import type { OpenedModel } from '../../runtime/model.js';
 import { isRecord, type ForwardInputs, type OrtTensor } from '../../runtime/transformers.js';
-import { BatchCache } from './batch-cache.js';
+import { BatchCache, type HeldRow } from './batch-cache.js';
 import { joinRows, type CacheRow, type JoinedRows, type PaddingSide } from './cache-rows.js';
 import {
   cacheOf,
@@ -137,7 +137,7 @@ export class DecoderPasses {
    */
   async decodeInPlace(
     tokens: readonly bigint[],
-    rows: readonly CacheRow[],
+    rows: readonly HeldRow[],
     side: PaddingSide,
   ): Promise<Decoded> {
     const { decoder_model_merged: decoder, embed_tokens: embed } = this.model.sessions;
