@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Hono } from 'hono';
+import { mount } from 'hono/mount';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -830,7 +831,7 @@ describe('the server', () => {
   it('is mounted in an app of Hono', async () => {
     const handler = createHandler();
     await handler.loaded;
-    const app = new Hono().mount('/vision', (request: Request) => handler.fetch(request));
+    const app = new Hono().all('/vision/*', mount(handler.fetch));
     expect((await app.request('/vision/health')).status).toBe(200);
     const body = JSON.stringify(await about('color', 2, { stream: true }));
     const headers = { 'content-type': 'application/json' };

@@ -44,7 +44,12 @@ function farthest(tokens: readonly Token[], count: number): number[] {
   };
   const picked: number[] = [];
   const nearest = (i: number, others: readonly number[]): number =>
-    Math.min(...others.map((j) => 1 - cosine(tokens[i] as Token, tokens[j] as Token)));
+    Math.min(
+      ...others.map((j) => {
+        const [a, b] = [tokens[i], tokens[j]];
+        return a === undefined || b === undefined ? NaN : 1 - cosine(a, b);
+      }),
+    );
   while (picked.length < Math.min(count, tokens.length)) {
     const left = tokens.map((_, i) => i).filter((i) => !picked.includes(i));
     const gains = left.map((i) =>
