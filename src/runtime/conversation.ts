@@ -16,7 +16,7 @@ import { Picture } from './pictures/picture.js';
 import { exactProcessor } from './pictures/processors.js';
 import { isRecord } from './transformers.js';
 import { reasonOf } from './tell.js';
-import { HAS_PROCESSES, renderTemplate, startTemplates } from './template-process.js';
+import { renderTemplate, startTemplates } from './template-process.js';
 import { withTimeLimit } from './time-limit.js';
 import { checkGrowth } from './tokenizer-growth.js';
 
@@ -107,7 +107,7 @@ export class Conversation {
     });
     const conversation = new Conversation(processor);
     // whoever asks it first says what went wrong
-    if (HAS_PROCESSES && conversation.#templated() !== undefined) startTemplates().catch(() => undefined);
+    if (conversation.#templated() !== undefined) startTemplates().catch(() => undefined);
     return conversation;
   }
 
@@ -146,8 +146,11 @@ export class Conversation {
     }));
     const { chat_template: template } = templated;
     const options = { add_generation_prompt: true, tokenize: false };
-    if (!HAS_PROCESSES) return String(templated.apply_chat_template(structured, options));
-    return renderTemplate(template, contextOf(this.tokenizer, templated, structured, options));
+    return renderTemplate({
+      template,
+      context: () => contextOf(this.tokenizer, templated, structured, options),
+      here: () => String(templated.apply_chat_template(structured, options)),
+    });
   }
 
   #templated(): Templated | undefined {

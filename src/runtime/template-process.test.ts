@@ -1,8 +1,24 @@
+import { build } from 'esbuild';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { renderTemplate } from './template-process.js';
 
+/** A template in its process. */
+const rendered = (template: string, context: unknown): Promise<string> =>
+  renderTemplate({
+    template,
+    context: () => context,
+    here: () => {
+      throw new Error('there is a process for it');
+    },
+  });
+
 const fault = (template: string): Promise<unknown> =>
-  renderTemplate(template, { messages: [{ role: 'user', content: 'a question' }] }).then(
+  rendered(template, { messages: [{ role: 'user', content: 'a question' }] }).then(
     (text) => `a text of ${text.length}`,
     (error: unknown) => error,
   );
@@ -11,7 +27,7 @@ describe('renderTemplate', () => {
   it('gives what the template makes of its context', async () => {
     const template = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ bos_token }}';
     const messages = [{ role: 'user', content: 'a\ud800 ü' }];
-    expect(await renderTemplate(template, { messages, bos_token: '<s>' })).toBe('user: a\ud800 ü\n<s>');
+    expect(await rendered(template, { messages, bos_token: '<s>' })).toBe('user: a\ud800 ü\n<s>');
   });
 
   it.each([
@@ -36,11 +52,34 @@ describe('renderTemplate', () => {
     });
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 2 ** 20);
     // and the next one is rendered as ever
-    expect(await renderTemplate('{{ 1 + 1 }}', {})).toBe('2');
+    expect(await rendered('{{ 1 + 1 }}', {})).toBe('2');
   });
 
   it('renders those that are asked for at once one after the other', async () => {
-    const texts = await Promise.all(['a', 'b', 'c'].map((t) => renderTemplate('{{ t }}', { t })));
+    const texts = await Promise.all(['a', 'b', 'c'].map((t) => rendered('{{ t }}', { t })));
     expect(texts).toEqual(['a', 'b', 'c']);
+  });
+
+  it('renders here in a CommonJS bundle, whose modules have no place, and limits the time', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fastv-template-'));
+    const outfile = join(folder, 'bundle.cjs');
+    await build({
+      entryPoints: [fileURLToPath(new URL('template-process.ts', import.meta.url))],
+      outfile,
+      bundle: true,
+      format: 'cjs',
+      platform: 'node',
+      logLevel: 'silent',
+    });
+    const bundle = createRequire(import.meta.url)(outfile) as { renderTemplate: typeof renderTemplate };
+    await rm(folder, { recursive: true });
+    const ask = (here: () => string): Promise<string> =>
+      bundle.renderTemplate({ template: '', context: () => ({}), here });
+    expect(await ask(() => 'a text')).toBe('a text');
+    await expect(
+      ask(() => {
+        for (;;);
+      }),
+    ).rejects.toThrow('the chat template takes more than 2 seconds');
   });
 });

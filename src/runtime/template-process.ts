@@ -1,6 +1,9 @@
 // A model's chat template is a program of its author's. In Node it runs in a process of its own, which may take so much
-// time and memory, and is kept for the next one; a browser has no such thing, and offers to stop the page.
+// time and memory, and is kept for the next one. In an app that is bundled there is no Jinja to start it with, and in
+// Bun and Deno no such process: there templates run in the app's own, which limits their time only. A browser has no
+// limit, and offers to stop the page.
 import { FastvError } from '../errors.js';
+import { withTimeLimit } from './time-limit.js';
 
 /** What a template may take: milliseconds, megabytes of JavaScript's heap, characters of the text that it gives. */
 const MOST = { milliseconds: 2_000, megabytes: 64, characters: 2 ** 24 } as const;
@@ -48,13 +51,14 @@ interface Modules {
 interface NodeProcess {
   readonly execPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly versions?: { readonly node?: string };
+  readonly versions?: { readonly node?: string; readonly bun?: string; readonly deno?: string };
 }
 
 const { process: node } = globalThis as { process?: NodeProcess };
 
-/** Whether templates can be run in a process of their own here. */
-export const HAS_PROCESSES = node?.versions?.node !== undefined;
+const { node: nodeVersion, bun, deno } = node?.versions ?? {};
+/** Whether there are such processes here: Bun and Deno say that they are Node too. */
+const HAS_PROCESSES = nodeVersion !== undefined && bun === undefined && deno === undefined;
 
 /** One process, asked one thing at a time. */
 class TemplateProcess {
@@ -106,42 +110,68 @@ class TemplateProcess {
   }
 }
 
-let current: Promise<TemplateProcess> | undefined;
+let current: Promise<TemplateProcess | undefined> | undefined;
 let last: Promise<unknown> = Promise.resolve();
 
-/** Starts the process, so that it is there when it is asked. */
-export function startTemplates(): Promise<TemplateProcess> {
+/** Starts the process, so that it is there when it is asked. @returns undefined where there can be none */
+export function startTemplates(): Promise<TemplateProcess | undefined> {
   return (current ??= start().catch((cause: unknown) => {
     current = undefined;
     throw cause;
   }));
 }
 
+/** How a template is rendered. */
+export interface Rendering {
+  readonly template: string;
+  /** What the template may look at: plain data. */
+  readonly context: () => unknown;
+  /** Renders it in this process. */
+  readonly here: () => string;
+}
+
 /**
- * Renders a chat template, in Node.
- * @param context what the template may look at: plain data
+ * Renders a chat template.
  * @throws {FastvError} `invalid-input` if it fails, or takes more time or memory than it may
  */
-export function renderTemplate(template: string, context: unknown): Promise<string> {
-  const turn = last.then(async () => (await startTemplates()).render(template, context));
+export function renderTemplate({ template, context, here }: Rendering): Promise<string> {
+  const turn = last.then(async () => {
+    const process = await startTemplates();
+    if (process !== undefined) return process.render(template, context());
+    return withTimeLimit(MOST.milliseconds, 'the chat template', here) as string;
+  });
   last = turn.catch(() => undefined);
   return turn;
 }
 
-async function start(): Promise<TemplateProcess> {
+async function start(): Promise<TemplateProcess | undefined> {
+  const jinja = HAS_PROCESSES ? await jinjaFile() : undefined;
+  if (jinja === undefined) return undefined;
   const { spawn } = await nodeModule<ChildProcesses>('child_process');
-  const { createRequire } = await nodeModule<Modules>('module');
-  const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
-  const jinja = createRequire(transformers).resolve('@huggingface/jinja');
   const { execPath = '', env = {} } = node ?? {};
   const args = [`--max-old-space-size=${MOST.megabytes}`, '--max-semi-space-size=8', '-e', CHILD, jinja];
   const child = spawn(execPath, args, {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     windowsHide: true,
-    // a stranger's template needs nothing of the user's but the time of day
-    env: { SystemRoot: env['SystemRoot'] ?? '', ...(env['TZ'] === undefined ? {} : { TZ: env['TZ'] }) },
+    // a stranger's template needs nothing of the user's but the time of day; Electron's program is Node if it is told so
+    env: {
+      ELECTRON_RUN_AS_NODE: '1',
+      SystemRoot: env['SystemRoot'] ?? '',
+      ...(env['TZ'] === undefined ? {} : { TZ: env['TZ'] }),
+    },
   });
   return new TemplateProcess(child);
+}
+
+/** Where Transformers.js's own Jinja lies; undefined in a bundle, whose modules have no place. */
+async function jinjaFile(): Promise<string | undefined> {
+  const { createRequire } = await nodeModule<Modules>('module');
+  try {
+    const transformers = createRequire(import.meta.url).resolve('@huggingface/transformers');
+    return createRequire(transformers).resolve('@huggingface/jinja');
+  } catch {
+    return undefined;
+  }
 }
 
 /** A module of Node's, without an import that bundlers for browsers would have to resolve. */
