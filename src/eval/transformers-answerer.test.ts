@@ -56,42 +56,52 @@ beforeAll(async () => {
 afterAll(() => model.close?.());
 
 describe('the embedded model as an answerer', () => {
-  it('answers under every condition, and says what was kept and what it cost', async () => {
-    for (const condition of conditions) {
-      const answers = await model.answer(asks, condition);
-      expect(answers).toHaveLength(asks.length);
-      answers.forEach(({ cost }, i) => {
-        const whole = 144 * (asks[i]?.images.length ?? 0);
-        const scale = condition.imageScale ** 2;
-        expect(cost.imageTokens).toBe(whole * scale);
-        expect(cost.keptImageTokens).toBe(Math.round(whole * scale * (1 - (condition.pruning?.ratio ?? 0))));
-        expect(cost.prefillMs).toBeGreaterThan(0);
-        expect(cost.flops).toBeGreaterThan(0);
-        expect(cost.shapeFrom).toBe('graph');
-        if (condition.pruning === null) expect(cost.flops).toBe(cost.flopsUnpruned);
-        else expect(cost.flops).toBeLessThan(cost.flopsUnpruned ?? 0);
-      });
-    }
-  });
+  it(
+    'answers under every condition, and says what was kept and what it cost',
+    { timeout: 300_000 },
+    async () => {
+      for (const condition of conditions) {
+        const answers = await model.answer(asks, condition);
+        expect(answers).toHaveLength(asks.length);
+        answers.forEach(({ cost }, i) => {
+          const whole = 144 * (asks[i]?.images.length ?? 0);
+          const scale = condition.imageScale ** 2;
+          expect(cost.imageTokens).toBe(whole * scale);
+          expect(cost.keptImageTokens).toBe(
+            Math.round(whole * scale * (1 - (condition.pruning?.ratio ?? 0))),
+          );
+          expect(cost.prefillMs).toBeGreaterThan(0);
+          expect(cost.flops).toBeGreaterThan(0);
+          expect(cost.shapeFrom).toBe('graph');
+          if (condition.pruning === null) expect(cost.flops).toBe(cost.flopsUnpruned);
+          else expect(cost.flops).toBeLessThan(cost.flopsUnpruned ?? 0);
+        });
+      }
+    },
+  );
 
-  it('runs the vision encoder once an image, and says the same as without a cache', async () => {
-    const cold = await openTransformersAnswerer({
-      model: EMBEDDED_MODEL,
-      name: 'scenes-llava',
-      cache: false,
-      featureBytes: 0,
-    });
-    await cold.prepare?.(conditions);
-    const { runs } = model.vision;
-    for (const condition of conditions) {
-      const cached = await model.answer(asks, condition);
-      const computed = await cold.answer(asks, condition);
-      expect(cached.map((a) => a.text)).toEqual(computed.map((a) => a.text));
-    }
-    expect(model.vision.runs).toBe(runs);
-    expect(cold.vision.hits).toBe(0);
-    await cold.close?.();
-  });
+  it(
+    'runs the vision encoder once an image, and says the same as without a cache',
+    { timeout: 300_000 },
+    async () => {
+      const cold = await openTransformersAnswerer({
+        model: EMBEDDED_MODEL,
+        name: 'scenes-llava',
+        cache: false,
+        featureBytes: 0,
+      });
+      await cold.prepare?.(conditions);
+      const { runs } = model.vision;
+      for (const condition of conditions) {
+        const cached = await model.answer(asks, condition);
+        const computed = await cold.answer(asks, condition);
+        expect(cached.map((a) => a.text)).toEqual(computed.map((a) => a.text));
+      }
+      expect(model.vision.runs).toBe(runs);
+      expect(cold.vision.hits).toBe(0);
+      await cold.close?.();
+    },
+  );
 
   it('gives the same features from the cache, bit by bit', async () => {
     const candidates = ['yes', 'no', 'left', 'two'];
