@@ -5,14 +5,9 @@ import {
   addOptions,
   addOutput,
   addOutputOptions,
-  budgetOption,
-  deviceOption,
-  dtypeOption,
-  layerOption,
+  askingOptions,
   modelOption,
   networkOption,
-  ratioOption,
-  seedOption,
 } from '../options/option.js';
 import { addMethodOptions } from '../options/strategy.js';
 import { wholeNumber } from '../parse/number.js';
@@ -26,12 +21,7 @@ export function batchCommand(terminal: Terminal): Command {
   );
   addOptions(command, [
     modelOption(),
-    layerOption().default(2),
-    ratioOption(),
-    budgetOption(),
-    seedOption(),
-    dtypeOption(),
-    deviceOption(),
+    ...askingOptions(),
     new Option('--media-root <folder>', 'the folder of file: URLs'),
     new Option('--concurrency <n>', 'requests that are answered at once')
       .argParser(wholeNumber('--concurrency', 1, 256))

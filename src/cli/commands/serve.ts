@@ -1,16 +1,7 @@
 /** `fastv serve`: an OpenAI-compatible server. */
 import { Command, Option } from 'commander';
 import type { ServeFlags } from '../actions/serve.js';
-import {
-  addOptions,
-  addOutputOptions,
-  deviceOption,
-  dtypeOption,
-  layerOption,
-  networkOption,
-  ratioOption,
-  seedOption,
-} from '../options/option.js';
+import { addOptions, addOutputOptions, askingOptions, networkOption } from '../options/option.js';
 import { addMethodOptions } from '../options/strategy.js';
 import { defaultModel } from '../default-model.js';
 import { PORTS, wholeNumber } from '../parse/number.js';
@@ -58,14 +49,7 @@ export function serveCommand(terminal: Terminal): Command {
         .env('FASTV_LOG_LEVEL'),
     );
   addOptions(command, [
-    layerOption().default(2),
-    ratioOption(),
-    new Option('--budget <n>', 'image tokens to keep, in place of --ratio')
-      .argParser(wholeNumber('--budget'))
-      .conflicts('ratio'),
-    seedOption(),
-    dtypeOption(),
-    deviceOption(),
+    ...askingOptions(),
     networkOption('models and the pictures of requests, from public addresses,'),
     ...LIMIT_OPTIONS.map(limitFlag),
   ]);

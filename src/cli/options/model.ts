@@ -4,18 +4,7 @@ import { findPreset, isSeeded } from '../../strategies/index.js';
 import { LIMITS } from '../../media/limits.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
-import {
-  addOptions,
-  addOutputOptions,
-  budgetOption,
-  deviceOption,
-  dtypeOption,
-  layerOption,
-  modelOption,
-  networkOption,
-  ratioOption,
-  seedOption,
-} from './option.js';
+import { addOptions, addOutputOptions, askingOptions, modelOption, networkOption } from './option.js';
 import { addMethodOptions, methodOf, type MethodFlags } from './strategy.js';
 
 /** The flags of {@link addModelOptions}. */
@@ -36,12 +25,7 @@ export interface ModelFlags extends MethodFlags {
 export function addModelOptions(command: Command): Command {
   addOptions(command, [
     modelOption(),
-    layerOption().default(2),
-    ratioOption(),
-    budgetOption(),
-    seedOption(),
-    dtypeOption(),
-    deviceOption(),
+    ...askingOptions(),
     new Option('--max-new-tokens <n>', 'the longest answer')
       .argParser(wholeNumber('--max-new-tokens', 1))
       .default(128),

@@ -128,3 +128,15 @@ export function addOptions(command: Command, options: readonly Option[]): Comman
   for (const option of options) command.addOption(option);
   return command;
 }
+
+/** How a model is pruned and loaded, for every command that asks one. */
+export function askingOptions(): Option[] {
+  return [
+    layerOption().default(2),
+    ratioOption(),
+    budgetOption(),
+    seedOption(),
+    dtypeOption(),
+    deviceOption(),
+  ];
+}
