@@ -13,7 +13,7 @@
  */
 import { FastvError } from '../../errors.js';
 import { mean } from '../../statistics.js';
-import { groupBy } from '../group-by.js';
+import { TupleTable } from '../results/columns.js';
 import { Draws } from './draws.js';
 
 export interface BootstrapOptions {
@@ -37,74 +37,88 @@ export interface PairedDifference extends Interval {
   readonly pValue: number;
 }
 
+/** Numbers of each sample, sample after sample. */
+export interface Rows {
+  readonly data: Float64Array;
+  /** Numbers a sample. */
+  readonly width: number;
+}
+
 /**
  * The means of each column in each resample.
- * @param rows numbers of each sample, equally many
  * @returns one array a column, of one mean a resample
  * @throws FastvError `invalid-input` if there are no samples; `invalid-option` for a senseless option
  */
 export function resampledMeans(
-  rows: readonly (readonly number[])[],
+  rows: Rows,
   { resamples = 2000, seed = 0, confidence = 0.95, stream = 0 }: BootstrapOptions = {},
 ): Float64Array[] {
-  if (rows.length === 0) throw new FastvError('invalid-input', 'bootstrap: there are no samples');
+  const { data, width } = rows;
+  const count = data.length / width;
+  if (data.length === 0) throw new FastvError('invalid-input', 'bootstrap: there are no samples');
   if (!Number.isInteger(resamples) || resamples < 1 || !(confidence > 0 && confidence < 1)) {
     throw new FastvError('invalid-option', 'bootstrap: resamples ≥ 1 and 0 < confidence < 1 are needed');
   }
-  const kinds = [...groupBy(rows, (row) => row.join()).values()];
-  const values = kinds.map(([row = []]) => row);
-  const columns = (rows[0] ?? []).map(() => new Float64Array(resamples));
+  const columns = Array.from({ length: width }, () => new Float64Array(resamples));
   const draws = new Draws(0x626f6f74, seed, stream);
-  const counts = new Uint32Array(kinds.length);
   // a draw by kinds costs about the width of its binomial distributions, one by samples a step for each
-  const byKinds = kinds.length * (16 + Math.sqrt(rows.length)) < rows.length;
-  const shares = kinds.map((kind) => kind.length);
-  if (!byKinds) {
+  const kinds = kindsOf(rows, count / (16 + Math.sqrt(count)));
+  if (kinds === undefined) {
     drawOneByOne(grouped(rows, draws), columns, draws);
     return columns;
   }
+  const { values, shares } = kinds;
+  const counts = new Uint32Array(shares.length);
   for (let resample = 0; resample < resamples; resample++) {
-    draws.multinomial(rows.length, shares, counts);
+    draws.multinomial(count, shares, counts);
     columns.forEach((means, column) => {
       let sum = 0;
       for (let kind = 0; kind < counts.length; kind++) {
-        const count = counts[kind] ?? 0;
-        if (count > 0) sum += count * (values[kind]?.[column] ?? NaN);
+        const drawn = counts[kind] ?? 0;
+        if (drawn > 0) sum += drawn * values.at(kind, column);
       }
-      means[resample] = sum / rows.length;
+      means[resample] = sum / count;
     });
   }
   return columns;
 }
 
+/** The different rows and how many there are of each; undefined where there are not fewer kinds than so many. */
+function kindsOf(
+  { data, width }: Rows,
+  fewerThan: number,
+): { readonly values: TupleTable; readonly shares: number[] } | undefined {
+  const values = new TupleTable(width);
+  const shares: number[] = [];
+  for (let at = 0; at < data.length; at += width) {
+    const kind = values.id(data, at);
+    shares[kind] = (shares[kind] ?? 0) + 1;
+    if (shares.length >= fewerThan) return undefined;
+  }
+  return { values, shares };
+}
+
 /** More than these are drawn in groups. */
 const MOST_DRAWN = 10_000;
 
-/** Sums of numbers of the rows of each group, and how many rows it has: one group after the other. */
-interface Groups {
-  readonly data: Float64Array;
-  /** Numbers a group. */
-  readonly width: number;
-}
-
-/** Rows one by one, or dealt out to groups at random. */
-function grouped(rows: readonly (readonly number[])[], draws: Draws): Groups {
-  const width = (rows[0]?.length ?? 0) + 1;
-  const count = Math.min(rows.length, MOST_DRAWN);
-  const order = Uint32Array.from(rows.keys());
-  if (count < rows.length) draws.shuffle(order);
+/** Rows one by one, or dealt out to groups at random: sums over each group, and how many rows it has. */
+function grouped({ data: rows, width: own }: Rows, draws: Draws): Rows {
+  const width = own + 1;
+  const all = rows.length / own;
+  const count = Math.min(all, MOST_DRAWN);
+  const order = Uint32Array.from({ length: all }, (_, i) => i);
+  if (count < all) draws.shuffle(order);
   const data = new Float64Array(count * width);
   order.forEach((place, i) => {
     const at = (i % count) * width;
-    (rows[place] ?? []).forEach((value, column) => {
-      data[at + column] = (data[at + column] ?? 0) + value;
-    });
+    for (let column = 0; column < own; column++)
+      data[at + column] = (data[at + column] ?? 0) + (rows[place * own + column] ?? NaN);
     data[at + width - 1] = (data[at + width - 1] ?? 0) + 1;
   });
   return { data, width };
 }
 
-function drawOneByOne({ data, width }: Groups, columns: readonly Float64Array[], draws: Draws): void {
+function drawOneByOne({ data, width }: Rows, columns: readonly Float64Array[], draws: Draws): void {
   const sums = new Float64Array(width);
   const resamples = columns[0]?.length ?? 0;
   for (let resample = 0; resample < resamples; resample++) {
@@ -144,7 +158,7 @@ export function differenceInterval(
  */
 export function bootstrapInterval(samples: readonly number[], options: BootstrapOptions = {}): Interval {
   const [means = new Float64Array()] = resampledMeans(
-    samples.map((v) => [v]),
+    { data: Float64Array.from(samples), width: 1 },
     options,
   );
   return percentileInterval(mean(samples), means, options);
@@ -167,7 +181,7 @@ export function pairedBootstrap(
   }
   const differences = a.map((v, i) => v - (b[i] ?? 0));
   const [means = new Float64Array()] = resampledMeans(
-    differences.map((v) => [v]),
+    { data: Float64Array.from(differences), width: 1 },
     options,
   );
   return differenceInterval(mean(differences), means, options);

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { mean } from '../../statistics.js';
 import { Draws } from './draws.js';
 
-const variance = (values: readonly number[]): number => mean(values.map((v) => (v - mean(values)) ** 2));
+const variance = (values: readonly number[]): number => {
+  const middle = mean(values);
+  return mean(values.map((v) => (v - middle) ** 2));
+};
 
 describe('Draws', () => {
   it('is even, and the same for the same seed', () => {
