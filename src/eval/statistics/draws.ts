@@ -44,6 +44,7 @@ export class Draws {
     const width = sums.length;
     const n = rows.length / width;
     let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
+    let [first, second, third] = [0, 0, 0];
     for (let i = 0; i < n; i++) {
       // `uniform`, written out: a call and four fields are most of the time
       const times5 = Math.imul(b, 5);
@@ -56,9 +57,14 @@ export class Draws {
       c = e ^ shifted;
       d = (f << 11) | (f >>> 21);
       const row = Math.floor((result * n) / 0x100000000) * width;
-      for (let column = 0; column < width; column++)
+      // mostly there are no more than three, which need not be stored each time
+      first += rows[row] ?? 0;
+      if (width > 1) second += rows[row + 1] ?? 0;
+      if (width > 2) third += rows[row + 2] ?? 0;
+      for (let column = 3; column < width; column++)
         sums[column] = (sums[column] ?? 0) + (rows[row + column] ?? 0);
     }
+    [first, second, third].slice(0, width).forEach((sum, column) => (sums[column] = sum));
     [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
   }
 
