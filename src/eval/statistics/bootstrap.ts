@@ -60,12 +60,13 @@ export function resampledMeans(
     throw new FastvError('invalid-option', 'bootstrap: resamples ≥ 1 and 0 < confidence < 1 are needed');
   }
   const columns = Array.from({ length: width }, () => new Float64Array(resamples));
-  const draws = new Draws(0x626f6f74, seed, stream);
+  const draws = new Draws(BOOTSTRAP, seed, stream);
   // a draw by kinds costs about the width of its binomial distributions, one by samples a step for each
   const kinds = kindsOf(rows, count / (16 + Math.sqrt(count)));
   if (kinds === undefined) {
-    drawOneByOne(grouped(rows, draws), columns, draws);
-    return columns;
+    const groups = grouped(rows, draws);
+    const drawn = drawsOf(groups.data.length / groups.width, resamples, seed, stream);
+    return meansOfDrawn(groups, drawn, columns);
   }
   const { values, shares } = kinds;
   const counts = new Uint32Array(shares.length);
@@ -118,14 +119,70 @@ function grouped({ data: rows, width: own }: Rows, draws: Draws): Rows {
   return { data, width };
 }
 
-function drawOneByOne({ data, width }: Rows, columns: readonly Float64Array[], draws: Draws): void {
-  const sums = new Float64Array(width);
-  const resamples = columns[0]?.length ?? 0;
-  for (let resample = 0; resample < resamples; resample++) {
-    draws.sums(data, sums);
-    const drawn = sums[width - 1] ?? NaN;
-    for (const [column, means] of columns.entries()) means[resample] = (sums[column] ?? NaN) / drawn;
+/** Apart from other uses of a seed: kinds and groups, draws one by one. */
+const BOOTSTRAP = 0x626f6f74;
+const ONE_BY_ONE = 0x6f6e6573;
+
+/** Bytes of draws that are kept. */
+const MOST_KEPT = 2 ** 27;
+/** Draws by what they follow from, the latest last: all statistics of a sweep are made from the same ones. */
+const KEPT = new Map<string, Uint8Array>();
+
+/** How often each of so many is drawn, resample after resample. */
+function drawsOf(count: number, resamples: number, seed: number, stream: number): Uint8Array {
+  const name = [count, resamples, seed, stream].join();
+  const known = KEPT.get(name);
+  KEPT.delete(name);
+  const all = known ?? new Uint8Array(count * resamples);
+  if (known === undefined) {
+    const draws = new Draws(ONE_BY_ONE, seed, stream);
+    for (let from = 0; from < all.length; from += count)
+      draws.withReplacement(all.subarray(from, from + count));
   }
+  KEPT.set(name, all);
+  let bytes = [...KEPT.values()].reduce((sum, { length }) => sum + length, 0);
+  for (const [oldest, { length }] of KEPT) {
+    if (bytes <= MOST_KEPT) break;
+    KEPT.delete(oldest);
+    bytes -= length;
+  }
+  return all;
+}
+
+/** @param columns one a column but the last, which says how many rows a group has; overwritten */
+function meansOfDrawn(
+  { data, width }: Rows,
+  drawn: Uint8Array,
+  columns: readonly Float64Array[],
+): Float64Array[] {
+  const count = data.length / width;
+  const sums = Array.from({ length: width }, (_, column) => {
+    const values = Float64Array.from({ length: count }, (__, i) => data[i * width + column] ?? NaN);
+    return drawnSums(values, drawn);
+  });
+  const rows = sums[width - 1];
+  return columns.map((means, column) =>
+    means.map((_, resample) => (sums[column]?.[resample] ?? NaN) / (rows?.[resample] ?? NaN)),
+  );
+}
+
+/** The sum of a column in each resample. */
+function drawnSums(values: Float64Array, drawn: Uint8Array): Float64Array {
+  const sums = new Float64Array(drawn.length / values.length);
+  for (let resample = 0, from = 0; resample < sums.length; resample++, from += values.length) {
+    // four sums beside each other: an addition need not wait for the one before
+    let [a, b, c, d] = [0, 0, 0, 0];
+    let i = 0;
+    for (; i + 3 < values.length; i += 4) {
+      a += (drawn[from + i] ?? 0) * (values[i] ?? NaN);
+      b += (drawn[from + i + 1] ?? 0) * (values[i + 1] ?? NaN);
+      c += (drawn[from + i + 2] ?? 0) * (values[i + 2] ?? NaN);
+      d += (drawn[from + i + 3] ?? 0) * (values[i + 3] ?? NaN);
+    }
+    for (; i < values.length; i++) a += (drawn[from + i] ?? 0) * (values[i] ?? NaN);
+    sums[resample] = a + b + (c + d);
+  }
+  return sums;
 }
 
 /** The share `confidence` in the midst of resampled values. */
