@@ -203,8 +203,10 @@ function choose(
   const size = core.headSize ?? 0;
   // where it rotates inside, by the positions that it would go by
   const positions = core.rotation === 'in-op' ? groupQuery.positions?.(branch, view, core) : undefined;
-  const rotated = positions && groupQuery.rotateOutside?.(branch, view, core, given, positions);
-  const node: Node = rotated ?? given;
+  const node: Node =
+    positions === undefined
+      ? given
+      : (groupQuery.rotateOutside?.(branch, view, core, given, positions) ?? given);
   const [query, key, value] =
     input(node, 'key') === ''
       ? splitPacked(branch, input(node, 'query'), core)
