@@ -8,17 +8,11 @@
 // So each layer's attention becomes an If. One branch is the operator. The other is for one token a row: its scores over
 // the cache and over itself, one softmax over both, and the values alike; nothing is put together but the scores.
 import { create } from '@bufbuild/protobuf';
-import {
-  GraphProtoSchema,
-  NodeProtoSchema,
-  type GraphProto,
-  type NodeProto,
-  type ValueInfoProto,
-} from 'onnx-buf';
+import { GraphProtoSchema, NodeProtoSchema, type GraphProto, type NodeProto } from 'onnx-buf';
 import { CACHE_LENGTHS } from '../decoder/contract.js';
 import { groupQuery } from '../decoder/attention/group-query.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
-import { headCounts } from '../decoder/attention/heads.js';
+import { headCounts, splitPacked } from '../decoder/attention/heads.js';
 import {
   allNames,
   DataType,
@@ -37,6 +31,7 @@ import {
   withFields,
   type OnnxModel,
   type OperatorNode,
+  type OpOptions,
   type Pass,
 } from '../onnx/index.js';
 import { partOfShape } from './substitute.js';
@@ -126,9 +121,10 @@ function coreOf(view: GraphView, pastKey: string): AttentionCore | undefined {
   if (layer === undefined || of !== 'key') return undefined;
   const nodes = view.consumers(pastKey).filter((node) => isOperator(node, 'GroupQueryAttention'));
   const [node] = nodes;
-  if (node === undefined || nodes.length > 1) return undefined;
   const pastValue = pastKey.replace(/key$/u, 'value');
-  const [, presentKey = '', presentValue = ''] = node.output;
+  const [, presentKey = '', presentValue = ''] = node?.output ?? [];
+  if (node === undefined || nodes.length > 1 || presentKey === '' || presentValue === '') return undefined;
+  if (input(node, 'past_key') !== pastKey || input(node, 'past_value') !== pastValue) return undefined;
   const core = groupQuery.find(
     view,
     { layer: Number(layer), pastKey, pastValue, presentKey, presentValue },
@@ -137,15 +133,14 @@ function coreOf(view: GraphView, pastKey: string): AttentionCore | undefined {
   return isPlain(view, core) ? core : undefined;
 }
 
-/** Whether a step is nothing but scores, softmax and values: no sinks, no bias, no quantised cache, in float32. */
+/** Whether a step is nothing but scores, softmax and values: no sinks, no quantised cache, in float32. */
 function isPlain(view: GraphView, core: AttentionCore): boolean {
   const node: Node = core.node;
   const float = elementType(view, core.pastKey) === DataType.FLOAT;
-  const direct = input(node, 'past_key') === core.pastKey && input(node, 'past_value') === core.pastValue;
   const given = (['head_sink', 'k_scale', 'v_scale'] as const).some((name) => input(node, name) !== '');
   const normed = input(node, 'q_norm_weight') !== '' && core.rotation === 'outside';
   const known = core.heads !== undefined && core.kvHeads !== undefined && core.headSize !== undefined;
-  return float && direct && known && !given && !normed && intAttribute(node, 'smooth_softmax', 0) === 0;
+  return float && known && !given && !normed && intAttribute(node, 'smooth_softmax', 0) === 0;
 }
 
 /** What is added to the scores. */
@@ -188,15 +183,9 @@ function masksOf(emit: Emitter, branch: Emitter, stepping: string, core: Attenti
   const otherwise = branch.beside();
   const none = otherwise.op('ConstantOfShape', [branch.ints(0)]);
   const same = made.map(() => otherwise.op('Identity', [none]));
-  const outputs = (names: readonly string[]): ValueInfoProto[] =>
-    names.map((name) => valueInfo(name, DataType.FLOAT));
-  const [mask = '', own] = emit.ops('If', [stepping], {
-    outputs: 1 + made.length,
-    attributes: {
-      then_branch: body(emit, branch.nodes, outputs([cached, ...made])),
-      else_branch: body(emit, otherwise.nodes, outputs([none, ...same])),
-    },
-  });
+  const step = { nodes: branch.nodes, gives: [cached, ...made] };
+  const other = { nodes: otherwise.nodes, gives: [none, ...same] };
+  const [mask = '', own] = emit.ops('If', [stepping], branches(emit, step, other));
   return { cached: mask, own };
 }
 
@@ -212,18 +201,16 @@ function choose(
   const given: Node = core.node;
   const { heads, kvHeads } = headCounts(core);
   const size = core.headSize ?? 0;
-  const rotates =
-    core.rotation === 'in-op' && groupQuery.positions !== undefined && groupQuery.rotateOutside !== undefined;
-  const node: Node = rotates
-    ? (groupQuery.rotateOutside?.(
-        branch,
-        view,
-        core,
-        given,
-        groupQuery.positions?.(branch, view, core) ?? '',
-      ) ?? given)
-    : given;
-  const [query, key, value] = separate(branch, core, node);
+  // where it rotates inside, by the positions that it would go by
+  const positions = core.rotation === 'in-op' ? groupQuery.positions?.(branch, view, core) : undefined;
+  const node: Node =
+    positions === undefined
+      ? given
+      : (groupQuery.rotateOutside?.(branch, view, core, given, positions) ?? given);
+  const [query, key, value] =
+    input(node, 'key') === ''
+      ? splitPacked(branch, input(node, 'query'), core)
+      : [input(node, 'query'), input(node, 'key'), input(node, 'value')];
   const split = (x: string, group: number): string => branch.reshape(x, branch.ints(0, kvHeads, group, size));
   const [q, k, v] = [split(query, heads / kvHeads), split(key, 1), split(value, 1)];
   const scale = floatAttribute(given, 'scale', 0) || 1 / Math.sqrt(size);
@@ -247,31 +234,25 @@ function choose(
 
   const names = given.output.map((name) => (name === '' ? '' : emit.fresh(name)));
   const whole = withFields(NodeProtoSchema, given, { output: names });
-  const outputs = (tensors: readonly string[]): ValueInfoProto[] =>
-    tensors.map((name) => valueInfo(name, DataType.FLOAT));
   // a node of its own, which then takes the names that the operator's results have
   const choice = emit.beside();
-  choice.ops('If', [stepping], {
-    attributes: {
-      then_branch: body(emit, branch.nodes, outputs([result, k, v])),
-      else_branch: body(emit, [whole], outputs(names.slice(0, 3))),
-    },
-  });
+  const step = { nodes: branch.nodes, gives: [result, k, v] };
+  const other = { nodes: [whole], gives: names.slice(0, 3) };
+  choice.ops('If', [stepping], branches(emit, step, other));
   return choice.nodes.map((one) => withFields(NodeProtoSchema, one, { output: given.output.slice(0, 3) }));
 }
 
-function separate(branch: Emitter, core: AttentionCore, node: Node): [string, string, string] {
-  if (input(node, 'key') !== '') return [input(node, 'query'), input(node, 'key'), input(node, 'value')];
-  const { heads, kvHeads } = headCounts(core);
-  const size = core.headSize ?? 0;
-  const [q = '', k = '', v = ''] = branch.ops(
-    'Split',
-    [input(node, 'query'), branch.ints(heads * size, kvHeads * size, kvHeads * size)],
-    { outputs: 3, attributes: { axis: -1n } },
-  );
-  return [q, k, v];
-}
-
-function body(emit: Emitter, node: readonly NodeProto[], output: readonly ValueInfoProto[]): GraphProto {
-  return create(GraphProtoSchema, { name: emit.fresh('branch'), node: [...node], output: [...output] });
+/** The branches of an If: float32 tensors that nodes give in a step, and in any other call. */
+function branches(
+  emit: Emitter,
+  step: { readonly nodes: readonly NodeProto[]; readonly gives: readonly string[] },
+  other: { readonly nodes: readonly NodeProto[]; readonly gives: readonly string[] },
+): Pick<OpOptions, 'attributes' | 'outputs'> {
+  const graph = ({ nodes, gives }: typeof step): GraphProto =>
+    create(GraphProtoSchema, {
+      name: emit.fresh('branch'),
+      node: [...nodes],
+      output: gives.map((name) => valueInfo(name, DataType.FLOAT)),
+    });
+  return { outputs: step.gives.length, attributes: { then_branch: graph(step), else_branch: graph(other) } };
 }

@@ -16,6 +16,7 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
   readonly budget?: number;
+  readonly mass?: number;
   readonly meanTokens?: number;
   readonly strategyFile?: string;
   readonly seed?: number;
@@ -52,8 +53,9 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   refuseEmptyCells(summary);
 }
 
-function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
+function tokensOf({ budget, mass, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
   if (budget !== undefined) return { keep: budget };
+  if (mass !== undefined) return { mass };
   return meanTokens === undefined ? undefined : { mean: meanTokens };
 }
 
