@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -101,6 +102,12 @@ it('makes an index anew that is of another file, or does not fit', async () => {
   copyFileSync(file('results.jsonl'), file('results.index'));
   expect(await found(60)).toEqual(upTo(40));
   expect(statSync(file('results.index')).size).toBe(index.length);
+});
+
+it('goes on without an index where none can be written', async () => {
+  mkdirSync(file('results.index'));
+  await filled(20);
+  expect(await found(30)).toEqual(upTo(20));
 });
 
 it('takes a key of any form', async () => {

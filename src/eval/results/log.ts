@@ -77,15 +77,12 @@ export class ResultLog {
       if (key !== undefined) log.#take(wordsOf(key), from);
     };
     log.#file = await openLines(log.#path, onLine, () => Promise.resolve(log.#restore(index)));
-    try {
+    await log.#indexing(async () => {
       log.#index = await openRecords(index, BYTES * (1 + log.#written));
       await log.#index.write(Uint32Array.from([...MAGIC, ...halves(log.#identity()), 0, 0]), 0);
-      await log.#write(0);
-      return log;
-    } catch (error) {
-      await log.#file.close();
-      throw error;
-    }
+    });
+    await log.#write(0);
+    return log;
   }
 
   /** How many there are. */
@@ -131,12 +128,9 @@ export class ResultLog {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#write(0);
-      await this.#index?.close();
-    } finally {
-      await this.#file?.close();
-    }
+    await this.#write(0);
+    await this.#indexing(async () => this.#index?.close());
+    await this.#file?.close();
   }
 
   /** @returns its row */
@@ -160,7 +154,18 @@ export class ResultLog {
       const [first, written] = [WORDS * this.#written, this.#written];
       const words = Uint32Array.from({ length: WORDS * count }, (_, i) => this.#records.at(first + i));
       this.#written += count;
-      await this.#index?.write(words, BYTES * (1 + written));
+      await this.#indexing(async () => this.#index?.write(words, BYTES * (1 + written)));
+    }
+  }
+
+  /** Does something to the index, which is given up where that fails: it can be made again, and ends no run. */
+  async #indexing(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      const index = this.#index;
+      this.#index = undefined;
+      await index?.close().catch(() => undefined);
     }
   }
 
