@@ -46,7 +46,7 @@ async function found(count: number): Promise<number[]> {
     const rows = Array.from({ length: count }, (_, i) => log.find(keyed(i)));
     const wanted = new RowSet();
     for (const row of rows) if (row !== undefined) wanted.add(row);
-    const table = await log.table(wanted);
+    const table = await log.end(wanted);
     const own = table.of('t', 'unpruned');
     for (const { key, prediction } of table.read([...own.rows]))
       expect(prediction).toBe(`reply ${Number.parseInt(key, 16)} é`);
@@ -120,6 +120,6 @@ it('says that results were changed under it', async () => {
   await opened(async (log) => {
     const [first = '', ...others] = readFileSync(file('results.jsonl'), 'utf8').split('\n');
     writeFileSync(file('results.jsonl'), [...others.slice(0, -1), first, ''].join('\n'));
-    await expect(log.table(new RowSet())).rejects.toMatchObject({ code: 'invalid-input' });
+    await expect(log.end(new RowSet())).rejects.toMatchObject({ code: 'invalid-input' });
   });
 });

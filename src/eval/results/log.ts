@@ -54,8 +54,8 @@ export class RowSet {
 /** The results of a run, each known by its row: its place in the file. */
 export class ResultLog {
   readonly #path: string;
-  readonly #records = new Column(Uint32Array);
-  readonly #slots = new Slots();
+  #records = new Column(Uint32Array);
+  #slots = new Slots();
   #file: LineFile | undefined;
   #index: RecordFile | undefined;
   /** Records that are in the index. */
@@ -106,10 +106,15 @@ export class ResultLog {
   }
 
   /**
-   * The wanted results as a table, in one pass over the file.
+   * The wanted results as a table, in one pass over the file. Nothing is looked up or appended any more: what the log knew is let
+   * go, so that memory is the table's.
    * @throws FastvError `invalid-input` where the file is not what the index says
    */
-  async table(wanted: RowSet): Promise<ResultTable> {
+  async end(wanted: RowSet): Promise<ResultTable> {
+    await this.#write(0);
+    await this.#indexing(async () => this.#index?.close());
+    this.#index = undefined;
+    this.#slots = new Slots();
     const table = new ResultTable([this.#path]);
     let row = 0;
     await eachLine(this.#path, ({ value, from }) => {
@@ -124,6 +129,7 @@ export class ResultLog {
       if (wanted.has(row)) table.add(value as Result, { file: 0, from });
       row++;
     });
+    this.#records = new Column(Uint32Array);
     return table;
   }
 
