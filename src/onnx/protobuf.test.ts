@@ -168,7 +168,7 @@ describe('reading and writing', () => {
         expect(plain(fromBinary(ours.ModelProtoSchema, bytes))).toEqual(plain(mine));
         expect(plain(mine)).toEqual(plain(other));
       }),
-      { seed: 16, numRuns: Number(process.env['FASTV_FUZZ'] ?? 200) },
+      { seed: 16, numRuns: Number(process.env['FASTV_FUZZ'] ?? 100) },
     );
   });
 
@@ -199,7 +199,7 @@ describe('reading and writing', () => {
       if (first === undefined || second === undefined) throw new Error('no fixtures');
       const counts = { same: 0, refusedByBoth: 0, kept: 0, refusedHere: 0 };
       const mutations = Object.values(byteMutations);
-      for (let seed = 0; seed < Number(process.env['FASTV_FUZZ'] ?? 600); seed++) {
+      for (let seed = 0; seed < Number(process.env['FASTV_FUZZ'] ?? 240); seed++) {
         const random = seededRandom(seed);
         const bytes: Uint8Array =
           mutations[seed % mutations.length]?.(first, random, second) ?? expect.fail('no mutation');
