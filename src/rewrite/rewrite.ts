@@ -20,7 +20,7 @@ import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { chooseAmongImages } from './when-pruning.js';
-import { ratioOf, stageContext, type PerImage } from './stage-context.js';
+import { ratioOf, stageContext } from './stage-context.js';
 import { FastvError } from '../errors.js';
 import {
   checkStanding,
@@ -29,6 +29,7 @@ import {
   graphStrategy,
   sharedOut,
   type GraphStrategy,
+  type PerImage,
   type StageContext,
 } from '../strategies/index.js';
 

@@ -15,6 +15,7 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
   readonly budget?: number;
+  readonly mass?: number;
   readonly meanTokens?: number;
   readonly strategyFile?: string;
   readonly seed?: number;
@@ -50,8 +51,9 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   if (!summary.complete) throw endedEarly();
 }
 
-function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
+function tokensOf({ budget, mass, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
   if (budget !== undefined) return { keep: budget };
+  if (mass !== undefined) return { mass };
   return meanTokens === undefined ? undefined : { mean: meanTokens };
 }
 

@@ -34,6 +34,7 @@ export interface SweepFlags extends EvalFlags {
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
   readonly budgets?: readonly number[];
+  readonly masses?: readonly number[];
   readonly meanTokens?: readonly number[];
   readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
@@ -51,6 +52,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
   const tokens: readonly TokenTarget[] = [
     ...(flags.budgets ?? []).map((keep) => ({ keep })),
     ...(flags.meanTokens ?? []).map((mean) => ({ mean })),
+    ...(flags.masses ?? []).map((mass) => ({ mass })),
   ];
   const grid: Grid = {
     layers: flags.layers ?? recipe?.grid.layers ?? [2],
