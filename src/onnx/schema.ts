@@ -66,6 +66,7 @@ export interface AttributeProto extends Message {
   sparseTensors: SparseTensorProto[];
   typeProtos: TypeProto[];
 }
+/** The fields of a {@link AttributeProto}. */
 export const AttributeProtoSchema: Schema<AttributeProto> = defineMessage({
   name: string(1),
   f: float(2),
@@ -94,6 +95,7 @@ export interface ValueInfoProto extends Message {
   docString: string;
   metadataProps: StringStringEntryProto[];
 }
+/** The fields of a {@link ValueInfoProto}. */
 export const ValueInfoProtoSchema: Schema<ValueInfoProto> = defineMessage({
   name: string(1),
   type: message(2, () => TypeProtoSchema),
@@ -115,6 +117,7 @@ export interface NodeProto extends Message {
   metadataProps: StringStringEntryProto[];
   deviceConfigurations: NodeDeviceConfigurationProto[];
 }
+/** The fields of a {@link NodeProto}. */
 export const NodeProtoSchema: Schema<NodeProto> = defineMessage({
   input: strings(1),
   output: strings(2),
@@ -128,10 +131,12 @@ export const NodeProtoSchema: Schema<NodeProto> = defineMessage({
   deviceConfigurations: messages(10, () => NodeDeviceConfigurationProtoSchema),
 });
 
+/** A device and the group of devices that it stands for. */
 export interface IntIntListEntryProto extends Message {
   key: bigint;
   value: bigint[];
 }
+/** The fields of a {@link IntIntListEntryProto}. */
 export const IntIntListEntryProtoSchema: Schema<IntIntListEntryProto> = defineMessage({
   key: int64(1),
   value: int64s(2),
@@ -144,6 +149,7 @@ export interface NodeDeviceConfigurationProto extends Message {
   shardingSpec: ShardingSpecProto[];
   pipelineStage: number;
 }
+/** The fields of a {@link NodeDeviceConfigurationProto}. */
 export const NodeDeviceConfigurationProtoSchema: Schema<NodeDeviceConfigurationProto> = defineMessage({
   configurationId: string(1),
   shardingSpec: messages(2, () => ShardingSpecProtoSchema),
@@ -157,6 +163,7 @@ export interface ShardingSpecProto extends Message {
   indexToDeviceGroupMap: IntIntListEntryProto[];
   shardedDim: ShardedDimProto[];
 }
+/** The fields of a {@link ShardingSpecProto}. */
 export const ShardingSpecProtoSchema: Schema<ShardingSpecProto> = defineMessage({
   tensorName: string(1),
   device: int64s(2),
@@ -164,10 +171,12 @@ export const ShardingSpecProtoSchema: Schema<ShardingSpecProto> = defineMessage(
   shardedDim: messages(4, () => ShardedDimProtoSchema),
 });
 
+/** How one axis is cut. */
 export interface ShardedDimProto extends Message {
   axis: bigint;
   simpleSharding: SimpleShardedDimProto[];
 }
+/** The fields of a {@link ShardedDimProto}. */
 export const ShardedDimProtoSchema: Schema<ShardedDimProto> = defineMessage({
   axis: int64(1),
   simpleSharding: messages(2, () => SimpleShardedDimProtoSchema),
@@ -179,21 +188,25 @@ type Size =
   | { case: 'dimParam'; value: string }
   | { case: undefined; value?: undefined };
 
+/** One size of a sharded axis, and the number of parts. */
 export interface SimpleShardedDimProto extends Message {
   dim: Size;
   numShards: bigint;
 }
+/** The fields of a {@link SimpleShardedDimProto}. */
 export const SimpleShardedDimProtoSchema: Schema<SimpleShardedDimProto> = defineMessage({
   dim: { dimValue: int64(1), dimParam: string(2) },
   numShards: int64(3),
 });
 
+/** How a model is trained: two graphs and what they set. */
 export interface TrainingInfoProto extends Message {
   initialization?: GraphProto;
   algorithm?: GraphProto;
   initializationBinding: StringStringEntryProto[];
   updateBinding: StringStringEntryProto[];
 }
+/** The fields of a {@link TrainingInfoProto}. */
 export const TrainingInfoProtoSchema: Schema<TrainingInfoProto> = defineMessage({
   initialization: message(1, () => GraphProtoSchema),
   algorithm: message(2, () => GraphProtoSchema),
@@ -216,6 +229,7 @@ export interface ModelProto extends Message {
   functions: FunctionProto[];
   configuration: DeviceConfigurationProto[];
 }
+/** The fields of a {@link ModelProto}. */
 export const ModelProtoSchema: Schema<ModelProto> = defineMessage({
   irVersion: int64(1),
   producerName: string(2),
@@ -231,21 +245,25 @@ export const ModelProtoSchema: Schema<ModelProto> = defineMessage({
   configuration: messages(26, () => DeviceConfigurationProtoSchema),
 });
 
+/** A name for several devices. */
 export interface DeviceConfigurationProto extends Message {
   name: string;
   numDevices: number;
   device: string[];
 }
+/** The fields of a {@link DeviceConfigurationProto}. */
 export const DeviceConfigurationProtoSchema: Schema<DeviceConfigurationProto> = defineMessage({
   name: string(1),
   numDevices: int32(2),
   device: strings(3),
 });
 
+/** A pair of texts. */
 export interface StringStringEntryProto extends Message {
   key: string;
   value: string;
 }
+/** The fields of a {@link StringStringEntryProto}. */
 export const StringStringEntryProtoSchema: Schema<StringStringEntryProto> = defineMessage({
   key: string(1),
   value: string(2),
@@ -256,6 +274,7 @@ export interface TensorAnnotation extends Message {
   tensorName: string;
   quantParameterTensorNames: StringStringEntryProto[];
 }
+/** The fields of a {@link TensorAnnotation}. */
 export const TensorAnnotationSchema: Schema<TensorAnnotation> = defineMessage({
   tensorName: string(1),
   quantParameterTensorNames: messages(2, () => StringStringEntryProtoSchema),
@@ -274,6 +293,7 @@ export interface GraphProto extends Message {
   quantizationAnnotation: TensorAnnotation[];
   metadataProps: StringStringEntryProto[];
 }
+/** The fields of a {@link GraphProto}. */
 export const GraphProtoSchema: Schema<GraphProto> = defineMessage({
   node: messages(1, () => NodeProtoSchema),
   name: string(2),
@@ -344,6 +364,7 @@ export interface TensorProto extends Message {
   uint64Data: bigint[];
   metadataProps: StringStringEntryProto[];
 }
+/** The fields of a {@link TensorProto}. */
 export const TensorProtoSchema: Schema<TensorProto> = defineMessage({
   dims: int64s(1),
   dataType: int32(2),
@@ -362,37 +383,45 @@ export const TensorProtoSchema: Schema<TensorProto> = defineMessage({
   metadataProps: messages(16, () => StringStringEntryProtoSchema),
 });
 
+/** The part of a tensor that this one holds. */
 export interface TensorProto_Segment extends Message {
   begin: bigint;
   end: bigint;
 }
+/** The fields of a {@link TensorProto_Segment}. */
 export const TensorProto_SegmentSchema: Schema<TensorProto_Segment> = defineMessage({
   begin: int64(1),
   end: int64(2),
 });
 
+/** A tensor as its values and where they are. */
 export interface SparseTensorProto extends Message {
   values?: TensorProto;
   indices?: TensorProto;
   dims: bigint[];
 }
+/** The fields of a {@link SparseTensorProto}. */
 export const SparseTensorProtoSchema: Schema<SparseTensorProto> = defineMessage({
   values: message(1, () => TensorProtoSchema),
   indices: message(2, () => TensorProtoSchema),
   dims: int64s(3),
 });
 
+/** The sizes of a tensor's axes. */
 export interface TensorShapeProto extends Message {
   dim: TensorShapeProto_Dimension[];
 }
+/** The fields of a {@link TensorShapeProto}. */
 export const TensorShapeProtoSchema: Schema<TensorShapeProto> = defineMessage({
   dim: messages(1, () => TensorShapeProto_DimensionSchema),
 });
 
+/** One axis: its size, or the name of its size. */
 export interface TensorShapeProto_Dimension extends Message {
   value: Size;
   denotation: string;
 }
+/** The fields of a {@link TensorShapeProto_Dimension}. */
 export const TensorShapeProto_DimensionSchema: Schema<TensorShapeProto_Dimension> = defineMessage({
   value: { dimValue: int64(1), dimParam: string(2) },
   denotation: string(3),
@@ -409,6 +438,7 @@ export interface TypeProto extends Message {
     | { case: undefined; value?: undefined };
   denotation: string;
 }
+/** The fields of a {@link TypeProto}. */
 export const TypeProtoSchema: Schema<TypeProto> = defineMessage({
   value: {
     tensorType: message(1, () => TypeProto_TensorSchema),
@@ -420,30 +450,36 @@ export const TypeProtoSchema: Schema<TypeProto> = defineMessage({
   denotation: string(6),
 });
 
+/** A tensor's element type and shape. */
 export interface TypeProto_Tensor extends Message {
   elemType: number;
   shape?: TensorShapeProto;
 }
 /** A sparse tensor's type has the same fields. */
 export type TypeProto_SparseTensor = TypeProto_Tensor;
+/** The fields of a {@link TypeProto_Tensor}. */
 export const TypeProto_TensorSchema: Schema<TypeProto_Tensor> = defineMessage({
   elemType: int32(1),
   shape: message(2, () => TensorShapeProtoSchema),
 });
 
+/** A list of values of one type. */
 export interface TypeProto_Sequence extends Message {
   elemType?: TypeProto;
 }
 /** An optional's type has the same fields. */
 export type TypeProto_Optional = TypeProto_Sequence;
+/** The fields of a {@link TypeProto_Sequence}. */
 export const TypeProto_SequenceSchema: Schema<TypeProto_Sequence> = defineMessage({
   elemType: message(1, () => TypeProtoSchema),
 });
 
+/** Values by keys. */
 export interface TypeProto_Map extends Message {
   keyType: number;
   valueType?: TypeProto;
 }
+/** The fields of a {@link TypeProto_Map}. */
 export const TypeProto_MapSchema: Schema<TypeProto_Map> = defineMessage({
   keyType: int32(1),
   valueType: message(2, () => TypeProtoSchema),
@@ -454,6 +490,7 @@ export interface OperatorSetIdProto extends Message {
   domain: string;
   version: bigint;
 }
+/** The fields of a {@link OperatorSetIdProto}. */
 export const OperatorSetIdProtoSchema: Schema<OperatorSetIdProto> = defineMessage({
   domain: string(1),
   version: int64(2),
@@ -476,6 +513,7 @@ export interface FunctionProto extends Message {
   valueInfo: ValueInfoProto[];
   metadataProps: StringStringEntryProto[];
 }
+/** The fields of a {@link FunctionProto}. */
 export const FunctionProtoSchema: Schema<FunctionProto> = defineMessage({
   name: string(1),
   input: strings(4),
