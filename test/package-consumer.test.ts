@@ -70,6 +70,7 @@ describe('the package', { timeout: 480_000 }, () => {
   });
 
   it.each([
+    ['node16', ts.ModuleKind.Node16, ts.ModuleResolutionKind.Node16],
     ['nodenext', ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
     ['bundler', ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
   ])('has types that hold under %s, with skipLibCheck off', async (name, module, moduleResolution) => {
