@@ -1,6 +1,7 @@
 /** What `fastv eval` does. */
 import type { Command } from 'commander';
 import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
+import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
 import { endedEarly, evaluateAsFlagged, refuseIdleForTasks, runOptions, tasksOf } from '../evaluation.js';
@@ -49,6 +50,7 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   terminal.result(summary, () => summaryTable(summary));
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();
+  refuseEmptyCells(summary);
 }
 
 function tokensOf({ budget, mass, meanTokens }: EvalCommandFlags): TokenTarget | undefined {

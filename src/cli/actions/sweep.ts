@@ -1,6 +1,7 @@
 /** What `fastv sweep` does. */
 import type { Command } from 'commander';
 import type { Condition, TokenTarget } from '../../eval/answerer.js';
+import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
@@ -84,6 +85,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
   terminal.result({ summary, points, front }, () => pointsTable(points, front));
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();
+  refuseEmptyCells(summary);
 }
 
 /** Refuses options that change nothing of this grid. */
