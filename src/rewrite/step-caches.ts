@@ -7,28 +7,31 @@
 //
 // So each layer's attention becomes an If. One branch is the operator. The other is for one token a row: its scores over
 // the cache and over itself, one softmax over both, and the values alike; nothing is put together but the scores.
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, NodeProtoSchema, type GraphProto, type NodeProto } from 'onnx-buf';
 import { CACHE_LENGTHS } from '../decoder/contract.js';
 import { groupQuery } from '../decoder/attention/group-query.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { headCounts, splitPacked } from '../decoder/attention/heads.js';
 import {
   allNames,
+  create,
   DataType,
   editModel,
   elementType,
   Emitter,
   firstInput,
   floatAttribute,
+  GraphProtoSchema,
   GraphView,
   input,
   intAttribute,
   isOperator,
   MICROSOFT,
+  NodeProtoSchema,
   opsetOf,
   valueInfo,
   withFields,
+  type GraphProto,
+  type NodeProto,
   type OnnxModel,
   type OperatorNode,
   type OpOptions,
