@@ -68,10 +68,11 @@ export function agreement(
     const other = its[i] ?? -1;
     const [one, two] = [samples[place], others[other]];
     if (one === undefined || two === undefined) return;
-    const isSameText =
-      metric.meaning === undefined &&
-      table.predictionId(results.rows[place] ?? -1) === table.predictionId(base.rows[other] ?? -1);
-    if (isSameText || sameMeaning(meaningOf(metric, one), meaningOf(metric, two))) same++;
+    // the same words to the same question, and the same choice taken, mean the same whatever the metric
+    const [row, baseRow] = [results.rows[place] ?? -1, base.rows[other] ?? -1];
+    const isSame =
+      table.predictionId(row) === table.predictionId(baseRow) && table.choice(row) === table.choice(baseRow);
+    if (isSame || sameMeaning(meaningOf(metric, one), meaningOf(metric, two))) same++;
   });
   return { same, of: own.length };
 }

@@ -131,7 +131,7 @@ async function ask(plan: Plan, log: ResultLog): Promise<Outcome> {
 async function finish(plan: Plan, log: ResultLog, { rows, skips, notes, datasets }: Outcome): Promise<Run> {
   const { answerer, answering, options } = plan;
   const { tasks, conditions } = options;
-  const results = await log.table(rows);
+  const results = await log.end(rows);
   const summary = summarize({
     identity: answerer.identity,
     answering,

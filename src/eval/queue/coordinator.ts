@@ -318,7 +318,7 @@ class Coordinator {
       out,
     } = this.#options;
     const all = { tasks, conditions };
-    const results = await this.#log.table(this.#known);
+    const results = await this.#log.end(this.#known);
     const summary = summarize({
       identity: this.#identity ?? { model: '', options: {}, versions: {} },
       answering: { choices },

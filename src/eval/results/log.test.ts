@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -45,7 +46,7 @@ async function found(count: number): Promise<number[]> {
     const rows = Array.from({ length: count }, (_, i) => log.find(keyed(i)));
     const wanted = new RowSet();
     for (const row of rows) if (row !== undefined) wanted.add(row);
-    const table = await log.table(wanted);
+    const table = await log.end(wanted);
     const own = table.of('t', 'unpruned');
     for (const { key, prediction } of table.read([...own.rows]))
       expect(prediction).toBe(`reply ${Number.parseInt(key, 16)} é`);
@@ -103,6 +104,12 @@ it('makes an index anew that is of another file, or does not fit', async () => {
   expect(statSync(file('results.index')).size).toBe(index.length);
 });
 
+it('goes on without an index where none can be written', async () => {
+  mkdirSync(file('results.index'));
+  await filled(20);
+  expect(await found(30)).toEqual(upTo(20));
+});
+
 it('takes a key of any form', async () => {
   await opened((log) => log.append([result(0, { key: 'a' }), result(1, { key: 'ä' })]));
   expect(await opened((log) => ['a', 'ä', 'b'].map((key) => log.find(key)))).toEqual([0, 1, undefined]);
@@ -113,6 +120,6 @@ it('says that results were changed under it', async () => {
   await opened(async (log) => {
     const [first = '', ...others] = readFileSync(file('results.jsonl'), 'utf8').split('\n');
     writeFileSync(file('results.jsonl'), [...others.slice(0, -1), first, ''].join('\n'));
-    await expect(log.table(new RowSet())).rejects.toMatchObject({ code: 'invalid-input' });
+    await expect(log.end(new RowSet())).rejects.toMatchObject({ code: 'invalid-input' });
   });
 });

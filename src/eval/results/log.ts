@@ -54,8 +54,8 @@ export class RowSet {
 /** The results of a run, each known by its row: its place in the file. */
 export class ResultLog {
   readonly #path: string;
-  readonly #records = new Column(Uint32Array);
-  readonly #slots = new Slots();
+  #records = new Column(Uint32Array);
+  #slots = new Slots();
   #file: LineFile | undefined;
   #index: RecordFile | undefined;
   /** Records that are in the index. */
@@ -77,15 +77,12 @@ export class ResultLog {
       if (key !== undefined) log.#take(wordsOf(key), from);
     };
     log.#file = await openLines(log.#path, onLine, () => Promise.resolve(log.#restore(index)));
-    try {
+    await log.#indexing(async () => {
       log.#index = await openRecords(index, BYTES * (1 + log.#written));
       await log.#index.write(Uint32Array.from([...MAGIC, ...halves(log.#identity()), 0, 0]), 0);
-      await log.#write(0);
-      return log;
-    } catch (error) {
-      await log.#file.close();
-      throw error;
-    }
+    });
+    await log.#write(0);
+    return log;
   }
 
   /** How many there are. */
@@ -109,10 +106,15 @@ export class ResultLog {
   }
 
   /**
-   * The wanted results as a table, in one pass over the file.
+   * The wanted results as a table, in one pass over the file. Nothing is looked up or appended any more: what the log knew is let
+   * go, so that memory is the table's.
    * @throws FastvError `invalid-input` where the file is not what the index says
    */
-  async table(wanted: RowSet): Promise<ResultTable> {
+  async end(wanted: RowSet): Promise<ResultTable> {
+    await this.#write(0);
+    await this.#indexing(async () => this.#index?.close());
+    this.#index = undefined;
+    this.#slots = new Slots();
     const table = new ResultTable([this.#path]);
     let row = 0;
     await eachLine(this.#path, ({ value, from }) => {
@@ -127,16 +129,14 @@ export class ResultLog {
       if (wanted.has(row)) table.add(value as Result, { file: 0, from });
       row++;
     });
+    this.#records = new Column(Uint32Array);
     return table;
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#write(0);
-      await this.#index?.close();
-    } finally {
-      await this.#file?.close();
-    }
+    await this.#write(0);
+    await this.#indexing(async () => this.#index?.close());
+    await this.#file?.close();
   }
 
   /** @returns its row */
@@ -160,7 +160,18 @@ export class ResultLog {
       const [first, written] = [WORDS * this.#written, this.#written];
       const words = Uint32Array.from({ length: WORDS * count }, (_, i) => this.#records.at(first + i));
       this.#written += count;
-      await this.#index?.write(words, BYTES * (1 + written));
+      await this.#indexing(async () => this.#index?.write(words, BYTES * (1 + written)));
+    }
+  }
+
+  /** Does something to the index, which is given up where that fails: it can be made again, and ends no run. */
+  async #indexing(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      const index = this.#index;
+      this.#index = undefined;
+      await index?.close().catch(() => undefined);
     }
   }
 
