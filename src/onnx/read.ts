@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, type GraphProto, type ModelProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
+import { costsTooMuch } from './decode-budget.js';
 import { isLfsPointer, LFS_HINT } from '../lfs-pointer.js';
 
 /** A model whose graph is present: what {@link decodeModel} returns. */
@@ -26,6 +27,12 @@ export function decodeModel(bytes: Uint8Array, where?: string): OnnxModel {
   }
   // A plain view: Node's Buffer overrides slice(), and its pool must not leak into tensors.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (costsTooMuch(view)) {
+    throw new FastvError('malformed-model', 'the model has more parts than any decoder', {
+      ...details,
+      hint: 'Check where it comes from.',
+    });
+  }
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, view, { readUnknownFields: true, recursionLimit: 64 });
