@@ -687,6 +687,11 @@ describe('a refusal', () => {
     expect(await refused(nested)).toMatchObject({ status: 400, code: 'invalid_json' });
     expect(await refused({}, { headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 });
     expect(await refused('x'.repeat(2 ** 21))).toMatchObject({ status: 413 });
+    expect(await refused(`{"x":[${'[],'.repeat(2 ** 18)}`)).toMatchObject({ status: 400 });
+    const wide = `{"model": "${MODEL}", "messages": [${'0,'.repeat(2 ** 20)}0]}`;
+    const roomy = await start({ limits: { bodyBytes: 2 ** 23 } });
+    expect(await refused(wide, { to: roomy })).toMatchObject({ status: 400, code: 'invalid_json' });
+    await roomy.close();
     const headers = { authorization: `Bearer ${KEY}` };
     expect((await fetch(`${server.url}/v1/nothing`, { headers })).status).toBe(404);
     expect((await fetch(`${server.url}/v1/chat/completions`, { headers })).status).toBe(405);
@@ -886,6 +891,23 @@ describe('the server', () => {
     expect(choices[0]?.message.content).toBe(await expected('color', 6, { ratio: 0 }));
     await Promise.all([strict.close(0), trusting.close(0)]);
     pictures.close();
+  });
+
+  it('takes a body that comes in pieces, whose length nobody says', async () => {
+    const send = async (chunks: readonly string[], method = 'POST'): Promise<number> => {
+      const response = await fetch(`${server.url}/v1/chat/completions`, {
+        ...{ method, duplex: 'half' },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
+        body: new Blob([...chunks]).stream(),
+      } as RequestInit);
+      await response.text();
+      return response.status;
+    };
+    const body = JSON.stringify(await about('color', 1, { max_tokens: 1 }));
+    expect(await send([body.slice(0, 100), body.slice(100)])).toBe(200);
+    expect(await send(Array<string>(20).fill('x'.repeat(2 ** 17)))).toBe(413);
+    expect(await send([body], 'PUT')).toBe(405);
+    expect(await send([], 'OPTIONS')).toBe(405);
   });
 
   it('does not wait for a body that never comes', async () => {
