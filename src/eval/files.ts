@@ -69,6 +69,8 @@ export async function openLines(path: string, onBefore?: (value: unknown) => voi
 
 /** Bytes of one line at most: a result is a few thousand. */
 const LONGEST_LINE = 2 ** 23;
+/** Lines without anything that may follow each other. */
+const EMPTY_LINES = 1_000_000;
 const NEWLINE = 0x0a;
 
 /** A line of a file of JSON lines. */
@@ -88,7 +90,7 @@ export interface JsonLine {
  * @throws FastvError `invalid-input` naming file and line
  */
 export async function* jsonLines(path: string, { rest = true } = {}): AsyncGenerator<JsonLine> {
-  let [line, to] = [0, 0];
+  let [line, to, empty] = [0, 0, 0];
   // of a line whose end has not come yet
   let parts: Buffer[] = [];
   let held = 0;
@@ -98,7 +100,9 @@ export async function* jsonLines(path: string, { rest = true } = {}): AsyncGener
     to += held;
     line++;
     [parts, held] = [[], 0];
-    return text.trim() === '' ? undefined : { value: parseLine(text, path, line), line, from, to };
+    empty = text.trim() === '' ? empty + 1 : 0;
+    if (empty > EMPTY_LINES) throw lineError(`${empty} lines one after the other are empty`, path, line);
+    return empty > 0 ? undefined : { value: parseLine(text, path, line), line, from, to };
   };
   for await (const chunk of streamRegular(path) as AsyncIterable<Buffer>) {
     let from = 0;

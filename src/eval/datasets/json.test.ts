@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { FastvError } from '../../errors.js';
 import { localFile, type DataFile } from './data-file.js';
 import { readRows } from './read.js';
+import { LIMITS } from './row.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'fastv-json-'));
 
@@ -58,6 +59,13 @@ describe('JSON Lines', () => {
     expect(rows[1]).toMatchObject({ code: 'invalid-input', where: 'b.jsonl, row 1' });
     expect(rows[2]).toMatchObject({ code: 'invalid-input', where: 'b.jsonl, row 2' });
     expect(rows[3]).toMatchObject({ index: 3, fields: { q: 4 } });
+  });
+
+  it('ends where nothing but empty lines comes', async () => {
+    await expect(read('e.jsonl', `{"q":1}\n${' \n'.repeat(LIMITS.emptyLines + 1)}`)).rejects.toMatchObject({
+      code: 'invalid-input',
+      where: 'e.jsonl',
+    });
   });
 
   it('puts an error where a line has values without number, and goes on', async () => {

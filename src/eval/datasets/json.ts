@@ -9,8 +9,15 @@ export type RowOrError = Row | FastvError;
 /** Lines of a `.jsonl` file. Empty lines do not count. A line that is no JSON record comes as an error. */
 export async function* readJsonLines(file: DataFile): AsyncGenerator<RowOrError> {
   let index = 0;
+  let empty = 0;
   for await (const line of lines(file)) {
-    if (line.trim() === '') continue;
+    if (line.trim() === '') {
+      if (++empty <= LIMITS.emptyLines) continue;
+      throw new FastvError('invalid-input', `${empty} lines one after the other are empty`, {
+        where: file.name,
+      });
+    }
+    empty = 0;
     yield parsed(file.name, index++, line);
   }
 }
@@ -148,20 +155,20 @@ const NEWLINE = 0x0a;
 /** Values of a row: pictures are long texts, but few. An empty record takes thirty times its two letters. */
 const MOST_VALUES = 2 ** 20;
 
-/** About how many values a text of JSON has: each is behind a comma or a bracket. */
-function valuesIn(line: string): number {
+/** Whether a text of JSON has more values than can be made of a text from outside: each is behind a comma or a bracket. */
+export function hasManyValues(text: string): boolean {
+  if (text.length <= MOST_VALUES) return false;
   let count = 0;
-  for (let i = 0; i < line.length; i++) {
-    const code = line.charCodeAt(i);
-    if (code === 0x2c || code === 0x5b || code === 0x7b) count++;
+  for (let i = 0; i < text.length && count <= MOST_VALUES; i++) {
+    const code = text.charCodeAt(i);
+    if (code === COMMA || code === BRACKET || code === BRACE) count++;
   }
-  return count;
+  return count > MOST_VALUES;
 }
 
 function parsed(file: string, index: number, line: string): RowOrError {
   const empty = { file, index, fields: {} };
-  if (line.length > MOST_VALUES && valuesIn(line) > MOST_VALUES)
-    return rowError(empty, undefined, `it has more than ${MOST_VALUES} values`);
+  if (hasManyValues(line)) return rowError(empty, undefined, `it has more than ${MOST_VALUES} values`);
   try {
     const value: unknown = JSON.parse(line);
     if (isRecord(value)) return { file, index, fields: value };
