@@ -7,7 +7,7 @@ import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
 import type { Task } from '../eval/tasks/task.js';
 
 /** Samples of a task that are read for the images of a few. */
-const MOST_READ = 50_000;
+const MOST_READ = 20_000;
 
 export interface Failure {
   readonly unpruned: Result;

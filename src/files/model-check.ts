@@ -12,8 +12,15 @@ import { liesIn, readRegularSync } from './read.js';
 const MOST = {
   jsonBytes: 2 ** 27,
   layers: 4096,
-  /** Tokens of a vocabulary. */
+  /** The number of a token. */
   tokens: 2 ** 24,
+  /** Values of a tokenizer.json, and from how many on they are told apart: Gemma's, the largest, has 1.8 million. */
+  values: 2 ** 22,
+  fewValues: 2 ** 19,
+  /** Words, pairs that are joined, and tokens besides: Gemma has 262,000, 515,000 and 6,400. */
+  vocabulary: 2 ** 19,
+  merges: 2 ** 20,
+  addedTokens: 2 ** 15,
   /** Pixels of an image's side, after its processor. */
   side: 8192,
   /** Pixels of an image, where a processor is told areas: Qwen-VL's call them edges. */
@@ -58,6 +65,36 @@ export function checkModelFolder(folder: string): void {
     }
   }
   for (const name of CONFIGS) checkNumbers(join(folder, name));
+  checkTokenizer(join(folder, 'tokenizer.json'));
+}
+
+/** Transformers.js makes objects of all that is in a tokenizer, which takes microseconds each. */
+function checkTokenizer(path: string): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularSync(path, MOST.jsonBytes);
+  } catch {
+    return; // not there: whoever loads it says so
+  }
+  let values = 0;
+  for (const byte of bytes) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
+  if (values <= MOST.fewValues) return;
+  if (values > MOST.values) throw tooMuch(path, `the tokenizer has ${values} values`);
+  let tokenizer: unknown;
+  try {
+    tokenizer = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return; // no JSON: whoever loads it says so
+  }
+  const model = typed(tokenizer, 'model');
+  for (const [part, most, what] of [
+    [typed(model, 'vocab'), MOST.vocabulary, 'words'],
+    [typed(model, 'merges'), MOST.merges, 'pairs to join'],
+    [typed(tokenizer, 'added_tokens'), MOST.addedTokens, 'added tokens'],
+  ] as const) {
+    const count = typeof part === 'object' && part !== null ? Object.keys(part).length : 0;
+    if (count > most) throw tooMuch(path, `the tokenizer has ${count} ${what}, at most ${most} are taken`);
+  }
 }
 
 /** Looks at every number in a configuration, however deep, by its name. */
