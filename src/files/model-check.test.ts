@@ -87,6 +87,12 @@ describe('checkModelFolder', () => {
     expect(code()).toBe(expected);
   });
 
+  it('refuses lists of tokens without number', () => {
+    const tokens = { eos_token_id: Array(2 ** 18).fill(1) };
+    writeFileSync(join(folder, 'generation_config.json'), JSON.stringify(tokens));
+    expect(code()).toBe('invalid-input');
+  });
+
   it('refuses a tokenizer with more in it than any has', () => {
     const words = (count: number): object =>
       Object.fromEntries(Array.from({ length: count }, (_, i) => [i, i]));

@@ -14,6 +14,8 @@ const MOST = {
   layers: 4096,
   /** The number of a token. */
   tokens: 2 ** 24,
+  /** Values of a configuration: lists of tokens, names of classes. */
+  configValues: 2 ** 17,
   /** Values of a tokenizer.json, and those with names: Gemma's, the largest, has 1.8 million, 320,000 with names. */
   values: 2 ** 22,
   names: 2 ** 20,
@@ -78,11 +80,7 @@ function checkTokenizer(path: string): void {
   } catch {
     return; // not there: whoever loads it says so
   }
-  let [values, names] = [0, 0];
-  for (const byte of bytes) {
-    if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
-    else if (byte === 0x3a) names++;
-  }
+  const { values, names } = counted(bytes);
   if (values <= MOST.fewValues) return;
   if (values > MOST.values || names > MOST.names)
     throw tooMuch(path, `the tokenizer has ${values} values, ${names} of them with names`);
@@ -103,13 +101,31 @@ function checkTokenizer(path: string): void {
   }
 }
 
+/** About how many values a text of JSON has, and how many of them have names. */
+function counted(bytes: Uint8Array): { readonly values: number; readonly names: number } {
+  let [values, names] = [0, 0];
+  for (const byte of bytes) {
+    if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
+    else if (byte === 0x3a) names++;
+  }
+  return { values, names };
+}
+
 /** Looks at every number in a configuration, however deep, by its name. */
 function checkNumbers(path: string): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularSync(path, MOST.jsonBytes);
+  } catch {
+    return; // not there: whoever loads it says so
+  }
+  const { values } = counted(bytes);
+  if (values > MOST.configValues) throw tooMuch(path, `the file has ${values} values`);
   let config: unknown;
   try {
-    config = JSON.parse(new TextDecoder().decode(readRegularSync(path, MOST.jsonBytes)));
+    config = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    return; // not there, or no JSON: whoever loads it says so
+    return; // no JSON: whoever loads it says so
   }
   const named = ['image_processor_type', 'video_processor_type', 'model_type'];
   const areas = named.some((name) => AREAS.test(String(typed(config, name))));
