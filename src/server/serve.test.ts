@@ -899,7 +899,7 @@ describe('the server', () => {
         ...{ method, duplex: 'half' },
         headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
         body: new Blob([...chunks]).stream(),
-      } as RequestInit);
+      });
       await response.text();
       return response.status;
     };
