@@ -1,16 +1,17 @@
 // Decoders with random weights at real shapes, written as the ONNX Runtime GenAI builder writes them: the family that
 // community exports for Transformers.js belong to. Only shapes and operators matter for time, not the values.
-import { create } from '@bufbuild/protobuf';
 import {
+  create,
   GraphProtoSchema,
   ModelProtoSchema,
+  StringStringEntryProtoSchema,
   TensorProto_DataLocation,
   TensorProtoSchema,
   ValueInfoProtoSchema,
   type ModelProto,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
+} from '../src/onnx/index.js';
 import type { DecoderShape } from '../src/cost/shape.js';
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import { DataType } from '../src/onnx/tensor.js';
@@ -45,7 +46,7 @@ export function toFile(location: string, write: (bytes: Uint8Array) => void): We
       offset += bytes.length;
       return {
         dataLocation: TensorProto_DataLocation.EXTERNAL,
-        externalData: entry.map((pair) => ({ $typeName: 'onnx.StringStringEntryProto', ...pair })),
+        externalData: entry.map((pair) => create(StringStringEntryProtoSchema, pair)),
       };
     },
   };

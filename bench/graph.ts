@@ -1,6 +1,11 @@
 // Graphs of one or a few operators, for measuring these alone.
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema, type TensorProto } from 'onnx-buf';
+import {
+  create,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  TensorProtoSchema,
+  type TensorProto,
+} from '../src/onnx/index.js';
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import type { DataType } from '../src/onnx/tensor.js';
 import { concatChunks, encodeModel } from '../src/onnx/write.js';

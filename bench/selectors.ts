@@ -3,17 +3,26 @@
 //
 // Prefill is that of the unpruned decoder: what two generated layers take more of than none, for all layers. For more image
 // tokens it follows from there by the FLOPs, so that nobody waits for it.
-import { create } from '@bufbuild/protobuf';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import { prefillFeeds } from '../src/bench/feeds.js';
 import { openDecoder, originalOf, readDecoder } from '../src/bench/sessions.js';
 import { interleaved, type Variant } from '../src/bench/timing.js';
 import { prefillMacs } from '../src/cost/exact.js';
 import { knownModel } from '../src/cost/models.js';
 import type { Tokens } from '../src/cost/paper.js';
-import { concatChunks, DataType, Emitter, encodeModel, valueInfo } from '../src/onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  Emitter,
+  encodeModel,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  OperatorSetIdProtoSchema,
+  valueInfo,
+  type ValueInfoProto,
+} from '../src/onnx/index.js';
 import { shareBudget } from '../src/rewrite/budget.js';
 import { clustersOf, meansOf } from '../src/rewrite/clusters.js';
 import { select } from '../src/rewrite/select.js';

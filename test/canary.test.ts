@@ -102,7 +102,10 @@ beforeAll(async () => {
   process.env['FASTV_CACHE'] = join(inside, 'cache');
   api = await serve({ port: 0, logger: pino({ level: 'silent' }), limits: { seconds: 5, outputTokens: 4 } });
   conversation = await Conversation.load(embeddedModel());
-  run = await evaluate(fakeAnswerer(), { ...questions, out: join(inside, 'run') });
+  const out = join(inside, 'run');
+  const { summary } = await evaluate(fakeAnswerer(), { ...questions, out });
+  const lines = readFileSync(join(out, 'results.jsonl'), 'utf8').trimEnd().split('\n');
+  run = { summary, results: lines.map((line) => JSON.parse(line) as unknown) };
   const path = join(inside, 'answers.sqlite');
   const cache = await openAnswerCache(path).catch(() => undefined);
   cache?.put([['name', ANSWER]]);

@@ -3,15 +3,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import {
   concatChunks,
+  create,
   decodeModel,
   encodeModel,
   floatAttribute,
+  GraphProtoSchema,
   int64Tensor,
   intAttribute,
+  NodeProtoSchema,
+  type NodeProto,
   type OnnxModel,
 } from '../src/onnx/index.js';
 import { floatAttr, node } from './graphs.js';

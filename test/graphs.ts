@@ -1,10 +1,15 @@
 // Small graphs, written down where a test needs them.
 
-import { create } from '@bufbuild/protobuf';
+import { InferenceSession } from 'onnxruntime-node';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  concatChunks,
+  create,
+  decodeModel,
+  encodeModel,
   GraphProtoSchema,
+  MICROSOFT,
   ModelProtoSchema,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
@@ -12,11 +17,10 @@ import {
   type AttributeProto,
   type GraphProto,
   type NodeProto,
+  type OnnxModel,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
-import { InferenceSession } from 'onnxruntime-node';
-import { concatChunks, decodeModel, encodeModel, MICROSOFT, type OnnxModel } from '../src/onnx/index.js';
+} from '../src/onnx/index.js';
 import { valueInfo } from '../src/onnx/value-info.js';
 
 /** A node; its name is its first output's. */

@@ -1,10 +1,14 @@
 // Graphs that are built to be too much: deep, wide, bushy or quarrelsome where a decoder is plain. Each is rewritten or
 // refused within seconds; none exhausts the call stack.
 
-import { create } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { FastvError } from '../src/errors.js';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  create,
+  decodeModel,
+  encodeModel,
   GraphProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
@@ -12,10 +16,8 @@ import {
   type AttributeProto,
   type GraphProto,
   type NodeProto,
-} from 'onnx-buf';
-import { describe, expect, it } from 'vitest';
-import { FastvError } from '../src/errors.js';
-import { decodeModel, encodeModel, type OnnxModel } from '../src/onnx/index.js';
+  type OnnxModel,
+} from '../src/onnx/index.js';
 import { inspectDecoder, rewriteDecoder } from '../src/rewrite/index.js';
 import { toyDecoder } from './toy/decoder.js';
 import { toyFamily } from './toy/families.js';

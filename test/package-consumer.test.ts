@@ -70,6 +70,7 @@ describe('the package', { timeout: 480_000 }, () => {
   });
 
   it.each([
+    ['node16', ts.ModuleKind.Node16, ts.ModuleResolutionKind.Node16],
     ['nodenext', ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
     ['bundler', ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
   ])('has types that hold under %s, with skipLibCheck off', async (name, module, moduleResolution) => {
@@ -110,6 +111,33 @@ describe('the package', { timeout: 480_000 }, () => {
     expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith('fastv/dist/index.d.ts'))).toBe(
       true,
     );
+  });
+
+  it('says that there are two copies of ONNX Runtime, whatever of it is imported', async () => {
+    // the copy within fastv's reach: Node loads no second one beside the app's
+    const own = join(app, 'node_modules/fastv/node_modules');
+    const transformers = join(own, '@huggingface/transformers');
+    await mkdir(transformers, { recursive: true });
+    await mkdir(join(own, 'onnxruntime-node'));
+    const second =
+      "throw Object.assign(new Error('Module did not self-register'), { code: 'ERR_DLOPEN_FAILED' });";
+    await writeFile(join(own, 'onnxruntime-node/index.js'), second);
+    await writeFile(join(transformers, 'package.json'), '{ "type": "module", "main": "index.js" }');
+    const real = import.meta.resolve('@huggingface/transformers');
+    await writeFile(join(transformers, 'index.js'), `import 'onnxruntime-node';\nexport * from '${real}';\n`);
+    try {
+      const entries = ['fastv/model', 'fastv/conversation', 'fastv/ai-sdk', 'fastv/server'];
+      const script = `for (const entry of ${JSON.stringify(entries)}) await import(entry).catch(({ code, hint }) => console.log(code, hint));`;
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: app,
+      });
+      const said = stdout
+        .split('\n')
+        .filter((line) => line.startsWith('io Two copies of ONNX Runtime do not go together'));
+      expect(said, stdout).toHaveLength(entries.length);
+    } finally {
+      await rm(own, { recursive: true });
+    }
   });
 
   const PAGE = "import { fastv } from 'fastv';\nconsole.log(fastv);\n";

@@ -3,9 +3,10 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { build, type BuildOptions } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { BROUGHT_BY } from '../src/cli/missing-package.js';
@@ -84,6 +85,47 @@ describe('the package', () => {
     const { length } = await bundled(contents);
     expect(length).toBeGreaterThan(30);
     expect(length).toBeLessThan(most);
+  });
+
+  it('adds little to a page before it loads a model, and the rewrite then', async () => {
+    const { outputFiles, metafile } = await build({
+      stdin: {
+        contents: "export * from './src/browser.ts'",
+        resolveDir: root,
+        loader: 'ts',
+        sourcefile: 'app.ts',
+      },
+      ...{
+        bundle: true,
+        minify: true,
+        format: 'esm',
+        platform: 'browser',
+        target: 'es2022',
+        splitting: true,
+      },
+      ...{ external: ['@huggingface/transformers', 'onnxruntime-web/*'], logLevel: 'silent' },
+      ...{ write: false, metafile: true, outdir: join(root, 'page'), absWorkingDir: root },
+    } as const);
+    const gzipped = new Map(
+      outputFiles.map(({ path, contents }) => [
+        relative(root, path).replaceAll('\\', '/'),
+        gzipSync(contents).length,
+      ]),
+    );
+    // what the page fetches at once: its entry and what that imports
+    const atOnce = new Set(
+      Object.keys(metafile.outputs).filter((path) => metafile.outputs[path]?.entryPoint === 'app.ts'),
+    );
+    for (const path of atOnce) {
+      for (const { path: imported, kind } of metafile.outputs[path]?.imports ?? []) {
+        if (kind === 'import-statement' && gzipped.has(imported)) atOnce.add(imported);
+      }
+    }
+    const total = (paths: Iterable<string>): number =>
+      [...paths].reduce((sum, path) => sum + (gzipped.get(path) ?? NaN), 0);
+    expect(total(atOnce)).toBeGreaterThan(100);
+    expect(total(atOnce)).toBeLessThan(5_000);
+    expect(total(gzipped.keys())).toBeLessThan(68_000);
   });
 
   it('finds ONNX Runtime in a CommonJS bundle, which has no import.meta.url', async () => {

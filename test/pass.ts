@@ -1,14 +1,14 @@
 // What every pass over a graph promises: the given model stays as it was, the result is valid, it says whether it changed
 // anything, and a second run has nothing left to do.
 
-import { toBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema } from 'onnx-buf';
 import { expect } from 'vitest';
 import {
   concatChunks,
   decodeModel,
   encodeModel,
   GraphView,
+  ModelProtoSchema,
+  toBinary,
   type OnnxModel,
   type Pass,
 } from '../src/onnx/index.js';

@@ -1,9 +1,16 @@
 // Looks inside a toy decoder: runs it with tensors that a test has added.
 
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { allNames, concatChunks, Emitter, encodeModel, type OnnxModel } from '../src/onnx/index.js';
+import {
+  allNames,
+  concatChunks,
+  create,
+  Emitter,
+  encodeModel,
+  GraphProtoSchema,
+  ValueInfoProtoSchema,
+  type OnnxModel,
+} from '../src/onnx/index.js';
 import { topologicalOrder } from '../src/onnx/graph.js';
 import { recogniseDecoder, type Decoder } from '../src/decoder/decoder.js';
 import { numbers } from './graphs.js';

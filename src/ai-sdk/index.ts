@@ -1,4 +1,5 @@
 // `fastv/ai-sdk` in Node. In a browser, bundlers take browser.ts instead.
+import '../runtime/one-runtime.js';
 import { checkLocalModel } from '../files/model-name.js';
 import { decodePicture } from '../media/decode.js';
 import { fastv } from '../runtime/node.js';

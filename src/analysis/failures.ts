@@ -2,7 +2,9 @@
 import sharp from 'sharp';
 import { FastvError } from '../errors.js';
 import type { Picture } from '../eval/datasets/picture.js';
+import { commonPlaces } from '../eval/paired.js';
 import type { Result } from '../eval/result.js';
+import type { ResultTable } from '../eval/results/table.js';
 import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
 import type { Task } from '../eval/tasks/task.js';
 
@@ -24,23 +26,38 @@ export interface ShownFailure extends Failure {
  * @param perTask at most so many of a task
  */
 export function findFailures(
-  results: readonly Result[],
+  results: ResultTable,
+  tasks: readonly string[],
   condition: string,
   base = 'unpruned',
   perTask = 3,
 ): readonly Failure[] {
-  const right = new Map(
-    results.filter((r) => r.condition === base && r.score === 1).map((r) => [`${r.task}\n${r.sample}`, r]),
-  );
-  const count = new Map<string, number>();
-  return results.flatMap((pruned) => {
-    const unpruned = right.get(`${pruned.task}\n${pruned.sample}`);
-    if (pruned.condition !== condition || pruned.score !== 0 || unpruned === undefined) return [];
-    const seen = count.get(pruned.task) ?? 0;
-    if (seen >= perTask) return [];
-    count.set(pruned.task, seen + 1);
-    return [{ unpruned, pruned }];
+  const pairs = tasks.flatMap((task) => {
+    const [pruned, unpruned] = [results.of(task, condition), results.of(task, base)];
+    const [own, its] = commonPlaces(pruned.names, unpruned.names);
+    const both = own.map((place, i): [number, number] => [
+      pruned.rows[place] ?? -1,
+      unpruned.rows[its[i] ?? -1] ?? -1,
+    ]);
+    const failed = both.filter(([row, other]) => results.score(row) === 0 && results.score(other) === 1);
+    return firstOf(results, failed, perTask, ([row]) => row);
   });
+  const [pruned, unpruned] = [0, 1].map((side) => results.read(pairs.map((pair) => pair[side] ?? -1)));
+  return (pruned ?? []).flatMap((one, i) => {
+    const other = unpruned?.[i];
+    return other === undefined ? [] : [{ pruned: one, unpruned: other }];
+  });
+}
+
+/** The first in the order in which samples are asked. */
+export function firstOf<T>(
+  results: ResultTable,
+  all: readonly T[],
+  count: number,
+  rowOf: (one: T) => number,
+): T[] {
+  const placeOf = (one: T): number => results.place(rowOf(one)) || 0;
+  return [...all].sort((a, b) => placeOf(a) - placeOf(b)).slice(0, count);
 }
 
 /**

@@ -7,13 +7,13 @@ import { EVIL } from '../../test/analysis/points.js';
 import { fakeAnswerer } from '../../test/eval/fake-answerer.js';
 import { loadAtlas } from '../scenes/atlas.js';
 import { makeItem } from '../scenes/dataset.js';
-import { runSweep } from '../eval/sweep.js';
+import { readResults, runSweep } from '../eval/sweep.js';
 import { findTasks } from '../eval/tasks/index.js';
 import { escapeHtml, jsonForScript } from './escape.js';
 import { findFailures, withImages } from './failures.js';
-import { eachLine } from '../eval/files.js';
 import type { Result } from '../eval/result.js';
-import type { Task } from '../eval/tasks/task.js';
+import { ResultTable } from '../eval/results/table.js';
+import type { Summary } from '../eval/summary.js';
 import { reportHtml, type ReportInput } from './report.js';
 import { writeReport } from './write-report.js';
 
@@ -28,24 +28,32 @@ describe('escaping', () => {
 
 describe('findFailures', () => {
   it('takes what was right and became wrong, a few a task', () => {
-    const result = (condition: string, sample: string, score: number): Result =>
-      ({ condition, task: 't', sample, score }) as unknown as Result;
-    const results = ['1', '2', '3', '4', '5'].flatMap((s) => [
-      result('unpruned', s, s === '1' ? 0 : 1),
-      result('x', s, s === '2' ? 1 : 0),
-    ]);
-    expect(findFailures(results, 'x').map((f) => f.pruned.sample)).toEqual(['3', '4', '5']);
-    expect(findFailures(results, 'x', 'unpruned', 1)).toHaveLength(1);
-    expect(findFailures(results, 'absent')).toEqual([]);
+    const result = (condition: string, sample: string, score: number): Result => ({
+      ...{ key: '', condition, task: 't', sample, prompt: '', prediction: '', choice: null, options: null },
+      ...{ score, answers: [], category: null, group: null, where: '' },
+      cost: {
+        ...{ tokens: 1, imageTokens: 1, keptImageTokens: 1, generatedTokens: 1 },
+        ...{ visionMs: 1, prefillMs: 1, decodeMs: 1 },
+      },
+    });
+    const lines = ['1', '2', '3', '4', '5']
+      .flatMap((s) => [result('unpruned', s, s === '1' ? 0 : 1), result('x', s, s === '2' ? 1 : 0)])
+      .map((one) => `${JSON.stringify(one)}\n`);
+    const path = join(mkdtempSync(join(tmpdir(), 'fastv-failures-')), 'results.jsonl');
+    writeFileSync(path, lines.join(''));
+    const results = new ResultTable([path]);
+    let from = 0;
+    for (const line of lines) {
+      results.add(JSON.parse(line) as Result, { file: 0, from });
+      from += Buffer.byteLength(line);
+    }
+    const failures = (condition: string, perTask?: number) =>
+      findFailures(results, ['t'], condition, 'unpruned', perTask);
+    expect(failures('x').map((f) => f.pruned.sample)).toEqual(['3', '4', '5']);
+    expect(failures('x', 1)).toHaveLength(1);
+    expect(failures('absent')).toEqual([]);
   });
 });
-
-/** The results of a run's folder. */
-async function resultsOf(out: string): Promise<Result[]> {
-  const results: Result[] = [];
-  await eachLine(join(out, 'results.jsonl'), (value) => results.push(value as Result));
-  return results;
-}
 
 /** What a report says of results without any sweep around them. */
 function reportOf(results: readonly Result[]): ReportInput {
@@ -54,7 +62,7 @@ function reportOf(results: readonly Result[]): ReportInput {
     ...{ tasks: [], cells: [], skipped: { count: 0, first: [] }, notes: [], about: {} },
   };
   const some = { title: 't', summary, points: [], front: [], plots: [], failures: [], failuresOf: null };
-  return { ...some, results: results.map((r) => ({ ...r, prompt: '', prediction: '', answers: [] })) };
+  return { ...some, samples: results.map((r) => ({ ...r, prompt: '', prediction: '', answers: [] })) };
 }
 
 describe('writeReport', () => {
@@ -196,9 +204,13 @@ describe('writeReport', () => {
   });
 
   it('shows failures without pictures where the dataset is not at hand', async () => {
-    const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { tasks: Task[] };
+    const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
     const away = { kind: 'repository', repository: 'nobody/nothing', split: 'test' } as const;
-    const [first] = findFailures(await resultsOf(out), 'K2-R90-attention');
+    const [first] = findFailures(
+      await readResults(out, summary),
+      summary.tasks.map(({ name }) => name),
+      'K2-R90-attention',
+    );
     const failures = first === undefined ? [] : [first];
     const shown = await withImages(
       failures,

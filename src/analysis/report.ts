@@ -17,7 +17,8 @@ import { tasksTable } from './tasks-table.js';
 export interface ReportInput {
   readonly title: string;
   readonly summary: Summary;
-  readonly results: readonly Result[];
+  /** Some samples of each task and condition, to be looked at. */
+  readonly samples: readonly ShownSample[];
   readonly points: readonly Point[];
   readonly front: readonly string[];
   /** SVGs by the name of their files. */
@@ -29,8 +30,14 @@ export interface ReportInput {
   readonly positionBias?: readonly PositionBias[];
 }
 
+/** What is shown of a sample. */
+export type ShownSample = Pick<
+  Result,
+  'task' | 'condition' | 'sample' | 'prompt' | 'prediction' | 'answers' | 'score'
+>;
+
 /** Samples that the file itself holds, of each task and condition; all of them are in results.jsonl. */
-const SAMPLES = 200;
+export const SHOWN_SAMPLES = 200;
 /** A table of more rows than this is shown when it is asked for. */
 const OPEN = 40;
 
@@ -87,9 +94,9 @@ ${failuresSection(input)}
 ${positionBias.length === 0 ? '' : biasSection(positionBias)}
 ${setupSection(summary)}
 <dialog><form method="dialog"><button>close</button></form><h2>Samples</h2>
-<p class="note">At most ${SAMPLES} samples of each task and condition are kept in this file; all are in results.jsonl.</p>
+<p class="note">At most ${SHOWN_SAMPLES} samples of each task and condition are kept in this file; all are in results.jsonl.</p>
 ${htmlTable(samples)}</dialog>
-<script type="application/json" id="samples">${jsonForScript(samplesOf(input.results))}</script>`,
+<script type="application/json" id="samples">${jsonForScript(input.samples.map(sampleRow))}</script>`,
   });
 }
 
@@ -196,26 +203,11 @@ function number(condition: string, task: string | null, text: string): Html {
   };
 }
 
-/** Samples as short lists: task, condition, sample, prompt, reply, answer, score. */
-function samplesOf(results: readonly Result[]): unknown[] {
-  const count = new Map<string, number>();
-  return results.flatMap((r) => {
-    const cell = `${r.task}\n${r.condition}`;
-    const seen = count.get(cell) ?? 0;
-    if (seen >= SAMPLES) return [];
-    count.set(cell, seen + 1);
-    return [
-      [
-        r.task,
-        r.condition,
-        r.sample,
-        short(r.prompt),
-        short(r.prediction),
-        short(r.answers.slice(0, 3).join(' | ')),
-        r.score,
-      ],
-    ];
-  });
+/** A sample as a short list: task, condition, sample, prompt, reply, answer, score. */
+function sampleRow(shown: ShownSample): unknown[] {
+  const { task, condition, sample, prompt, prediction, answers, score } = shown;
+  const right = short(answers.slice(0, 3).join(' | '));
+  return [task, condition, sample, short(prompt), short(prediction), right, score];
 }
 
 function short(text: string): string {

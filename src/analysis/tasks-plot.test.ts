@@ -59,7 +59,9 @@ describe('tasksPlot', () => {
         .groups('interval')
         .flatMap((g) => [...g.querySelectorAll('line')]),
     ).toEqual([]);
-    const svg = draw(POINTS, 2, { pointsOf: (task) => (task === TASKS[0] ? POINTS : []) });
+    const svg = draw(POINTS, 2, {
+      intervalsOf: (task) => new Map(task === TASKS[0] ? POINTS.map((p) => [p.name, p.score]) : []),
+    });
     const lines = svg.groups('interval').flatMap((g) => [...g.querySelectorAll('line')]);
     // four strategies at three R and the unpruned model
     expect(lines).toHaveLength(16);

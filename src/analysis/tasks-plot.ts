@@ -2,6 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import { named } from './named.js';
 import type { Point } from '../eval/points.js';
+import type { Interval } from '../eval/statistics/bootstrap.js';
 import { curveMarks, type CurvePoint } from './curves.js';
 import { plotSvg } from './plot.js';
 import { fitText } from './text-width.js';
@@ -13,8 +14,8 @@ const APART = 3;
 
 /** What is known of the tasks besides the points. */
 export interface TaskPlotOptions {
-  /** The points of one task alone, for its intervals. */
-  readonly pointsOf?: (task: string) => readonly Point[];
+  /** The intervals of one task's scores, by the points' names. */
+  readonly intervalsOf?: (task: string) => ReadonlyMap<string, Interval>;
   /** What a task's score is. */
   readonly metricOf?: (task: string) => string | undefined;
 }
@@ -26,7 +27,7 @@ export interface TaskPlotOptions {
 export function tasksPlot(
   points: readonly Point[],
   layer: number,
-  { pointsOf = () => [], metricOf = () => undefined }: TaskPlotOptions = {},
+  { intervalsOf = () => new Map(), metricOf = () => undefined }: TaskPlotOptions = {},
 ): string | null {
   const base = points.find((p) => p.kind === 'unpruned');
   const shown = points.filter((p) => p.layer === layer || p.kind === 'downsample');
@@ -38,7 +39,7 @@ export function tasksPlot(
     column: i % COLUMNS,
     row: Math.floor(i / COLUMNS),
   });
-  const own = tasks.map((task) => new Map(pointsOf(task).map((p) => [p.name, p.score])));
+  const own = tasks.map(intervalsOf);
   const pointsFor = (kind: string): CurvePoint[] =>
     tasks.flatMap((task, i) =>
       [...(base === undefined ? [] : [base]), ...shown.filter((p) => p.kind === kind)].flatMap((p) => {

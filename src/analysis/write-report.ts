@@ -5,21 +5,22 @@ import { writeAtomically } from '../files/atomic.js';
 import { fileCode } from '../files/file-error.js';
 import { readingRuns } from '../eval/foreign-run.js';
 import { readText } from '../files/read.js';
-import { frontOf, sweepPoints, type Point } from '../eval/points.js';
-import type { Result } from '../eval/result.js';
+import { frontOf, sweepPoints, taskIntervals, type Point } from '../eval/points.js';
+import type { ResultTable } from '../eval/results/table.js';
 import { readResults } from '../eval/sweep.js';
 import type { Summary } from '../eval/summary.js';
+import type { Interval } from '../eval/statistics/bootstrap.js';
 import { readSummary } from '../eval/compare-runs.js';
 import type { OpenOptions } from '../eval/tasks/open-task.js';
 import { allocationPlot, efficiencyPlot } from './allocation-plot.js';
 import type { Analysis } from './analyze.js';
-import { findFailures, withImages } from './failures.js';
+import { findFailures, firstOf, withImages } from './failures.js';
 import { heatMap } from './heat-map.js';
 import { attentionMaps } from './map-plot.js';
 import { paretoPlot } from './pareto-plot.js';
 import { svgToPng } from './plot.js';
 import { positionBiasPlot } from './position-bias-plot.js';
-import { reportHtml } from './report.js';
+import { reportHtml, SHOWN_SAMPLES, type ShownSample } from './report.js';
 import { meanMetric, sampleMetric } from './sample-metric.js';
 import { tasksPlot } from './tasks-plot.js';
 
@@ -48,7 +49,8 @@ async function written(folder: string, options: WriteReportOptions): Promise<rea
   const analysis = await readAnalysis(folder, summary);
   const plots = [...plotsOf(points, summary, results), ...(analysis === null ? [] : analysisPlots(analysis))];
   const condition = failingCondition(points, summary, options.failuresOf);
-  const found = condition === null ? [] : findFailures(results, condition);
+  const names = summary.tasks.map(({ name }) => name);
+  const found = condition === null ? [] : findFailures(results, names, condition);
   const failures = await withImages(found, summary.tasks, options.data);
   const files: string[] = [];
   for (const { name, svg } of plots) {
@@ -61,11 +63,24 @@ async function written(folder: string, options: WriteReportOptions): Promise<rea
     options.title ??
     (typeof question === 'string' ? `FastV: ${question}` : 'FastV: what pruning costs and what it saves');
   const html = reportHtml({
-    ...{ title, summary, results, points, front, plots, failures, failuresOf: condition },
+    ...{ title, summary, points, front, plots, failures, failuresOf: condition },
+    samples: shownSamples(results, summary),
     ...(analysis === null ? {} : { positionBias: analysis.positionBias }),
   });
   await writeAtomically(join(folder, 'report.html'), html, { own: true });
   return [join(folder, 'report.html'), ...files];
+}
+
+/** The first samples of each task and condition. */
+function shownSamples(results: ResultTable, { tasks, conditions }: Summary): ShownSample[] {
+  const rows = tasks.flatMap(({ name: task }) =>
+    conditions.flatMap((condition) =>
+      firstOf(results, [...results.of(task, condition.name).rows], SHOWN_SAMPLES, (row) => row),
+    ),
+  );
+  return results.read(rows).map(({ task, condition, sample, prompt, prediction, answers, score }) => ({
+    ...{ task, condition, sample, prompt, prediction, answers, score },
+  }));
 }
 
 /** Summaries and analyses are some pages of JSON. */
@@ -107,7 +122,7 @@ function analysisPlots({ layers, tokens, imageMaps, positionBias }: Analysis): N
 function plotsOf(
   points: readonly Point[],
   { tasks, conditions, seed }: Summary,
-  results: readonly Result[],
+  results: ResultTable,
 ): NamedPlot[] {
   const layers = [
     ...new Set(points.flatMap((p) => (p.kind === 'attention' && p.layer !== null ? [p.layer] : []))),
@@ -126,16 +141,13 @@ function plotsOf(
     );
   }
   if (layer !== undefined && ratios.size > 2) {
-    const pointsOf = (task: string): readonly Point[] =>
-      sweepPoints(
-        tasks,
-        conditions,
-        results.filter((result) => result.task === task),
-        { seed },
-      );
+    const intervalsOf = (name: string): ReadonlyMap<string, Interval> => {
+      const task = tasks.find((one) => one.name === name);
+      return task === undefined ? new Map() : taskIntervals(task, conditions, results, { seed });
+    };
     plots.push({
       name: 'tasks',
-      svg: tasksPlot(points, layer, { pointsOf, metricOf: (task) => sampleMetric(tasks, task) }),
+      svg: tasksPlot(points, layer, { intervalsOf, metricOf: (task) => sampleMetric(tasks, task) }),
     });
   }
   return drawn(plots);

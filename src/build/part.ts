@@ -4,8 +4,8 @@
 // fp32, fp16: weights of products are turned to [inputs, outputs], as MatMul takes them.
 // q8: signed int8 and one scale an output channel, as `fastv quantize` makes it; embeddings one scale a row.
 // q4, q4f16: MatMulNBits with 32 weights a scale; embeddings as in q8, for which 4 bits save little and lose much.
-import { create } from '@bufbuild/protobuf';
 import {
+  create,
   GraphProtoSchema,
   ModelProtoSchema,
   OperatorSetIdProtoSchema,
@@ -13,7 +13,7 @@ import {
   type ModelProto,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
+} from '../onnx/index.js';
 import { FastvError } from '../errors.js';
 import { Emitter, MICROSOFT } from '../onnx/emit.js';
 import { DataType } from '../onnx/tensor.js';
@@ -58,7 +58,7 @@ export class PartGraph {
   readonly name: PartName;
   readonly dtype: PartDtype;
   /** The type of activations: FLOAT, or FLOAT16 in fp16 and q4f16. Inputs and outputs but caches are FLOAT. */
-  readonly float: DataType.FLOAT | DataType.FLOAT16;
+  readonly float: typeof DataType.FLOAT | typeof DataType.FLOAT16;
   readonly emit = new Emitter(OPSET, []);
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];

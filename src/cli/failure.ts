@@ -27,7 +27,7 @@ export interface Failure {
 
 /** Options of the library that commands have too. */
 const OPTIONS: ReadonlySet<string> = new Set(
-  'layer ratio budget seed strategy weights merge preset mode device dtype'.split(' '),
+  'layer ratio budget mass seed strategy weights merge preset mode device dtype'.split(' '),
 );
 
 /** What was thrown, to be reported. */

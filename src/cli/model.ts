@@ -33,8 +33,9 @@ export function plugOptions(flags: ModelFlags): PlugOptions {
 function howOf(flags: ModelFlags): PlugOptions {
   const { schedule, ...method } = methodOf(flags);
   if (schedule !== undefined) return { ...method, preset: schedule };
-  const { layer, budget } = flags;
-  return { layer, ...method, ...(budget === undefined ? { ratio: flags.ratio ?? 0.5 } : { budget }) };
+  const { layer, budget, mass } = flags;
+  const much = mass === undefined ? { ratio: flags.ratio ?? 0.5 } : { mass };
+  return { layer, ...method, ...(budget === undefined ? much : { budget }) };
 }
 
 /**

@@ -7,7 +7,7 @@
 //
 // Limits: attention and MLP one after the other (not side by side as in GPT-J), every layer an attention layer of
 // the same shape, no mixture of experts. Anything else is refused.
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from '../onnx/index.js';
 import { FastvError } from '../errors.js';
 import { intAttribute } from '../onnx/attributes.js';
 import { GraphView, label } from '../onnx/graph.js';

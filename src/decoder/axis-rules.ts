@@ -6,7 +6,6 @@
 // the reason. Three forms are common besides [batch, sequence, hidden]: heads, [batch, heads, sequence, size]; a stack of
 // residual streams, [stack, batch, sequence, hidden] (Gemma 3n's AltUp, hyper-connections); and rows, [batch · sequence,
 // hidden] (OPT's MLP).
-import type { NodeProto } from 'onnx-buf';
 import {
   firstInput,
   input,
@@ -18,6 +17,7 @@ import {
   rankOf,
   type GraphView,
   type InputOf,
+  type NodeProto,
   type OperatorName,
 } from '../onnx/index.js';
 import { ComputedShapes, type ShapeEntry } from './computed-shape.js';

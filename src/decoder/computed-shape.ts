@@ -1,7 +1,14 @@
 // What the entries of a computed shape count: the batch, the tokens, or another axis of some tensor. Exporters compute
 // the shape that a Reshape or Expand asks for from those of other tensors, by Shape, Gather, Slice and Concat.
-import type { NodeProto } from 'onnx-buf';
-import { firstInput, input, intAttribute, isOperator, rankOf, type GraphView } from '../onnx/index.js';
+import {
+  firstInput,
+  input,
+  intAttribute,
+  isOperator,
+  rankOf,
+  type GraphView,
+  type NodeProto,
+} from '../onnx/index.js';
 import { EMBEDS } from './contract.js';
 import { Unclear, type Placed } from './token-axis.js';
 

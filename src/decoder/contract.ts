@@ -24,5 +24,7 @@ export const IMAGE_TOKEN_SEGMENTS = 'image_token_segments';
  * share of tokens that are kept.
  */
 export const ATTENTION_MASS = 'attention_mass';
+/** Input, int64 [layers] or [0], only where caches may have room: how many tokens each holds (rewrite/step-caches.ts). */
+export const CACHE_LENGTHS = 'cache_lengths';
 /** Output, int64 [batch, kept]: kept places of this call's sequence, ascending, after the last stage. */
 export const KEPT_INDICES = 'kept_indices';

@@ -1,10 +1,9 @@
-import type { GraphProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { info, modelOf, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { FastvError } from '../errors.js';
-import { DataType, decodeModel, type OnnxModel } from '../onnx/index.js';
+import { DataType, decodeModel, type GraphProto, type OnnxModel } from '../onnx/index.js';
 import { attentionOf, recogniseDecoder } from './decoder.js';
 import { rewriteDecoder } from '../rewrite/rewrite.js';
 

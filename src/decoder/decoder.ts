@@ -1,7 +1,15 @@
 // Recognises a decoder: its inputs, its layers with their caches, and where each layer's attention is.
-import type { ModelProto, ValueInfoProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { checkOperators, DataType, declaredType, GraphView, opsetOf, type OnnxModel } from '../onnx/index.js';
+import {
+  checkOperators,
+  DataType,
+  declaredType,
+  GraphView,
+  opsetOf,
+  type ModelProto,
+  type OnnxModel,
+  type ValueInfoProto,
+} from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import { findAttention } from './attention/find.js';
 import { wholeCaches } from './attention/sliding-caches.js';

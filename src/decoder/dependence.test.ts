@@ -1,7 +1,6 @@
-import type { NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { graphOf, node } from '../../test/graphs.js';
-import { floatTensor, GraphView } from '../onnx/index.js';
+import { floatTensor, GraphView, type NodeProto } from '../onnx/index.js';
 import { dependents, prologueOf, prologueTensors, rotaryTensors } from './dependence.js';
 
 // embeds → h → y; the shape of h makes a mask, ids make angles; both go into y.

@@ -1,12 +1,12 @@
 // Which tensors are activations (they depend on the *values* of inputs_embeds) and which belong to the prologue (masks,
 // lengths, positions, rotary tables: they depend on shapes and on the other inputs only).
-import type { NodeProto } from 'onnx-buf';
 import {
   DataType,
   elementType,
   input,
   isOperator,
   type GraphView,
+  type NodeProto,
   type OperatorNode,
 } from '../onnx/index.js';
 import { POSITION_IDS } from './contract.js';

@@ -1,5 +1,10 @@
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type TensorProto } from 'onnx-buf';
+import {
+  create,
+  GraphProtoSchema,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+  type TensorProto,
+} from '../onnx/index.js';
 import { describe, expect, it } from 'vitest';
 import { Emitter, MICROSOFT } from '../onnx/emit.js';
 import { GraphView } from '../onnx/graph.js';

@@ -4,8 +4,16 @@
 // 2. MatMulInteger, MatMulIntegerToFloat, DynamicQuantizeMatMul and QLinearMatMul with 8-bit weights;
 // 3. MatMulNBits and MatMulBnb4, whose shape is in their attributes;
 // 4. FusedMatMul, FusedGemm.
-import type { NodeProto, TensorProto } from 'onnx-buf';
-import { firstInput, input, intAttribute, intsAttribute, isOperator, type GraphView } from '../onnx/index.js';
+import {
+  firstInput,
+  input,
+  intAttribute,
+  intsAttribute,
+  isOperator,
+  type GraphView,
+  type NodeProto,
+  type TensorProto,
+} from '../onnx/index.js';
 
 /** A product of activations [.., inFeatures] with a constant weight, giving [.., outFeatures]. */
 export interface LinearLayer {

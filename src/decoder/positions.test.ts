@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeProto, TensorProto } from 'onnx-buf';
 import { graphOf, info, intAttr, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { DataType, decodeModel, floatTensor, GraphView, int64Tensor } from '../onnx/index.js';
+import {
+  DataType,
+  decodeModel,
+  floatTensor,
+  GraphView,
+  int64Tensor,
+  type NodeProto,
+  type TensorProto,
+} from '../onnx/index.js';
 import { dependents } from './dependence.js';
 import { positionRoots, valueSource } from './positions.js';
 

@@ -3,7 +3,6 @@
 //
 // Not every index into a rotary table is a position. Exports of mRoPE make cos and sin for every token of the call, and
 // number its rows: Range(0, batch · sequence). Such numbers follow the tokens by themselves, as their table does.
-import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import {
   DataType,
@@ -15,6 +14,7 @@ import {
   label,
   rankOf,
   type GraphView,
+  type NodeProto,
 } from '../onnx/index.js';
 import { once } from '../once.js';
 import { EMBEDS, POSITION_IDS } from './contract.js';

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { AttributeProto, NodeProto, TensorProto } from 'onnx-buf';
 import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
-import { DataType, floatTensor, GraphView, int64Tensor } from '../onnx/index.js';
+import {
+  DataType,
+  floatTensor,
+  GraphView,
+  int64Tensor,
+  type AttributeProto,
+  type NodeProto,
+  type TensorProto,
+} from '../onnx/index.js';
 import { queryAxes } from './query-axis.js';
 import type { TokenAxis } from './token-axis.js';
 

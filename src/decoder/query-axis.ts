@@ -5,9 +5,8 @@
 // can be computed for some of them only, if that is known and not guessed: every op is either understood or refused. A
 // reshape may put heads beside the queries ([batch, sequence · heads, head size], as norms of heads do); the axis is then
 // still the queries', in blocks.
-import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { label, rankOf, type GraphView } from '../onnx/index.js';
+import { label, rankOf, type GraphView, type NodeProto } from '../onnx/index.js';
 import { tokenAxes } from './axis-rules.js';
 import type { SequenceAxis } from './sequence-axis.js';
 import { Unclear, type Placed, type TokenAxis } from './token-axis.js';

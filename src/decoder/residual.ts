@@ -2,7 +2,7 @@
 //
 // It is the other input of the first addition behind the attention's result that the attention itself was computed from;
 // a bias of the projection or a parallel MLP is added as well, but no query is made of those.
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from '../onnx/index.js';
 import { FastvError } from '../errors.js';
 import { RESIDUAL } from './axis-rules.js';
 import { attentionOf, type Decoder } from './decoder.js';

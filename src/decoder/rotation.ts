@@ -1,9 +1,8 @@
 // Queries and keys before their rotation (RoPE), and the rotation itself. Operators that rotate inside take them as they
 // are; elsewhere a RotaryEmbedding or x·cos + rotate_half(x)·sin stands in front of the attention, and what goes into that
 // is what is wanted. Where a graph has neither, or rotates a part of each head by arithmetic, it is refused.
-import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { input, isOperator, label, type GraphView } from '../onnx/index.js';
+import { input, isOperator, label, type GraphView, type NodeProto } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import type { TokenFlow } from './token-flow.js';
 

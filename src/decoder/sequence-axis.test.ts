@@ -1,7 +1,6 @@
-import type { NodeProto, TensorProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
-import { DataType, GraphView, int64Tensor } from '../onnx/index.js';
+import { DataType, GraphView, int64Tensor, type NodeProto, type TensorProto } from '../onnx/index.js';
 import { dependents } from './dependence.js';
 import { SequenceAxes, type SequenceAxis } from './sequence-axis.js';
 

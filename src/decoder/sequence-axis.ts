@@ -1,8 +1,7 @@
 // Which axis of an activation is the sequence. A tensor that crosses the cut is gathered on that axis, so it must be
 // known: an unclear one is refused.
-import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
-import { intsAttribute, label, rankOf, type GraphView } from '../onnx/index.js';
+import { intsAttribute, label, rankOf, type GraphView, type NodeProto } from '../onnx/index.js';
 import { tokenAxes } from './axis-rules.js';
 import { Unclear, type Placed } from './token-axis.js';
 

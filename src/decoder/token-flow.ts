@@ -1,8 +1,7 @@
 // How a decoder's graph depends on its tokens: which tensors are activations and on which axis their tokens are, which of
 // the others carry rotations, and from which positions. It says what there is, whatever is done to the decoder.
-import type { NodeProto } from 'onnx-buf';
 import { EMBEDS } from './contract.js';
-import { firstInput, input, type GraphView } from '../onnx/index.js';
+import { firstInput, input, type GraphView, type NodeProto } from '../onnx/index.js';
 import type { AttentionCore } from './attention/core.js';
 import type { Decoder } from './decoder.js';
 import { dependents, looksUpFloats, rotaryTensors } from './dependence.js';

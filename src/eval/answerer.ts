@@ -32,10 +32,10 @@ export interface Pruning extends AskedMethod {
 }
 
 /**
- * How many image tokens are kept behind K, or how many a layer sees on average over all layers: the papers'
- * "192, 128, 64 tokens" (SparseVLM, arXiv 2410.04417).
+ * How many image tokens are kept behind K; how many a layer sees on average over all layers, the papers' "192, 128, 64
+ * tokens" (SparseVLM, arXiv 2410.04417); or as many as hold this share of the attention to image tokens.
  */
-export type TokenTarget = { readonly keep: number } | { readonly mean: number };
+export type TokenTarget = { readonly keep: number } | { readonly mean: number } | { readonly mass: number };
 
 /** Under what a model answers: one cell of a sweep. */
 export interface Condition {
@@ -138,7 +138,10 @@ export function prunedCondition(
   };
 }
 
-/** The condition of one K and a number of image tokens: `K2-B64-attention`, or `K2-M128-attention` for a mean over layers. */
+/**
+ * The condition of one K and a number of image tokens: `K2-B64-attention`, `K2-M128-attention` for a mean over layers, or
+ * `K2-A90-attention` for 90 % of the attention.
+ */
 export function tokensCondition(
   layer: number,
   tokens: TokenTarget,
@@ -147,7 +150,7 @@ export function tokensCondition(
 ): Condition {
   if (typeof method !== 'string' && method.schedule !== undefined) return scheduledCondition(method, tokens);
   const { name, pruning } = prunedCondition(layer, 0, method, seed);
-  const count = 'keep' in tokens ? `B${tokens.keep}` : `M${tokens.mean}`;
+  const count = countOf(tokens);
   return {
     name: name.replace('-R0-', `-${count}-`),
     pruning: pruning === null ? null : { ...pruning, tokens },
@@ -155,9 +158,14 @@ export function tokensCondition(
   };
 }
 
+function countOf(tokens: TokenTarget): string {
+  if ('keep' in tokens) return `B${tokens.keep}`;
+  return 'mean' in tokens ? `M${tokens.mean}` : `A${Number((100 * tokens.mass).toFixed(4))}`;
+}
+
 /** The condition of a schedule, as it is or with its shares scaled to a mean over layers: `preset-pyramid`, `preset-pyramid-M36`. */
 function scheduledCondition(method: AskedMethod, tokens?: TokenTarget): Condition {
-  if (tokens !== undefined && 'keep' in tokens) {
+  if (tokens !== undefined && !('mean' in tokens)) {
     throw new FastvError('invalid-option', 'a schedule keeps another number at each of its stages', {
       where: methodName(method),
       hint: 'Give a mean over layers, or leave the number out.',
@@ -198,7 +206,7 @@ export function scheduledRatios(
  * @throws FastvError `invalid-option` for a mean that K layers of all tokens exceed already
  */
 export function ratioOf({ layer, ratio, tokens }: Pruning, imageTokens: number, layers?: number): number {
-  if (tokens === undefined) return ratio;
+  if (tokens === undefined || 'mass' in tokens) return ratio;
   const keep = 'keep' in tokens ? tokens.keep : behind(layer, tokens.mean, imageTokens, layers);
   return imageTokens === 0 ? 0 : Math.max(0, 1 - keep / imageTokens);
 }

@@ -6,12 +6,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UNPRUNED, type Answerer } from './answerer.js';
-import { mean } from '../statistics.js';
+import { eachLine } from './files.js';
 import { sampleMetric } from './metrics/metric.js';
 import { pairedComparison, type PairedComparison } from './paired.js';
-import type { Result } from './result.js';
-import { evaluate, type Run, type RunOptions } from './runner.js';
+import { sampleName, type Result } from './result.js';
+import { ResultTable } from './results/table.js';
+import { runEvaluation, type RunOptions } from './runner.js';
+import { scoreTask } from './score.js';
 import type { Summary } from './summary.js';
+import { addResults, resultsFile } from './sweep.js';
 import type { Task } from './tasks/task.js';
 
 /** Scores before and after, in the metric's own unit; differences are after − before. */
@@ -37,6 +40,10 @@ export interface ModelComparison {
 
 export type ComparisonOptions = Omit<RunOptions, 'out' | 'conditions'>;
 
+/** What the two runs, and their conditions, are called. */
+const BEFORE = 'before';
+const AFTER = 'after';
+
 /**
  * Asks two models the same questions, unpruned.
  * @param before opens the first model, `after` the second once the first is closed
@@ -49,14 +56,17 @@ export async function compareModels(
 ): Promise<ModelComparison> {
   const folder = await mkdtemp(join(tmpdir(), 'fastv-compare-'));
   try {
-    const first = await runOne('before', before, join(folder, 'before'), options);
-    if (!first.summary.complete) return { tasks: [], mean: null, complete: false };
-    const second = await runOne('after', after, join(folder, 'after'), options);
-    if (!second.summary.complete) return { tasks: [], mean: null, complete: false };
+    const first = await runOne(BEFORE, before, join(folder, BEFORE), options);
+    if (!first.complete) return { tasks: [], mean: null, complete: false };
+    const second = await runOne(AFTER, after, join(folder, AFTER), options);
+    if (!second.complete) return { tasks: [], mean: null, complete: false };
     const seed = options.seed ?? 0;
+    const results = new ResultTable();
+    await addResults(results, 0, join(folder, BEFORE), first);
+    await addResults(results, 1, join(folder, AFTER), second);
     return {
-      tasks: options.tasks.map((task) => taskOf(task, first, second, seed)),
-      mean: meanOf(first.results, second.results, seed),
+      tasks: options.tasks.map((task) => taskOf(task, [first, second], results, seed)),
+      mean: await meanOf(folder, seed),
       complete: true,
     };
   } finally {
@@ -69,27 +79,29 @@ async function runOne(
   open: () => Promise<Answerer>,
   out: string,
   options: ComparisonOptions,
-): Promise<Run> {
+): Promise<Summary> {
   const answerer = await open();
   try {
-    return await evaluate(answerer, { ...options, out, conditions: [{ ...UNPRUNED, name }] });
+    return await runEvaluation(answerer, { ...options, out, conditions: [{ ...UNPRUNED, name }] });
   } finally {
     await answerer.close?.();
   }
 }
 
-function taskOf({ name: task, metric }: Task, before: Run, after: Run, seed: number): TaskBeforeAfter {
-  const of = ({ results }: Run): Result[] => results.filter((r) => r.task === task);
-  const cell = ({ summary }: Run): Summary['cells'][number] | undefined =>
-    summary.cells.find((c) => c.task === task);
-  const [first, second] = [cell(before), cell(after)];
+function taskOf(
+  { name: task, metric }: Task,
+  runs: readonly Summary[],
+  results: ResultTable,
+  seed: number,
+): TaskBeforeAfter {
+  const [first, second] = runs.map(({ cells }) => cells.find((c) => c.task === task));
   return {
     task,
     metric: first?.metric ?? '',
     before: first?.score ?? NaN,
     after: second?.score ?? NaN,
     samples: second?.samples ?? 0,
-    ...pairedComparison(metric, of(after), of(before), seed),
+    ...pairedComparison(metric, results.of(task, AFTER), results.of(task, BEFORE), seed),
   };
 }
 
@@ -101,15 +113,19 @@ const SAMPLE_MEAN = sampleMetric({
   scoreReply: () => ({ score: null, choice: null }),
 });
 
-function meanOf(before: readonly Result[], after: readonly Result[], seed: number): BeforeAfter | null {
-  const scored = (results: readonly Result[]): Result[] => results.filter(({ score }) => score !== null);
-  const [first, second] = [scored(before), scored(after)];
-  if (first.length === 0 || second.length === 0) return null;
-  const score = (results: readonly Result[]): number => mean(results.map((r) => r.score ?? 0));
+async function meanOf(folder: string, seed: number): Promise<BeforeAfter | null> {
+  const all = new ResultTable();
+  for (const name of [BEFORE, AFTER])
+    await eachLine(resultsFile(join(folder, name)), ({ value }) => {
+      const result = value as Result;
+      if (result.score !== null) all.add({ ...result, task: '', sample: sampleName(result) });
+    });
+  const [first, second] = [all.of('', BEFORE), all.of('', AFTER)];
+  if (first.rows.length === 0 || second.rows.length === 0) return null;
   return {
-    before: score(first),
-    after: score(second),
-    samples: second.length,
+    before: scoreTask(SAMPLE_MEAN, first.samples(), seed).score,
+    after: scoreTask(SAMPLE_MEAN, second.samples(), seed).score,
+    samples: second.rows.length,
     ...pairedComparison(SAMPLE_MEAN, second, first, seed),
   };
 }

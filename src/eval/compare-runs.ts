@@ -8,14 +8,13 @@ import { readText } from '../files/read.js';
 import { join } from 'node:path';
 import { mean } from '../statistics.js';
 import { costOf, type CellCost } from './cost.js';
-import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
 import { pairedComparison, type PairedComparison } from './paired.js';
-import type { Result } from './result.js';
-import { scoreTask, type TaskScore } from './score.js';
+import { ResultTable, type TaskResults } from './results/table.js';
+import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
 import { holm } from './statistics/holm.js';
 import type { Summary } from './summary.js';
-import { readResults } from './sweep.js';
+import { addResults, resultsFile } from './sweep.js';
 import type { Task } from './tasks/task.js';
 
 /** A condition of a run. Seeds of a random baseline are systems of their own. */
@@ -52,7 +51,7 @@ interface Answers {
   readonly name: string;
   readonly run: string;
   readonly condition: string;
-  readonly results: ReadonlyMap<string, readonly Result[]>;
+  of(task: string): TaskResults;
 }
 
 /**
@@ -73,22 +72,21 @@ async function compared(
   folders: readonly string[],
   { base, seed = 0 }: { readonly base?: string; readonly seed?: number },
 ): Promise<RunsComparison> {
-  const runs: { readonly folder: string; readonly summary: Summary; readonly results: readonly Result[] }[] =
-    [];
-  for (const folder of folders) {
-    const summary = await readSummary(folder);
-    runs.push({ folder, summary, results: await readResults(folder, summary) });
-  }
+  const summaries: Summary[] = [];
+  for (const folder of folders) summaries.push(await readSummary(folder));
   const names = runNames(folders);
-  const tasks = tasksOf(runs.map(({ summary }) => summary));
-  const all = runs.flatMap(({ summary, results }, i): Answers[] => {
-    const byCondition = groupBy(results, ({ condition }) => condition);
+  const tasks = tasksOf(summaries);
+  // one table for all runs, so that samples of one name are known as one
+  const table = new ResultTable(folders.map(resultsFile));
+  for (const [run, summary] of summaries.entries())
+    await addResults(table, run, folders[run] ?? '', summary, (condition) => `${run}\n${condition}`);
+  const all = summaries.flatMap(({ conditions }, i): Answers[] => {
     const run = names[i] ?? '';
-    return summary.conditions.map(({ name }) => ({
-      name: runs.length === 1 ? name : `${run}: ${name}`,
+    return conditions.map(({ name }) => ({
+      name: summaries.length === 1 ? name : `${run}: ${name}`,
       run,
       condition: name,
-      results: groupBy(byCondition.get(name) ?? [], ({ task }) => task),
+      of: (task) => table.of(task, `${i}\n${name}`),
     }));
   });
   const reference = baseOf(all, base);
@@ -159,14 +157,14 @@ function baseOf(all: readonly Answers[], wanted: string | undefined): Answers {
 function systemOf(one: Answers, base: Answers, tasks: readonly Task[], seed: number): System {
   const isBase = one === base;
   const scores = tasks.flatMap(({ name, metric }): [string, SystemScore][] => {
-    const results = one.results.get(name) ?? [];
-    if (results.length === 0) return [];
-    const whole = findMetric(metric).whole?.(results);
-    const usable = results.filter((_, place) => whole?.[place] !== false);
-    const score = scoreTask(metric, usable, seed);
+    const results = one.of(name);
+    if (results.rows.length === 0) return [];
+    const found = findMetric(metric);
+    const samples = samplesFor(found, results);
+    const score = scoreTask(found, placed(samples, wholePlaces(found, samples)), seed);
     const paired = isBase
       ? { loyalty: null, difference: null }
-      : pairedComparison(metric, results, base.results.get(name) ?? [], seed);
+      : pairedComparison(found, results, base.of(name), seed);
     return [[name, { ...score, ...paired, pHolm: null }]];
   });
   const ratios = scores.flatMap(([, { score, difference }]) =>
@@ -177,7 +175,10 @@ function systemOf(one: Answers, base: Answers, tasks: readonly Task[], seed: num
     ...{ name, run, condition },
     scores: Object.fromEntries(scores),
     relative: isBase || ratios.length === 0 ? null : mean(ratios),
-    cost: costOf([...one.results.values()].flat(), [...base.results.values()].flat()),
+    cost: costOf(
+      tasks.map((task) => one.of(task.name)),
+      tasks.map((task) => base.of(task.name)),
+    ),
   };
 }
 

@@ -2,13 +2,14 @@ import { expect, it } from 'vitest';
 import type { AnswerCost } from './answerer.js';
 import { costOf } from './cost.js';
 import type { Result } from './result.js';
+import { ResultTable, type TaskResults } from './results/table.js';
 
-const result = (cost: Partial<AnswerCost>): Result => ({
+const result = (cost: Partial<AnswerCost>, sample: number): Result => ({
   ...{
     key: '',
     condition: '',
     task: '',
-    sample: '',
+    sample: String(sample),
     prompt: '',
     prediction: '',
     choice: null,
@@ -29,16 +30,18 @@ const result = (cost: Partial<AnswerCost>): Result => ({
   },
 });
 
+const of = (...costs: Partial<AnswerCost>[]): TaskResults[] => [ResultTable.of(costs.map(result)).of('', '')];
+
 it('takes a smaller image’s FLOPs as a share of the full image’s', () => {
   // unpruned, but of a smaller image: by itself it would cost all of itself
-  const small = [result({ flops: 50, flopsUnpruned: 50, kvBytes: 5, kvBytesUnpruned: 5 })];
-  const full = [result({ flops: 100, flopsUnpruned: 100, kvBytes: 20, kvBytesUnpruned: 20 })];
+  const small = of({ flops: 50, flopsUnpruned: 50, kvBytes: 5, kvBytesUnpruned: 5 });
+  const full = of({ flops: 100, flopsUnpruned: 100, kvBytes: 20, kvBytesUnpruned: 20 });
   expect(costOf(small, full)).toMatchObject({ flopsRatio: 0.5, kvRatio: 0.25 });
   expect(costOf(small, [])).toMatchObject({ flopsRatio: 1, kvRatio: 1 });
-  expect(costOf([result({})], full)).toMatchObject({ flops: null, flopsRatio: null });
+  expect(costOf(of({}), full)).toMatchObject({ flops: null, flopsRatio: null });
 });
 
 it('has one median: the mean of the two in the middle', () => {
-  expect(costOf([result({ prefillMs: 10 }), result({ prefillMs: 20 })], []).prefillMs).toBe(15);
+  expect(costOf(of({ prefillMs: 10 }, { prefillMs: 20 }), []).prefillMs).toBe(15);
   expect(costOf([], []).prefillMs).toBe(0);
 });

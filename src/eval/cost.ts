@@ -1,6 +1,6 @@
 /** What results cost together: the one place where costs are averaged and set against the unpruned model's. */
-import { mean, median } from '../statistics.js';
-import type { Result } from './result.js';
+import { median } from '../statistics.js';
+import type { CostField, TaskResults } from './results/table.js';
 
 /** Means over samples, medians of times. */
 export interface CellCost {
@@ -23,23 +23,22 @@ export interface CellCost {
  * The cost of results.
  * @param base the unpruned model's on the same questions, at full resolution; empty where it has not run
  */
-export function costOf(results: readonly Result[], base: readonly Result[]): CellCost {
-  const flops = meanOf(results, ({ cost }) => cost.flops);
-  const kvBytes = meanOf(results, ({ cost }) => cost.kvBytes);
-  const flopsUnpruned =
-    meanOf(base, ({ cost }) => cost.flops) ?? meanOf(results, ({ cost }) => cost.flopsUnpruned);
-  const kvUnpruned =
-    meanOf(base, ({ cost }) => cost.kvBytes) ?? meanOf(results, ({ cost }) => cost.kvBytesUnpruned);
-  const time = (of: (result: Result) => number): number =>
-    results.length === 0 ? 0 : median(results.map(of));
+export function costOf(results: readonly TaskResults[], base: readonly TaskResults[]): CellCost {
+  const flops = meanOf(results, 'flops');
+  const kvBytes = meanOf(results, 'kvBytes');
+  const flopsUnpruned = meanOf(base, 'flops') ?? meanOf(results, 'flopsUnpruned');
+  const kvUnpruned = meanOf(base, 'kvBytes') ?? meanOf(results, 'kvBytesUnpruned');
   return {
-    tokens: meanOf(results, ({ cost }) => cost.tokens) ?? 0,
-    imageTokens: meanOf(results, ({ cost }) => cost.imageTokens) ?? 0,
-    keptImageTokens: meanOf(results, ({ cost }) => cost.keptImageTokens) ?? 0,
-    visionMs: time(({ cost }) => cost.visionMs),
-    prefillMs: time(({ cost }) => cost.prefillMs),
-    decodeMs: time(({ cost }) => cost.decodeMs),
-    decodeMsPerToken: time(({ cost }) => cost.decodeMs / Math.max(1, cost.generatedTokens - 1)),
+    tokens: meanOf(results, 'tokens') ?? 0,
+    imageTokens: meanOf(results, 'imageTokens') ?? 0,
+    keptImageTokens: meanOf(results, 'keptImageTokens') ?? 0,
+    visionMs: medianOf(results, (table, row) => table.cost(row, 'visionMs')),
+    prefillMs: medianOf(results, (table, row) => table.cost(row, 'prefillMs')),
+    decodeMs: medianOf(results, (table, row) => table.cost(row, 'decodeMs')),
+    decodeMsPerToken: medianOf(
+      results,
+      (table, row) => table.cost(row, 'decodeMs') / Math.max(1, table.cost(row, 'generatedTokens') - 1),
+    ),
     flops,
     flopsRatio: ratio(flops, flopsUnpruned),
     kvBytes,
@@ -51,7 +50,25 @@ function ratio(own: number | null, whole: number | null): number | null {
   return own === null || whole === null || whole === 0 ? null : own / whole;
 }
 
-function meanOf(results: readonly Result[], of: (result: Result) => number | undefined): number | null {
-  const values = results.map(of).filter((value) => value !== undefined);
-  return values.length === 0 ? null : mean(values);
+/** The mean of what was measured; null where nothing was. */
+function meanOf(results: readonly TaskResults[], field: CostField): number | null {
+  let [sum, count] = [0, 0];
+  for (const { table, rows } of results)
+    for (const row of rows) {
+      const value = table.cost(row, field);
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count++;
+    }
+  return count === 0 ? null : sum / count;
+}
+
+function medianOf(
+  results: readonly TaskResults[],
+  of: (table: TaskResults['table'], row: number) => number,
+): number {
+  const values = new Float64Array(results.reduce((sum, { rows }) => sum + rows.length, 0));
+  let at = 0;
+  for (const { table, rows } of results) for (const row of rows) values[at++] = of(table, row);
+  return values.length === 0 ? 0 : median(values);
 }

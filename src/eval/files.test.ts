@@ -72,7 +72,7 @@ describe('eachLine', () => {
     const text = values.map((v) => `${JSON.stringify(v)}\n`).join('');
     writeFileSync(path, `${text}{"torn`);
     const read: unknown[] = [];
-    expect(await eachLine(path, (value) => read.push(value))).toBe(Buffer.byteLength(text));
+    expect(await eachLine(path, ({ value }) => read.push(value))).toBe(Buffer.byteLength(text));
     expect(read).toEqual(values);
   });
 });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { writeReport } from '../analysis/write-report.js';
 import { compareRuns } from './compare-runs.js';
-import { ResultsByKey } from './foreign-run.js';
 import { mergeRuns } from './merge.js';
 
 it.each(['null', '[]', '{}', '{"tasks":7}', '{"tasks":[null],"conditions":[null]}'])(
@@ -22,10 +21,3 @@ it.each(['null', '[]', '{}', '{"tasks":7}', '{"tasks":[null],"conditions":[null]
     }
   },
 );
-
-it('what is no result is none', () => {
-  const result = { key: 'a' };
-  const results = new ResultsByKey();
-  for (const value of [null, 7, 'a', [], {}, { key: 7 }, result]) results.take(value);
-  expect([...results.values()]).toMatchObject([result]);
-});

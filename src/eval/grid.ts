@@ -79,8 +79,10 @@ export function gridConditions(grid: Grid): readonly Condition[] {
       for (const method of new Set([...strategies, ...beside])) {
         const strategy = typeof method === 'string' ? method : method.strategy;
         const scheduled = typeof method === 'object' && method.schedule !== undefined;
-        if (scheduled && typeof much === 'object' && 'keep' in much) continue;
+        if (scheduled && typeof much === 'object' && !('mean' in much)) continue;
         if (layer === 0 && !scheduled && needsLayer(strategy)) continue;
+        // before layer 0 there is no attention to go by
+        if (layer === 0 && typeof much === 'object' && 'mass' in much) continue;
         const condition = (seed?: number): Condition =>
           typeof much === 'number'
             ? prunedCondition(layer, much, method, seed)

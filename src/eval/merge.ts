@@ -8,11 +8,11 @@ import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
 import { readSummary } from './compare-runs.js';
 import { readingRuns } from './foreign-run.js';
-import { eachLine } from './files.js';
-import type { AnsweringOptions, Result } from './result.js';
+import type { AnsweringOptions } from './result.js';
+import { ResultTable } from './results/table.js';
 import type { Shard } from './shard.js';
-import { SharedTexts } from './shared-texts.js';
 import { summarize, type Summary } from './summary.js';
+import { addResults, resultsFile } from './sweep.js';
 
 /** A part, as its summary says. */
 interface Part {
@@ -35,49 +35,67 @@ async function merged(folders: readonly string[], out: string): Promise<Summary>
   const parts: Part[] = [];
   for (const folder of folders) parts.push(await readPart(folder));
   const first = checked(parts);
-  const known = new Map<string, Result>();
-  const texts = new SharedTexts();
-  for (const { folder } of parts) {
-    await eachLine(join(folder, 'results.jsonl'), (value) => {
-      const result = texts.share(value as Result);
-      known.set(result.key, result);
-    });
-  }
-  const results = inRunOrder([...known.values()], first.summary, first.shard.window);
+  const results = new ResultTable(parts.map(({ folder }) => resultsFile(folder)));
+  for (const [file, { folder, summary }] of parts.entries()) await addResults(results, file, folder, summary);
   const summary = summaryOf(first.summary, parts, results);
   await makeFolder(out);
-  await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
+  await writeInRunOrder(out, results, first.summary, first.shard.window);
   await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
   return summary;
 }
 
-/** Results as the lines of their file. */
-export function* linesOf(results: readonly Result[]): Generator<string> {
-  for (const result of results) yield `${JSON.stringify(result)}\n`;
-}
-
 /**
- * Results as a run that nobody ended writes them: task by task, window by window, condition by condition.
+ * Writes results as a run that nobody ended writes them, whatever files they lie in: task by task, window by window, condition by
+ * condition.
  * @param window samples that are looked at together
  */
-export function inRunOrder(
-  results: readonly Result[],
+export async function writeInRunOrder(
+  folder: string,
+  results: ResultTable,
+  run: Pick<Summary, 'tasks' | 'conditions'>,
+  window: number,
+): Promise<void> {
+  const lines = blocks(results.lines(rowsInRunOrder(results, run, window)));
+  await writeAtomically(resultsFile(folder), lines, { own: true });
+}
+
+/** Bytes that are written at once. */
+const BLOCK = 2 ** 20;
+
+function* blocks(lines: Iterable<Buffer>): Generator<Buffer> {
+  let block: Buffer[] = [];
+  let size = 0;
+  for (const line of lines) {
+    block.push(line);
+    size += line.length;
+    if (size < BLOCK) continue;
+    yield Buffer.concat(block);
+    [block, size] = [[], 0];
+  }
+  yield Buffer.concat(block);
+}
+
+function* rowsInRunOrder(
+  table: ResultTable,
   { tasks, conditions }: Pick<Summary, 'tasks' | 'conditions'>,
   window: number,
-): Result[] {
-  const task = new Map(tasks.map(({ name }, place) => [name, place]));
-  const condition = new Map(conditions.map(({ name }, place) => [name, place]));
-  const ours = results.filter((r) => task.has(r.task) && condition.has(r.condition));
-  const order = (r: Result): readonly number[] => {
-    const place = r.place ?? 0;
-    return [task.get(r.task) ?? 0, Math.floor(place / window), condition.get(r.condition) ?? 0, place];
-  };
-  const placed = ours.map((result) => ({ result, at: order(result) }));
-  placed.sort((a, b) => {
-    const differs = a.at.findIndex((value, i) => value !== b.at[i]);
-    return differs === -1 ? 0 : (a.at[differs] ?? 0) - (b.at[differs] ?? 0);
-  });
-  return placed.map(({ result }) => result);
+): Generator<number> {
+  for (const task of tasks) {
+    // whatever has no place is the first
+    const windowOf = (row: number | undefined): number =>
+      row === undefined ? Infinity : Math.floor((table.place(row) || 0) / window);
+    const each = conditions.map(({ name }) => ({
+      rows: [...table.of(task.name, name).rows].sort((a, b) => (table.place(a) || 0) - (table.place(b) || 0)),
+      next: 0,
+    }));
+    for (;;) {
+      const current = Math.min(...each.map(({ rows, next }) => windowOf(rows[next])));
+      if (current === Infinity) break;
+      for (const one of each)
+        for (let row = one.rows[one.next]; windowOf(row) === current; row = one.rows[++one.next])
+          if (row !== undefined) yield row;
+    }
+  }
 }
 
 async function readPart(folder: string): Promise<Part> {
@@ -128,7 +146,7 @@ function checked(parts: readonly Part[]): Part {
   return first;
 }
 
-function summaryOf(of: Summary, parts: readonly Part[], results: readonly Result[]): Summary {
+function summaryOf(of: Summary, parts: readonly Part[], results: ResultTable): Summary {
   const { choices, limit, sampling, ...options } = without(of.options, 'shard');
   const versions = without(of.versions, 'fastv', 'node');
   // each part's command names its own part and folder

@@ -1,9 +1,10 @@
 /** Two sets of results on the same samples: how often they agree, and whether one scores better. */
 import { findMetric, type MetricName } from './metrics/index.js';
-import { scoreOf, unitsOf, type Metric, type Unit } from './metrics/metric.js';
-import { sampleName, type Result } from './result.js';
+import { scoreOf, unitsOf, type Metric, type ScoredSample, type Units } from './metrics/metric.js';
+import type { TaskResults } from './results/table.js';
+import { placed, samplesFor, wholePlaces } from './score.js';
 import { differenceInterval, type PairedDifference } from './statistics/bootstrap.js';
-import { loyalty, meaningOf } from './statistics/loyalty.js';
+import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { mcnemarExact } from './statistics/mcnemar.js';
 import { resampledScores } from './statistics/resample.js';
 
@@ -20,26 +21,25 @@ export interface PairedComparison {
 
 /**
  * Compares results with a base, over the samples that both have.
+ * @param base of the same table
  * @param seed of the bootstrap
  */
 export function pairedComparison(
   metric: MetricName | Metric,
-  results: readonly Result[],
-  base: readonly Result[],
+  results: TaskResults,
+  base: TaskResults,
   seed: number,
 ): PairedComparison {
   const found = findMetric(metric);
-  const other = new Map(base.map((r) => [sampleName(r), r]));
-  const common = results.filter((r) => other.has(sampleName(r)));
-  if (common.length === 0) return { loyalty: null, difference: null };
-  const agreement = loyalty(
-    new Map(common.map((r) => [sampleName(r), meaningOf(found, r)])),
-    new Map([...other].map(([name, o]) => [name, meaningOf(found, o)])),
-  );
-  const whole = found.whole?.(common);
-  const own = common.filter((_, place) => whole?.[place] !== false);
-  const its = own.flatMap((r) => other.get(sampleName(r)) ?? []);
-  if (own.length === 0) return { loyalty: agreement.score, difference: null };
+  const { same, of } = agreement(found, results, base);
+  if (of === 0) return { loyalty: null, difference: null };
+  const loyalty = same / of;
+  const [all, others] = commonPlaces(results.names, base.names);
+  const common = placed(samplesFor(found, results), all);
+  const places = wholePlaces(found, common);
+  const own = placed(common, places);
+  const its = placed(placed(samplesFor(found, base), others), places);
+  if (own.length === 0) return { loyalty, difference: null };
   const [units, baseUnits] = [unitsOf(found, own), unitsOf(found, its)];
   const [scores = new Float64Array(), baseScores = new Float64Array()] = resampledScores(
     found,
@@ -51,14 +51,52 @@ export function pairedComparison(
     scores.map((score, resample) => score - (baseScores[resample] ?? NaN)),
   );
   const mcnemar = mcnemarOf(rights(units, own), rights(baseUnits, its));
-  return { loyalty: agreement.score, difference: { ...difference, mcnemar } };
+  return { loyalty, difference: { ...difference, mcnemar } };
+}
+
+/** On how many of the samples that both have answered replies are the same, or mean the same. */
+export function agreement(
+  metric: Metric,
+  results: TaskResults,
+  base: TaskResults,
+): { readonly same: number; readonly of: number } {
+  const [own, its] = commonPlaces(results.names, base.names);
+  const [samples, others] = [samplesFor(metric, results), samplesFor(metric, base)];
+  const { table } = results;
+  let same = 0;
+  own.forEach((place, i) => {
+    const other = its[i] ?? -1;
+    const [one, two] = [samples[place], others[other]];
+    if (one === undefined || two === undefined) return;
+    const isSameText =
+      metric.meaning === undefined &&
+      table.predictionId(results.rows[place] ?? -1) === table.predictionId(base.rows[other] ?? -1);
+    if (isSameText || sameMeaning(meaningOf(metric, one), meaningOf(metric, two))) same++;
+  });
+  return { same, of: own.length };
+}
+
+/** Where in two rising lists the same numbers are. */
+export function commonPlaces(one: Uint32Array, other: Uint32Array): readonly [number[], number[]] {
+  const [a, b]: [number[], number[]] = [[], []];
+  for (let i = 0, j = 0; i < one.length && j < other.length;) {
+    const difference = (one[i] ?? 0) - (other[j] ?? 0);
+    if (difference === 0) {
+      a.push(i);
+      b.push(j);
+    }
+    if (difference <= 0) i++;
+    if (difference >= 0) j++;
+  }
+  return [a, b];
 }
 
 /** Whether each unit is right; null for one that is neither. */
-function rights(units: readonly Unit[], results: readonly Result[]): (boolean | null)[] {
-  return units.map(({ samples, values }) => {
-    const [place = -1] = samples;
-    const right = samples.length === 1 ? results[place]?.score : values.length === 1 ? values[0] : null;
+function rights({ count, width, values, samples }: Units, own: readonly ScoredSample[]): (boolean | null)[] {
+  return Array.from({ length: count }, (_, unit) => {
+    const members = samples === null ? [unit] : (samples[unit] ?? []);
+    const [place = -1] = members;
+    const right = members.length === 1 ? own[place]?.score : width === 1 ? values[unit] : null;
     return right === 1 ? true : right === 0 ? false : null;
   });
 }

@@ -4,6 +4,7 @@ import type { MetricName } from './metrics/index.js';
 import { sampleMetric, type Metric } from './metrics/metric.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
 import type { Result } from './result.js';
+import { ResultTable } from './results/table.js';
 import { holm } from './statistics/holm.js';
 import type { Task } from './tasks/task.js';
 
@@ -42,7 +43,7 @@ const pointsOf = (
   tasks: Task[],
   results: Result[],
   conditions: Condition[] = [UNPRUNED, PRUNED],
-): Point[] => [...sweepPoints(tasks, conditions, results)];
+): Point[] => [...sweepPoints(tasks, conditions, ResultTable.of(results))];
 
 describe('sweepPoints', () => {
   it('has as difference the difference of the scores, whatever the sizes of the tasks', () => {

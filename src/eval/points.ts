@@ -12,18 +12,12 @@ import { downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
-import {
-  clustersOf,
-  meanScore,
-  scoreOf,
-  strataOf,
-  unitsOf,
-  type Metric,
-  type Unit,
-} from './metrics/metric.js';
+import { numbered, scoreOf, strataCount, unitsOf, type Metric, type Units } from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
+import { agreement } from './paired.js';
 import { paretoFront } from './pareto.js';
-import { sampleName, type Result } from './result.js';
+import type { ResultTable, TaskResults } from './results/table.js';
+import { isShare, placed, samplesFor, wholePlaces } from './score.js';
 import {
   differenceInterval,
   percentileInterval,
@@ -32,7 +26,6 @@ import {
   type PairedDifference,
 } from './statistics/bootstrap.js';
 import { holm } from './statistics/holm.js';
-import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { resampledScores } from './statistics/resample.js';
 import { wilsonInterval } from './statistics/wilson.js';
 import type { Task } from './tasks/task.js';
@@ -107,25 +100,25 @@ export interface Point {
 export function sweepPoints(
   tasks: readonly Task[],
   conditions: readonly Condition[],
-  results: readonly Result[],
+  results: ResultTable,
   options: BootstrapOptions = {},
 ): readonly Point[] {
   const higherIsBetter = directionOf(tasks);
-  const byCondition = groupBy(results, ({ condition }) => condition);
+  const under = ({ name }: Condition): TaskResults[] => tasks.map((task) => results.of(task.name, name));
   const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
-  const baseResults = base === undefined ? [] : (byCondition.get(base.name) ?? []);
-  const reference = new Map(baseResults.map((r) => [sampleName(r), r]));
-  const whole = scoresByTask(tasks, [baseResults]);
+  const baseResults = base === undefined ? [] : under(base);
+  const numbers = new UnitNumbers();
+  const whole = base === undefined ? [] : scoresOf(tasks, results, base, numbers);
   const baseCost = costOf(baseResults, baseResults);
-  const groups = groupBy(conditions, ({ name }) => name.replace(/-s\d+$/, ''));
-  const points = [...groups].flatMap(([name, members]): Point[] => {
+  const points = seedGroups(conditions).flatMap(([name, members]): Point[] => {
     const [first] = members;
-    const each = members.map((c) => byCondition.get(c.name) ?? []);
-    const all = each.flat();
-    const own = scoresByTask(tasks, each);
+    const seeds = members.map((c) => (c === base ? whole : scoresOf(tasks, results, c, numbers)));
+    const own = overSeeds(tasks, seeds);
     if (first === undefined || own.length === 0) return [];
+    const each = members.map(under);
     const isBase = first === base;
-    const cost = costOf(all, baseResults);
+    const cost = costOf(each.flat(), baseResults);
+    const small = first.pruning === null ? null : downsampledCondition(first.pruning.ratio);
     return [
       {
         name,
@@ -136,13 +129,13 @@ export function sweepPoints(
         ...(higherIsBetter ? {} : { higherIsBetter }),
         difference: withHolm(isBase ? null : difference(own, whole, options)),
         ...(isBase ? { relative: null, worst: null } : losses(own, whole)),
-        split: isBase || first.pruning === null ? null : splitOf(first, each, reference, byCondition),
-        breakEvenTokens: isBase || baseResults.length === 0 ? null : breakEven(cost, baseCost),
-        hallucination: hallucination(all),
-        loyalty: isBase ? null : agreement(tasks, all, reference),
-        samples: own.reduce((sum, { units }) => sum + units.size, 0),
+        split: isBase || small === null ? null : splitOf(first, each, baseResults, under(small)),
+        breakEvenTokens: isBase || whole.length === 0 ? null : breakEven(cost, baseCost),
+        hallucination: hallucination(each.flat()),
+        loyalty: isBase ? null : loyalty(tasks, each, baseResults),
+        samples: own.reduce((sum, { units }) => sum + units.count, 0),
         seeds: members.length,
-        bySeed: each.map((of) => macroScore(scoresByTask(tasks, [of]))),
+        bySeed: seeds.map(macroScore),
         flopsRatio: cost.flopsRatio,
         kvRatio: cost.kvRatio,
         prefillMs: cost.prefillMs,
@@ -157,6 +150,29 @@ export function sweepPoints(
       ? point
       : { ...point, difference: { ...point.difference, pHolm: adjusted.shift() ?? NaN } },
   );
+}
+
+/** The score of each point on one task alone, with its interval, by the points' names. */
+export function taskIntervals(
+  task: Task,
+  conditions: readonly Condition[],
+  results: ResultTable,
+  options: BootstrapOptions = {},
+): ReadonlyMap<string, Interval> {
+  const numbers = new UnitNumbers();
+  const each = seedGroups(conditions).flatMap(([name, members]): [string, Interval][] => {
+    const own = overSeeds(
+      [task],
+      members.map((condition) => scoresOf([task], results, condition, numbers)),
+    );
+    return own.length === 0 ? [] : [[name, scoreInterval(own, options)]];
+  });
+  return new Map(each);
+}
+
+/** Conditions that differ by their seed only, under their common name. */
+function seedGroups(conditions: readonly Condition[]): [string, Condition[]][] {
+  return [...groupBy(conditions, ({ name }) => name.replace(/-s\d+$/, ''))];
 }
 
 function withHolm(alone: PairedDifference | null): Point['difference'] {
@@ -188,29 +204,39 @@ function losses(own: readonly TaskScores[], base: readonly TaskScores[]): Pick<P
   return { relative: Number.isFinite(relative) ? relative : null, worst: { task, difference: lost } };
 }
 
-/** The split by downsampling to as few tokens. */
+/** The split by downsampling to as few tokens: task by task, of each seed, of the unpruned model, of the smaller image. */
 function splitOf(
   { pruning }: Condition,
-  each: readonly (readonly Result[])[],
-  unpruned: ReadonlyMap<string, Result>,
-  byCondition: ReadonlyMap<string, readonly Result[]>,
+  each: readonly (readonly TaskResults[])[],
+  unpruned: readonly TaskResults[],
+  small: readonly TaskResults[],
 ): NonNullable<Point['split']> | null {
-  if (pruning === null || pruning.tokens !== undefined) return null;
-  const small = byCondition.get(downsampledCondition(pruning.ratio).name);
-  if (small === undefined) return null;
-  const does = new Map(small.map((r) => [sampleName(r), r.score]));
-  const sides: { difficult: number[]; easy: number[] } = { difficult: [], easy: [] };
-  for (const result of each.flat()) {
-    const name = sampleName(result);
-    const other = does.get(name);
-    if (unpruned.get(name)?.score !== 1 || result.score === null || typeof other !== 'number') continue;
-    sides[other === 1 ? 'easy' : 'difficult'].push(result.score);
-  }
-  const side = (scores: readonly number[]): Side => ({
-    score: scores.length === 0 ? null : mean(scores),
-    samples: Math.round(scores.length / each.length),
+  if (pruning === null || pruning.tokens !== undefined || small.every(({ rows }) => rows.length === 0))
+    return null;
+  const sides = { difficult: { sum: 0, count: 0 }, easy: { sum: 0, count: 0 } };
+  for (const seed of each)
+    for (const [task, own] of seed.entries()) {
+      const [whole, other] = [scoresByName(unpruned[task]), scoresByName(small[task])];
+      own.rows.forEach((row, place) => {
+        const name = own.names[place] ?? -1;
+        const [score, small] = [own.table.score(row), other.get(name) ?? NaN];
+        if (whole.get(name) !== 1 || Number.isNaN(score) || Number.isNaN(small)) return;
+        const side = sides[small === 1 ? 'easy' : 'difficult'];
+        side.sum += score;
+        side.count++;
+      });
+    }
+  const side = ({ sum, count }: { readonly sum: number; readonly count: number }): Side => ({
+    score: count === 0 ? null : sum / count,
+    samples: Math.round(count / each.length),
   });
   return { difficult: side(sides.difficult), easy: side(sides.easy) };
+}
+
+function scoresByName(results: TaskResults | undefined): ReadonlyMap<number, number> {
+  const scores = new Map<number, number>();
+  results?.rows.forEach((row, place) => scores.set(results.names[place] ?? -1, results.table.score(row)));
+  return scores;
 }
 
 function breakEven(own: CellCost, base: CellCost): number | null {
@@ -242,46 +268,127 @@ function directionOf(tasks: readonly Task[]): boolean {
   );
 }
 
-/** A task's units under one condition, by name: the mean of each over seeds. */
+/** A task's units under one condition, or the means of several seeds. */
 interface TaskScores {
   readonly task: string;
   readonly metric: Metric;
-  readonly units: ReadonlyMap<string, Unit>;
+  readonly units: Units;
+  /** The number of each unit, the same under every condition. */
+  readonly names: readonly number[];
+  /** The number of each unit's first sample, rising. */
+  readonly order: readonly number[];
 }
 
-/** @param each results of each seed. Tasks without results are left out, the others come by name. */
-function scoresByTask(tasks: readonly Task[], each: readonly (readonly Result[])[]): TaskScores[] {
-  const byTask = each.map((results) => groupBy(results, ({ task }) => task));
-  const scored = tasks.map((task): TaskScores => {
-    const metric = findMetric(task.metric);
-    const seeds = byTask.flatMap((of) => namedUnits(metric, of.get(task.name) ?? []));
-    const units = [...groupBy(seeds, ([name]) => name)].map(([name, same]): [string, Unit] => {
-      const [[, first] = [name, { samples: [], values: [] }]] = same;
-      const values = first.values.map((_, column) =>
-        mean(same.map(([, unit]) => unit.values[column] ?? NaN)),
-      );
-      return [name, { ...first, values }];
+/** Numbers of units by the samples that they are made of. */
+class UnitNumbers {
+  readonly #numbers = new Map<string, number>();
+
+  of(task: string, samples: readonly number[]): number {
+    const name = `${task}\n${[...samples].sort((a, b) => a - b).join()}`;
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    this.#numbers.set(name, this.#numbers.size);
+    return this.#numbers.size - 1;
+  }
+}
+
+/** Tasks without results are left out, the others come by name. */
+function scoresOf(
+  tasks: readonly Task[],
+  table: ResultTable,
+  condition: Condition,
+  numbers: UnitNumbers,
+): TaskScores[] {
+  const scored = tasks.flatMap(({ name: task, metric: given }): TaskScores[] => {
+    const metric = findMetric(given);
+    const results = table.of(task, condition.name);
+    const all = samplesFor(metric, results);
+    const places = wholePlaces(metric, all);
+    const usable = placed(all, places);
+    if (usable.length === 0) return [];
+    const units = unitsOf(metric, usable);
+    const nameAt = (sample: number): number => results.names[places?.[sample] ?? sample] ?? -1;
+    const members = Array.from({ length: units.count }, (_, i) => units.samples?.[i]?.map(nameAt));
+    const names = members.map((own, i) => (own === undefined ? nameAt(i) : numbers.of(task, own)));
+    const order = members.map((own, i) => (own === undefined ? nameAt(i) : Math.min(...own)));
+    return [{ task, metric, units, names, order }];
+  });
+  return scored.sort((a, b) => (a.task < b.task ? -1 : 1));
+}
+
+/** The means of the units of several seeds. */
+function overSeeds(tasks: readonly Task[], seeds: readonly (readonly TaskScores[])[]): readonly TaskScores[] {
+  const [first = []] = seeds;
+  if (seeds.length === 1) return first;
+  const merged = tasks.flatMap(({ name }) => {
+    const each = seeds.flatMap((scores) => scores.filter(({ task }) => task === name));
+    return each[0] === undefined ? [] : [meanUnits(each, each[0])];
+  });
+  return merged.sort((a, b) => (a.task < b.task ? -1 : 1));
+}
+
+function meanUnits(each: readonly TaskScores[], { task, metric, units: { width } }: TaskScores): TaskScores {
+  const found = new Map<
+    number,
+    {
+      readonly in: Units;
+      readonly at: number;
+      readonly order: number;
+      readonly sum: Float64Array;
+      count: number;
+    }
+  >();
+  for (const { units, names, order } of each)
+    names.forEach((name, at) => {
+      let unit = found.get(name);
+      if (unit === undefined) {
+        unit = { in: units, at, order: order[at] ?? 0, sum: new Float64Array(width), count: 0 };
+        found.set(name, unit);
+      }
+      for (let column = 0; column < width; column++)
+        unit.sum[column] = (unit.sum[column] ?? 0) + (units.values[width * at + column] ?? NaN);
+      unit.count++;
     });
-    // the order in which questions were asked, or lie in a file, decides nothing
-    return { task: task.name, metric, units: new Map(units.sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const sorted = [...found].sort(([, a], [, b]) => a.order - b.order);
+  const all = sorted.map(([, unit]) => unit);
+  const values = new Float64Array(width * all.length);
+  all.forEach(({ sum, count }, i) => {
+    sum.forEach((value, column) => (values[width * i + column] = value / count));
   });
-  return scored.filter(({ units }) => units.size > 0).sort((a, b) => (a.task < b.task ? -1 : 1));
+  const belongs = (to: 'strata' | 'clusters'): Units['strata'] =>
+    each.some(({ units }) => units[to] === null)
+      ? null
+      : numbered(all.length, (i) => {
+          const own = all[i]?.in[to];
+          return own?.names[own.of[all[i]?.at ?? -1] ?? -1] ?? '';
+        });
+  const shared = { strata: belongs('strata'), clusters: belongs('clusters') };
+  return {
+    ...{ task, metric, names: sorted.map(([name]) => name), order: all.map(({ order }) => order) },
+    units: { count: all.length, width, values, samples: null, ...shared },
+  };
 }
 
-/** Units by the samples that they are made of. */
-function namedUnits(metric: Metric, results: readonly Result[]): [string, Unit][] {
-  const whole = metric.whole?.(results);
-  const usable = results.filter((_, place) => whole?.[place] !== false);
-  if (usable.length === 0) return [];
-  return unitsOf(metric, usable).map((unit): [string, Unit] => {
-    const samples = unit.samples.map((place) => usable[place]?.sample ?? '');
-    return [samples.sort().join('\n'), unit];
+/** Some of the units. */
+function picked({ units, names, order, ...task }: TaskScores, places: readonly number[]): TaskScores {
+  const { width } = units;
+  const values = new Float64Array(width * places.length);
+  places.forEach((place, i) => {
+    values.set(units.values.subarray(width * place, width * (place + 1)), width * i);
   });
+  const some = (all: Units['strata']): Units['strata'] =>
+    all === null ? null : numbered(places.length, (i) => all.names[all.of[places[i] ?? -1] ?? -1] ?? '');
+  const own = { strata: some(units.strata), clusters: some(units.clusters) };
+  return {
+    ...task,
+    names: placed(names, places),
+    order: placed(order, places),
+    units: { count: places.length, width, values, samples: null, ...own },
+  };
 }
 
 function shareOf({ metric, units }: TaskScores): number {
-  const all = [...units.values()];
-  return share(metric, scoreOf(metric, all), strataOf(all).length);
+  return share(metric, scoreOf(metric, units), strataCount(units));
 }
 
 function share(metric: Metric, score: number, strata: number): number {
@@ -300,29 +407,17 @@ function macroScore(tasks: readonly TaskScores[]): number {
  */
 function scoreInterval(tasks: readonly TaskScores[], options: BootstrapOptions): Interval {
   const estimate = macroScore(tasks);
-  if (tasks.every(isShare)) {
+  if (tasks.every(({ metric, units }) => isShare(metric, units))) {
     const each = tasks.map((scores) => ({
       score: shareOf(scores),
-      ...wilsonInterval(shareOf(scores), scores.units.size),
+      ...wilsonInterval(shareOf(scores), scores.units.count),
     }));
     const half = (side: 'low' | 'high'): number =>
       Math.hypot(...each.map((one) => one[side] - one.score)) / tasks.length;
     return { estimate, low: estimate - half('low'), high: estimate + half('high') };
   }
-  const each = tasks.map(({ metric, units }, place) =>
-    resampledShares(metric, [[...units.values()]], place, options),
-  );
+  const each = tasks.map(({ metric, units }, place) => resampledShares(metric, [units], place, options));
   return percentileInterval(estimate, meanOfTasks(each.flatMap(([own]) => own ?? [])), options);
-}
-
-/** Whether a score is the share of units that are right, each by itself. */
-function isShare({ metric, units }: TaskScores): boolean {
-  const all = [...units.values()];
-  return (
-    metric.score === meanScore &&
-    clustersOf(all) === null &&
-    all.every(({ values: [v] }) => v === 0 || v === 1)
-  );
 }
 
 /** The difference over the samples that both have, drawn in pairs. */
@@ -331,25 +426,33 @@ function difference(
   base: readonly TaskScores[],
   options: BootstrapOptions,
 ): PairedDifference | null {
-  const paired = own.flatMap(({ task, metric, units }) => {
-    const other = base.find((b) => b.task === task)?.units;
-    const names = [...units.keys()].filter((name) => other?.has(name) === true);
-    const of = (all: ReadonlyMap<string, Unit> | undefined): Unit[] =>
-      names.flatMap((name) => all?.get(name) ?? []);
-    return names.length === 0 ? [] : [{ metric, own: of(units), base: of(other) }];
+  const paired = own.flatMap((scores) => {
+    const other = base.find(({ task }) => task === scores.task);
+    return other === undefined ? [] : pairOf(scores, other);
   });
   if (paired.length === 0) return null;
-  const estimate = mean(
-    paired.map(({ metric, own: a, base: b }) => {
-      const strata = strataOf(a).length;
-      return share(metric, scoreOf(metric, a), strata) - share(metric, scoreOf(metric, b), strata);
-    }),
-  );
-  const each = paired.map(({ metric, own: a, base: b }, place) => {
-    const [first = new Float64Array(), second] = resampledShares(metric, [a, b], place, options);
+  const estimate = mean(paired.map(([a, b]) => shareOf(a) - shareOf(b)));
+  const each = paired.map(([a, b], place) => {
+    const [first = new Float64Array(), second] = resampledShares(
+      a.metric,
+      [a.units, b.units],
+      place,
+      options,
+    );
     return first.map((score, resample) => score - (second?.[resample] ?? NaN));
   });
   return differenceInterval(estimate, meanOfTasks(each), options);
+}
+
+/** The units that both have; none where they have none in common. */
+function pairOf(own: TaskScores, base: TaskScores): [TaskScores, TaskScores][] {
+  if (own.names.length === base.names.length && own.names.every((name, i) => name === base.names[i]))
+    return [[own, base]];
+  const places = new Map(base.names.map((name, place) => [name, place]));
+  const common = [...own.names.keys()].filter((place) => places.has(own.names[place] ?? -1));
+  if (common.length === 0) return [];
+  const others = common.map((place) => places.get(own.names[place] ?? -1) ?? -1);
+  return [[picked(own, common), picked(base, others)]];
 }
 
 /** Strata of one task and tasks are drawn apart: a task has fewer strata than that. */
@@ -357,11 +460,12 @@ const STREAMS_OF_A_TASK = 10_000;
 
 function resampledShares(
   metric: Metric,
-  systems: readonly (readonly Unit[])[],
+  systems: readonly Units[],
   task: number,
   options: BootstrapOptions,
 ): Float64Array[] {
-  const strata = strataOf(systems[0] ?? []).length;
+  const [first] = systems;
+  const strata = first === undefined ? 0 : strataCount(first);
   const scores = resampledScores(metric, systems, { ...options, stream: task * STREAMS_OF_A_TASK });
   return scores.map((of) => of.map((score) => share(metric, score, strata)));
 }
@@ -372,26 +476,41 @@ function meanOfTasks(each: readonly Float64Array[]): Float64Array {
 }
 
 /** How often a reply begins with "yes" where "no" is right. */
-function hallucination(results: readonly Result[]): number | null {
-  const absent = results.filter(
-    ({ answers }) => answers.length > 0 && answers.every((answer) => normalizeText(answer) === 'no'),
-  );
-  if (absent.length === 0) return null;
-  return mean(absent.map(({ prediction }) => (/^yes\b/u.test(normalizeText(prediction)) ? 1 : 0)));
+function hallucination(results: readonly TaskResults[]): number | null {
+  const isNo = new Map<number, boolean>();
+  let [absent, seen] = [0, 0];
+  for (const { table, rows } of results)
+    for (const row of rows) {
+      const id = table.answersId(row);
+      let no = isNo.get(id);
+      if (no === undefined) {
+        const answers = table.answers(row);
+        no = answers.length > 0 && answers.every((answer) => normalizeText(answer) === 'no');
+        isNo.set(id, no);
+      }
+      if (!no) continue;
+      absent++;
+      if (/^yes\b/u.test(normalizeText(table.prediction(row)))) seen++;
+    }
+  return absent === 0 ? null : seen / absent;
 }
 
-function agreement(
+/** The share of samples, of all tasks and seeds, on which it says what the unpruned model says. */
+function loyalty(
   tasks: readonly Task[],
-  results: readonly Result[],
-  reference: ReadonlyMap<string, Result>,
+  each: readonly (readonly TaskResults[])[],
+  unpruned: readonly TaskResults[],
 ): number | null {
-  const metrics = new Map(tasks.map(({ name, metric }) => [name, findMetric(metric)]));
-  const same = results.flatMap((r) => {
-    const [other, metric] = [reference.get(sampleName(r)), metrics.get(r.task)];
-    if (other === undefined || metric === undefined) return [];
-    return [sameMeaning(meaningOf(metric, r), meaningOf(metric, other)) ? 1 : 0];
-  });
-  return same.length === 0 ? null : mean(same);
+  let [same, of] = [0, 0];
+  for (const seed of each)
+    for (const [place, own] of seed.entries()) {
+      const [task, base] = [tasks[place], unpruned[place]];
+      if (task === undefined || base === undefined) continue;
+      const counted = agreement(findMetric(task.metric), own, base);
+      same += counted.same;
+      of += counted.of;
+    }
+  return of === 0 ? null : same / of;
 }
 
 function kindOf({ pruning, imageScale }: Condition): PointKind {

@@ -54,9 +54,14 @@ export function checkRun({ tasks, conditions, limit, shard, batch = 1 }: RunOpti
     if (pruning !== null && (!Number.isInteger(pruning.layer) || pruning.layer < 0)) {
       throw invalid('K must be a whole number, 0 or more', name);
     }
-    const tokens = Object.values(pruning?.tokens ?? {});
-    if (tokens.some((count) => !Number.isInteger(count) || count < 0))
+    const target = pruning?.tokens ?? { keep: 0 };
+    const counts = 'mass' in target ? [] : Object.values<number>(target);
+    if (counts.some((count) => !Number.isInteger(count) || count < 0))
       throw invalid('a number of tokens must be whole, 0 or more', name);
+    if ('mass' in target && !(target.mass >= 0 && target.mass <= 1))
+      throw invalid('a share of the attention must be in [0, 1]', name);
+    if ('mass' in target && pruning?.layer === 0)
+      throw invalid('before layer 0 there is no attention to go by', name);
     if (!(imageScale > 0 && imageScale <= 1)) throw invalid('images can be scaled down only', name);
   }
   const endless = limit === undefined ? tasks.find((t) => t.data.kind === 'scenes') : undefined;

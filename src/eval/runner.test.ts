@@ -19,7 +19,8 @@ import { Random } from '../scenes/random.js';
 import { downsampledCondition, prunedCondition, UNPRUNED, type Condition } from './answerer.js';
 import { sampleMetric } from './metrics/metric.js';
 import type { Result } from './result.js';
-import { runEvaluation, type RunOptions } from './runner.js';
+import { evaluate, runEvaluation, type RunOptions } from './runner.js';
+import type { Summary } from './summary.js';
 import { findTasks } from './tasks/index.js';
 import { parseTask } from './tasks/parse-task.js';
 
@@ -231,20 +232,25 @@ describe('runEvaluation', () => {
     mkdirSync(join(data, 'test/empty'), { recursive: true });
     writeFileSync(join(data, 'test/empty', 'test.jsonl'), '');
     const empty = { ...task, name: 'empty', data: { ...task.data, repository: 'test/empty' } } as typeof task;
-    const summary = await runEvaluation(
-      fakeAnswerer({ truth }),
-      options({
-        tasks: [{ ...task, category: 'domain' }, empty],
-        conditions: [UNPRUNED],
-        limit: 50,
-        progress,
-      }),
-    );
+    const asked = options({
+      tasks: [{ ...task, category: 'domain' }, empty],
+      conditions: [UNPRUNED],
+      limit: 50,
+      progress,
+    });
+    const { summary } = await evaluate(fakeAnswerer({ truth }), asked);
     expect(summary.notes).toEqual([
       'small: 40 samples, fewer than the limit of 50',
       'small: no row has the field domain, so there are no categories',
       'empty: the data set has no sample',
     ]);
+    // a task that gives no number is an error, after all others are written
+    await expect(runEvaluation(fakeAnswerer({ truth }), asked)).rejects.toMatchObject({
+      ...{ code: 'invalid-input', where: 'empty under unpruned' },
+      hint: 'empty: the data set has no sample',
+    });
+    const again = JSON.parse(readFileSync(join(asked.out, 'summary.json'), 'utf8')) as Summary;
+    expect(again.cells.map(({ samples }) => samples)).toEqual([40, 0]);
   });
 
   it('takes a metric that a task brings itself', async () => {

@@ -12,10 +12,11 @@ import { writeAtomically } from '../files/atomic.js';
 import { makeFolder } from '../files/make-folder.js';
 import { freshResults, isAborted, planOf, type Plan } from './answer-window.js';
 import type { Answerer, Condition } from './answerer.js';
+import { refuseEmptyCells } from './empty-cells.js';
 import type { DatasetRevision } from './datasets/revision.js';
-import { openLines, type LineFile } from './files.js';
-import { readingRuns, ResultsByKey } from './foreign-run.js';
-import type { Result } from './result.js';
+import { readingRuns } from './foreign-run.js';
+import { ResultLog, RowSet } from './results/log.js';
+import type { ResultTable } from './results/table.js';
 import type { RunOptions } from './run-options.js';
 import { isOfShard } from './shard.js';
 import { Skips } from './skips.js';
@@ -28,42 +29,43 @@ import { processorClass } from '../runtime/processor-class.js';
 
 export type { RunOptions } from './run-options.js';
 
-/** What a run gives: its summary, and the results that it sums up, task by task in the order of its samples. */
+/** What a run gives: its summary, and the results that it sums up. */
 export interface Run {
   readonly summary: Summary;
-  readonly results: readonly Result[];
+  readonly results: ResultTable;
 }
 
 /**
  * Runs an evaluation, or the rest of one.
  * @returns the summary, which is also in `summary.json`; `complete` is false if it was ended before
- * @throws FastvError `invalid-option`, `io`, and for a bad row `invalid-input` unless `onError` is `skip`
+ * @throws FastvError `invalid-option`, `io`, for a bad row `invalid-input` unless `onError` is `skip`, and `invalid-input` after all
+ * is written where a task has no result
  */
 export async function runEvaluation(answerer: Answerer, options: RunOptions): Promise<Summary> {
-  return (await evaluate(answerer, options)).summary;
+  const { summary } = await evaluate(answerer, options);
+  refuseEmptyCells(summary);
+  return summary;
 }
 
-/** The same, with the results. */
+/** The same, with the results; also where a task has none. */
 export async function evaluate(answerer: Answerer, options: RunOptions): Promise<Run> {
   const plan = planOf(answerer, options);
   await makeFolder(options.out);
-  const known = new ResultsByKey();
-  const file = await openLines(join(options.out, 'results.jsonl'), (value) => {
-    known.take(value);
-  });
+  const log = await ResultLog.open(options.out);
   try {
     await answerer.prepare?.(options.conditions);
-    const outcome = await ask(plan, file, known);
+    const outcome = await ask(plan, log);
     // results that were there before may be anybody's
-    return await readingRuns([options.out], () => finish(plan, outcome));
+    return await readingRuns([options.out], () => finish(plan, log, outcome));
   } finally {
-    await file.close();
+    await log.close();
   }
 }
 
 /** What came of it. */
 interface Outcome {
-  readonly results: readonly Result[];
+  /** Rows of its results: the file may hold others too. */
+  readonly rows: RowSet;
   readonly skips: Skips;
   /** What a reader of the numbers has to know. */
   readonly notes: readonly string[];
@@ -71,12 +73,12 @@ interface Outcome {
 }
 
 /** Asks whatever the file does not know yet. */
-async function ask(plan: Plan, file: LineFile, known: ResultsByKey): Promise<Outcome> {
+async function ask(plan: Plan, log: ResultLog): Promise<Outcome> {
   const { options, window } = plan;
   const { tasks, conditions, limit, signal, shard } = options;
   const skips = new Skips(options.onError ?? 'stop');
   const counter = new Counter(options);
-  const results: Result[] = [];
+  const rows = new RowSet();
   const notes: string[] = [];
   const datasets: Record<string, DatasetRevision> = {};
   for (const task of tasks) {
@@ -97,23 +99,21 @@ async function ask(plan: Plan, file: LineFile, known: ResultsByKey): Promise<Out
         seen.samples += samples.length;
         seen.categories ||= samples.some(({ category }) => category !== null);
         if (shard !== undefined && !isOfShard(shard, at / window)) continue;
-        const have = new Map<string, Result>();
+        const have = new Set<string>();
         for (const key of samples.flatMap((sample) => conditions.map((c) => keyOf(sample, c)))) {
-          const result = known.get(key);
-          if (result !== undefined) have.set(key, result);
+          const row = log.find(key);
+          if (row === undefined) continue;
+          have.add(key);
+          rows.add(row);
         }
         counter.found(have.size);
+        if (have.size === samples.length * conditions.length) continue;
         const isMissing = (sample: Sample, condition: Condition): boolean =>
           !have.has(keyOf(sample, condition));
         const missing = freshResults(plan, task, { samples, at }, keyOf, isMissing, skips);
-        for await (const { condition, results: fresh } of missing) {
-          await file.append(fresh);
-          for (const result of fresh) have.set(result.key, known.shared(result));
-          counter.done(fresh.length, `${task.name}, ${condition.name}`);
-        }
-        // in the stream's order, however they were grouped and whenever they were made
-        for (const condition of conditions) {
-          results.push(...samples.flatMap((sample) => have.get(keyOf(sample, condition)) ?? []));
+        for await (const { condition, results } of missing) {
+          for (const row of await log.append(results)) rows.add(row);
+          counter.done(results.length, `${task.name}, ${condition.name}`);
         }
       }
     } finally {
@@ -124,13 +124,14 @@ async function ask(plan: Plan, file: LineFile, known: ResultsByKey): Promise<Out
     counter.taskEnded(seen.samples);
   }
   counter.end();
-  return { results, skips, notes, datasets };
+  return { rows, skips, notes, datasets };
 }
 
 /** Sums the results up and writes the summary. */
-async function finish(plan: Plan, { results, skips, notes, datasets }: Outcome): Promise<Run> {
+async function finish(plan: Plan, log: ResultLog, { rows, skips, notes, datasets }: Outcome): Promise<Run> {
   const { answerer, answering, options } = plan;
   const { tasks, conditions } = options;
+  const results = await log.table(rows);
   const summary = summarize({
     identity: answerer.identity,
     answering,

@@ -1,9 +1,9 @@
 /** Scoring replies: each one as it comes, and a task's results together. Single metrics are not known here. */
 import { groupBy } from './group-by.js';
-import { findMetric, type MetricName } from './metrics/index.js';
+import { findMetric, METRICS, type MetricName } from './metrics/index.js';
 import { checkReply } from './metrics/limits.js';
 import {
-  clustersOf,
+  firstSample,
   meanScore,
   scoreOf,
   unitsOf,
@@ -12,8 +12,9 @@ import {
   type Scored,
   type ScoredSample,
   type Target,
-  type Unit,
+  type Units,
 } from './metrics/metric.js';
+import type { TaskResults } from './results/table.js';
 import { percentileInterval } from './statistics/bootstrap.js';
 import { resampledScores } from './statistics/resample.js';
 import { wilsonInterval } from './statistics/wilson.js';
@@ -24,6 +25,28 @@ export type { Reply, Scored, ScoredSample, Target } from './metrics/metric.js';
 export function scoreReply(metric: MetricName | Metric, target: Target, reply: Reply): Scored {
   checkReply(reply.text);
   return findMetric(metric).scoreReply(target, reply);
+}
+
+/** Results as a metric takes them. One of the user's own gets plain objects, which it may copy. */
+export function samplesFor(metric: Metric, results: TaskResults): readonly ScoredSample[] {
+  const samples = results.samples();
+  if (METRICS.some((known) => known === metric)) return samples;
+  return samples.map(({ prediction, score, answers, category, group, choice, options, image }) => ({
+    ...{ prediction, score, answers, category, group, image },
+    ...(choice === undefined ? {} : { choice }),
+    ...(options === undefined ? {} : { options }),
+  }));
+}
+
+/** The places of samples that can be scored: a run that was ended may have cut one of MME's pairs in two. Null: all. */
+export function wholePlaces(metric: Metric, samples: readonly ScoredSample[]): readonly number[] | null {
+  const whole = metric.whole?.(samples);
+  return whole === undefined ? null : [...whole.keys()].filter((place) => whole[place] !== false);
+}
+
+/** Some of a list, by their places; null: all of it. */
+export function placed<T>(all: readonly T[], places: readonly number[] | null): readonly T[] {
+  return places === null ? all : places.flatMap((place) => all.slice(place, place + 1));
 }
 
 /** A task's score. */
@@ -55,44 +78,53 @@ export function scoreTask(
 ): TaskScore {
   const found = findMetric(metric);
   const { label, unit, higherIsBetter } = found;
-  const units = samples.length === 0 ? [] : unitsOf(found, samples);
+  const units = samples.length === 0 ? null : unitsOf(found, samples);
   return {
     metric: label,
     unit,
     higherIsBetter,
-    score: units.length === 0 ? NaN : scoreOf(found, units),
-    interval: units.length === 0 ? null : intervalOf(found, units, seed),
-    samples: units.length,
-    clusters: clustersOf(units),
+    score: units === null ? NaN : scoreOf(found, units),
+    interval: units === null ? null : intervalOf(found, units, seed),
+    samples: units?.count ?? 0,
+    clusters: units?.clusters?.names.length ?? null,
     details: samples.length === 0 ? {} : (found.details?.(samples) ?? {}),
-    categories: categoriesOf(found, units, samples),
+    categories: units === null ? {} : categoriesOf(found, units, samples),
   };
 }
 
 function intervalOf(
   metric: Metric,
-  units: readonly Unit[],
+  units: Units,
   seed: number,
 ): { readonly low: number; readonly high: number } {
   const score = scoreOf(metric, units);
-  const binary = units.every(({ values: [value] }) => value === 0 || value === 1);
-  if (metric.score === meanScore && binary && clustersOf(units) === null)
-    return wilsonInterval(score, units.length);
+  if (isShare(metric, units)) return wilsonInterval(score, units.count);
   const [resampled = new Float64Array()] = resampledScores(metric, [units], { seed });
   const { low, high } = percentileInterval(score, resampled);
   return { low, high };
 }
 
+/** Whether a score is the share of units that are right, each by itself. */
+export function isShare(metric: Metric, { values, clusters }: Units): boolean {
+  return (
+    metric.score === meanScore && clusters === null && values.every((value) => value === 0 || value === 1)
+  );
+}
+
 function categoriesOf(
   metric: Metric,
-  units: readonly Unit[],
+  units: Units,
   samples: readonly ScoredSample[],
 ): TaskScore['categories'] {
-  const groups = groupBy(units, ({ samples: [first = -1] }) => samples[first]?.category ?? null);
+  const places = Array.from({ length: units.count }, (_, i) => i);
+  const groups = groupBy(places, (unit) => samples[firstSample(units, unit)]?.category ?? null);
   const named = [...groups].flatMap(([name, members]) => (name === null ? [] : [{ name, members }]));
   return Object.fromEntries(
     named
       .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map(({ name, members }) => [name, { score: scoreOf(metric, members), samples: members.length }]),
+      .map(({ name, members }) => [
+        name,
+        { score: scoreOf(metric, units, members), samples: members.length },
+      ]),
   );
 }

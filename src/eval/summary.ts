@@ -4,12 +4,12 @@ import { version } from '../version.js';
 import type { AnswererIdentity, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { costOf, type CellCost } from './cost.js';
-import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
 import { pairedComparison, type PairedComparison } from './paired.js';
-import type { AnsweringOptions, Result } from './result.js';
+import type { AnsweringOptions } from './result.js';
+import type { ResultTable, TaskResults } from './results/table.js';
 import type { Sampling } from './sampling.js';
-import { scoreTask, type TaskScore } from './score.js';
+import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
 import type { Shard } from './shard.js';
 import type { Skipped } from './skips.js';
 import type { Task } from './tasks/task.js';
@@ -45,7 +45,7 @@ export interface SummaryInput {
   readonly answering: AnsweringOptions;
   readonly tasks: readonly Task[];
   readonly conditions: readonly Condition[];
-  readonly results: readonly Result[];
+  readonly results: ResultTable;
   readonly skipped: Summary['skipped'];
   readonly notes: readonly string[];
   readonly datasets: NonNullable<Summary['datasets']>;
@@ -64,9 +64,6 @@ export interface SummaryInput {
 /** Summarises results. Says nothing of when they were made, so equal results have equal summaries. */
 export function summarize(input: SummaryInput): Summary {
   const { identity, tasks, conditions, seed } = input;
-  const groups = groupBy(input.results, ({ task, condition }) => `${task}\n${condition}`);
-  const of = (task: Task, condition: Condition): Result[] =>
-    groups.get(`${task.name}\n${condition.name}`) ?? [];
   const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
   return {
     model: identity.model,
@@ -92,14 +89,10 @@ export function summarize(input: SummaryInput): Summary {
     datasets: input.datasets,
     cells: tasks.flatMap((task) =>
       conditions.map((condition) => {
-        const results = of(task, condition);
-        return cell(
-          task,
-          condition,
-          results,
-          base === undefined || base === condition ? [] : of(task, base),
-          seed,
-        );
+        // the unpruned model itself is compared with nothing
+        const unpruned = base === undefined || base === condition ? '' : base.name;
+        const of = (name: string): TaskResults => input.results.of(task.name, name);
+        return cell(task, condition, of(condition.name), of(unpruned), seed);
       }),
     ),
     skipped: input.skipped,
@@ -108,25 +101,14 @@ export function summarize(input: SummaryInput): Summary {
   };
 }
 
-function cell(
-  task: Task,
-  condition: Condition,
-  results: readonly Result[],
-  base: readonly Result[],
-  seed: number,
-): Cell {
+function cell(task: Task, condition: Condition, results: TaskResults, base: TaskResults, seed: number): Cell {
   const metric = findMetric(task.metric);
-  // an ended run may have cut one of MME's pairs in two
-  const whole = metric.whole?.(results);
+  const samples = samplesFor(metric, results);
   return {
     task: task.name,
     condition: condition.name,
-    ...scoreTask(
-      metric,
-      results.filter((_, place) => whole?.[place] !== false),
-      seed,
-    ),
+    ...scoreTask(metric, placed(samples, wholePlaces(metric, samples)), seed),
     ...pairedComparison(metric, results, base, seed),
-    cost: costOf(results, base),
+    cost: costOf([results], [base]),
   };
 }

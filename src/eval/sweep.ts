@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import type { Answerer } from './answerer.js';
 import { writeAtomically } from '../files/atomic.js';
+import { refuseEmptyCells } from './empty-cells.js';
 import { eachLine } from './files.js';
 import { gridConditions, type Grid } from './grid.js';
 import { frontOf, sweepPoints, type Point } from './points.js';
-import { sampleName, type Result } from './result.js';
-import { SharedTexts } from './shared-texts.js';
+import type { Result } from './result.js';
+import { ResultTable } from './results/table.js';
 import { evaluate, type Run, type RunOptions } from './runner.js';
 import type { Summary } from './summary.js';
 
@@ -26,7 +27,9 @@ export interface Sweep {
  * @throws FastvError as `runEvaluation` and `gridConditions` do
  */
 export async function runSweep(answerer: Answerer, options: SweepOptions): Promise<Sweep> {
-  return sweepWith((run) => evaluate(answerer, run), options);
+  const sweep = await sweepWith((run) => evaluate(answerer, run), options);
+  refuseEmptyCells(sweep.summary);
+  return sweep;
 }
 
 /**
@@ -47,26 +50,35 @@ export async function sweepWith(
   return { summary, points, front };
 }
 
-/** The results of a run's own conditions and tasks, the last of each sample: the file may hold others too. */
-export async function readResults(out: string, summary: Summary): Promise<readonly Result[]> {
-  const path = join(out, 'results.jsonl');
-  const conditions = new Set(summary.conditions.map((c) => c.name));
-  const tasks = new Set(summary.tasks.map((t) => t.name));
-  const texts = new SharedTexts();
-  const last = new Map<string, Result>();
-  await eachLine(path, (value) => {
-    if (!conditions.has((value as Result).condition) || !tasks.has((value as Result).task)) return;
-    const result = texts.share(value as Result);
-    last.set(`${result.condition}\n${sampleName(result)}`, result);
-  });
-  return inOrder([...last.values()]);
+/** Where the results of a run lie. */
+export function resultsFile(folder: string): string {
+  return join(folder, 'results.jsonl');
 }
 
-/** Results by task and sample: how questions were batched decides the order in the file, and must decide nothing else. */
-function inOrder(results: readonly Result[]): Result[] {
-  const natural = new Intl.Collator('en', { numeric: true });
-  const names = [...new Set(results.map(sampleName))].sort(natural.compare);
-  const places = new Map(names.map((name, place) => [name, place]));
-  const place = (result: Result): number => places.get(sampleName(result)) ?? 0;
-  return [...results].sort((a, b) => place(a) - place(b));
+/** The results of a run's own conditions and tasks: the file may hold others too. */
+export async function readResults(folder: string, summary: Summary): Promise<ResultTable> {
+  const table = new ResultTable([resultsFile(folder)]);
+  await addResults(table, 0, folder, summary);
+  return table;
+}
+
+/**
+ * Adds a run's results to a table.
+ * @param file the place of the run's file among the table's
+ * @param nameOf what its conditions are called in the table
+ */
+export async function addResults(
+  table: ResultTable,
+  file: number,
+  folder: string,
+  summary: Summary,
+  nameOf: (condition: string) => string = (condition) => condition,
+): Promise<void> {
+  const names = new Map(summary.conditions.map(({ name }) => [name, nameOf(name)]));
+  const tasks = new Set(summary.tasks.map(({ name }) => name));
+  await eachLine(resultsFile(folder), ({ value, from }) => {
+    const result = value as Result;
+    const condition = names.get(result.condition);
+    if (condition !== undefined && tasks.has(result.task)) table.add(result, { file, from }, condition);
+  });
 }

@@ -195,6 +195,28 @@ describe('the embedded model as an answerer', () => {
     expect(tokensCondition(2, { mean: 72 }).name).toBe('K2-M72-attention');
   });
 
+  it('keeps as many tokens as hold a share of the attention, and shares them among images', async () => {
+    const one = asks.slice(0, 1);
+    const keptAt = async (condition: Condition): Promise<number | undefined> =>
+      (await model.answer(one, condition))[0]?.cost.keptImageTokens;
+    const half = await keptAt(tokensCondition(2, { mass: 0.5 }));
+    const most = await keptAt(tokensCondition(2, { mass: 0.95 }));
+    // at K = 3 it is another row of attention; both K are asked of one answerer
+    const later = await keptAt(tokensCondition(3, { mass: 0.5 }));
+    expect(await keptAt(tokensCondition(2, { mass: 0.5 }))).toBe(half);
+    expect([half, most, later].every((kept) => kept !== undefined && kept > 0 && kept < 144)).toBe(true);
+    expect(half).toBeLessThan(most ?? 0);
+    expect(
+      tokensCondition(2, { mass: 0.9 }, { strategy: 'scope', weights: 'sizes', perImage: 'even' }).name,
+    ).toBe('K2-A90-scope+sizes+even-images');
+    const two = { ...asks[0], images: [...(asks[0]?.images ?? []), ...(asks[1]?.images ?? [])] } as Ask;
+    const [shared] = await model.answer(
+      [two],
+      prunedCondition(2, 0.5, { strategy: 'attention', perImage: 'even' }),
+    );
+    expect(shared?.cost.keptImageTokens).toBe(144);
+  });
+
   it('runs in the runner', async () => {
     const out = mkdtempSync(join(tmpdir(), 'fastv-answerer-'));
     const summary = await runEvaluation(model, {

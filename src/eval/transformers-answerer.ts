@@ -31,6 +31,7 @@ import {
   type AskedMethod,
   type Ask,
   type Condition,
+  type Pruning,
 } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
@@ -72,7 +73,19 @@ type Variant = string;
 const ORIGINAL = 'original';
 
 function variantOf({ pruning }: Condition): Variant {
-  return pruning === null ? ORIGINAL : methodName(pruning);
+  return pruning === null ? ORIGINAL : prunedVariant(pruning);
+}
+
+/** A budget by attention holds at every stage of a decoder: each K has one of its own. */
+function prunedVariant(pruning: Pruning): Variant {
+  const mass = massOf(pruning);
+  return mass === undefined
+    ? methodName(pruning)
+    : `${methodName(pruning)}, by attention at ${pruning.layer}`;
+}
+
+function massOf({ tokens }: Pruning): number | undefined {
+  return tokens !== undefined && 'mass' in tokens ? tokens.mass : undefined;
 }
 
 /** Opens a model. Its decoders are loaded when the first condition needs them. */
@@ -89,7 +102,7 @@ class TransformersAnswerer implements Answerer {
   readonly #options: TransformersOptions;
   readonly #conversation: Conversation;
   readonly #layers = new Map<Variant, readonly number[]>();
-  readonly #methods = new Map<Variant, AskedMethod>();
+  readonly #methods = new Map<Variant, Pruning>();
   readonly #models = new Map<Variant, Promise<OpenedModel>>();
   /** Inputs of the questions at hand: they are the same under every condition of one scale. */
   #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
@@ -132,7 +145,7 @@ class TransformersAnswerer implements Answerer {
           where: name,
         });
       }
-      const variant = methodName(pruning);
+      const variant = prunedVariant(pruning);
       this.#methods.set(variant, pruning);
       const known = layers.get(variant) ?? new Set<number>();
       layers.set(variant, known.add(pruning.layer));
@@ -239,14 +252,17 @@ class TransformersAnswerer implements Answerer {
     const layers = this.#shapes.get(model)?.shape.layers;
     const ratio =
       pruning === null || pruning.schedule !== undefined ? 0 : ratioOf(pruning, imageTokens, layers);
+    const mass = pruning === null ? undefined : massOf(pruning);
     const scheduled = pruning === null ? undefined : scheduledRatios(pruning, imageTokens, layers);
     const call = model.call(
       pruning === null
         ? {}
         : {
-            ...(pruning.schedule === undefined
-              ? { ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)) }
-              : scheduled && { ratio: scheduled }),
+            ...(mass !== undefined
+              ? { mass }
+              : pruning.schedule === undefined
+                ? { ratio: stages.map((k) => (k === pruning.layer ? ratio : 0)) }
+                : scheduled && { ratio: scheduled }),
             // each row is drawn as if it were alone, and each sample anew
             seed: asks.map(({ sample }) => sampleSeed(pruning.seed, sample)),
           },
@@ -368,7 +384,9 @@ class TransformersAnswerer implements Answerer {
         }),
     };
     const layers = variant === ORIGINAL ? [] : (this.#layers.get(variant) ?? [2]);
-    const { strategy, weights, merge, schedule }: Partial<AskedMethod> = this.#methods.get(variant) ?? {};
+    const pruning = this.#methods.get(variant);
+    const { strategy, weights, merge, schedule, perImage }: Partial<AskedMethod> = pruning ?? {};
+    const mass = pruning === undefined ? undefined : massOf(pruning);
     const fastv =
       variant === ORIGINAL
         ? undefined
@@ -377,9 +395,12 @@ class TransformersAnswerer implements Answerer {
             ...(strategy && { strategy }),
             ...(weights && { weights }),
             ...(merge && { merge }),
-            ...(schedule === undefined
-              ? { layer: layers, ratio: layers.map(() => 0) }
-              : { preset: schedule }),
+            ...(perImage && { perImage }),
+            ...(mass !== undefined
+              ? { layer: layers, mass }
+              : schedule === undefined
+                ? { layer: layers, ratio: layers.map(() => 0) }
+                : { preset: schedule }),
             ...(onWarning === undefined ? {} : { onWarning }),
           };
     const model = await openModel(name, {

@@ -1,17 +1,17 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  create,
+  encodeModel,
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProto_DataLocation,
   TensorProtoSchema,
   ValueInfoProtoSchema,
-} from 'onnx-buf';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { encodeModel } from '../onnx/index.js';
+} from '../onnx/index.js';
 import { quantizeFile } from './quantize-file.js';
 import { readModelFile, writeModelFile } from './model-file.js';
 

@@ -1,7 +1,12 @@
 // Quantises a decoder on disk: weights are read and written strip by strip, and nothing is left behind on failure.
 import { closeSync, existsSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
+import {
+  GraphProtoSchema,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+  type TensorProto,
+} from '../onnx/index.js';
 import { FastvError } from '../errors.js';
 import { pendingFile, type PendingFile } from './atomic.js';
 import { readModelBytesSync } from './model-file.js';

@@ -121,10 +121,17 @@ export async function readText(path: string, most: number, options: OpenOptions 
   return new TextDecoder().decode(await readRegular(path, most, options));
 }
 
-/** A regular file's bytes in order. @throws {FastvError} as {@link openRegular} does */
-export function streamRegular(path: string, options: OpenOptions = {}): Readable {
+/**
+ * A regular file's bytes in order.
+ * @param options and `start`, the first byte that is read; default 0
+ * @throws {FastvError} as {@link openRegular} does
+ */
+export function streamRegular(
+  path: string,
+  options: OpenOptions & { readonly start?: number } = {},
+): Readable {
   const { fd } = openRegular(path, options);
-  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+  return createReadStream(path, { fd, start: options.start ?? 0, highWaterMark: 1 << 20 });
 }
 
 /** Whether a real path lies in a folder, which is one too. */

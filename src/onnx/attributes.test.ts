@@ -1,5 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema } from 'onnx-buf';
+import { create } from './message.js';
+import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { intAttr, intsAttr, node } from '../../test/graphs.js';
 import { floatAttribute, intAttribute, intsAttribute } from './attributes.js';

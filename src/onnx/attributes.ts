@@ -1,5 +1,5 @@
 // Reads a node's attributes, with the default that the operator's documentation gives.
-import { AttributeProto_AttributeType as AttributeType, type NodeProto } from 'onnx-buf';
+import { AttributeProto_AttributeType as AttributeType, type NodeProto } from './schema.js';
 
 const LARGEST = BigInt(Number.MAX_SAFE_INTEGER);
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { toBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema } from 'onnx-buf';
+import { toBinary } from './protobuf.js';
+import { ModelProtoSchema } from './schema.js';
 import { info, modelOf, node } from '../../test/graphs.js';
 import { editModel } from './edit.js';
 import { Emitter, MICROSOFT } from './emit.js';

@@ -5,7 +5,6 @@
 // 3. Shapes that were declared for tensors of changed nodes are dropped: ONNX Runtime plans memory by them. So are
 //    inputs that only declare a changed initialiser once more (before IR version 4).
 // 4. ONNX Runtime's own operator set, which new nodes may be of, is imported.
-import { create } from '@bufbuild/protobuf';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -16,10 +15,10 @@ import {
   type OperatorSetIdProto,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
+} from './schema.js';
 import { MICROSOFT, type Emitter } from './emit.js';
 import { GraphView, producersOf, topologicalOrder } from './graph.js';
-import { withFields } from './message.js';
+import { create, withFields } from './message.js';
 import type { OnnxModel } from './read.js';
 
 /** What a pass gives: the model, whether it is another one, and what there is to say about it. */

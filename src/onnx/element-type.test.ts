@@ -1,5 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema, type NodeProto } from 'onnx-buf';
+import { create } from './message.js';
+import { TensorProtoSchema, type NodeProto } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { graphOf, info, intAttr, node } from '../../test/graphs.js';
 import { declaredType, elementType } from './element-type.js';

@@ -1,5 +1,5 @@
 // The element type of a tensor, as far as a graph tells without full type inference.
-import type { NodeProto, ValueInfoProto } from 'onnx-buf';
+import type { NodeProto, ValueInfoProto } from './schema.js';
 import { intAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
 import { firstInput, input, isOperator } from './operators.js';

@@ -1,5 +1,4 @@
 // Makes nodes: fresh names, attributes by JavaScript value, and the differences between opsets in one place.
-import { create } from '@bufbuild/protobuf';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
@@ -10,9 +9,9 @@ import {
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
+} from './schema.js';
 import { allNames, renameInputs } from './graph.js';
-import { withFields } from './message.js';
+import { create, withFields } from './message.js';
 import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
 import { valueInfo } from './value-info.js';
 

@@ -1,5 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
+import { create } from './message.js';
+import { TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { bodyAttr, graphOf, modelOf, node } from '../../test/graphs.js';
 import { allTensors, checkLocation, externalFiles, externalTensors, tensorBytes } from './external.js';

@@ -6,7 +6,7 @@ import {
   type GraphProto,
   type ModelProto,
   type TensorProto,
-} from 'onnx-buf';
+} from './schema.js';
 import { FastvError } from '../errors.js';
 import { elementCount } from './tensor.js';
 

@@ -1,4 +1,4 @@
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { bodyAttr, graphOf, node, type GraphParts } from '../../test/graphs.js';
 import { allNames, GraphView, label, topologicalOrder, renameInputs } from './graph.js';

@@ -10,7 +10,7 @@ import {
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
-} from 'onnx-buf';
+} from './schema.js';
 import { FastvError } from '../errors.js';
 import { withFields } from './message.js';
 import { readInts } from './tensor.js';

@@ -1,7 +1,9 @@
 // ONNX files in and out, and graphs to look at and to add to. Runs in a browser as it is.
 export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
 export { decodeModel, type OnnxModel } from './read.js';
-export { byteLength, concatChunks, encodeModel, MAX_MODEL_BYTES } from './write.js';
+export { byteLength, concatChunks, encodeModel } from './write.js';
+export { fromBinary, MAX_MODEL_BYTES, toBinary } from './protobuf.js';
+export * from './schema.js';
 export {
   allTensors,
   checkLocation,
@@ -18,6 +20,7 @@ export { declaredType, elementType } from './element-type.js';
 export {
   DataType,
   dataType,
+  dataTypeName,
   doubleTensor,
   elementCount,
   floatTensor,
@@ -40,5 +43,5 @@ export {
   type OperatorName,
   type OperatorNode,
 } from './operators.js';
-export { withFields } from './message.js';
+export { create, withFields, type Init, type Message, type Schema } from './message.js';
 export { editModel, withGraph, type Edit, type Pass } from './edit.js';

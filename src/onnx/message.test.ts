@@ -1,5 +1,5 @@
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
+import { fromBinary, toBinary } from './protobuf.js';
+import { NodeProtoSchema } from './schema.js';
 import { expect, it } from 'vitest';
 import { node } from '../../test/graphs.js';
 import { withFields } from './message.js';

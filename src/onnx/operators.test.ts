@@ -1,9 +1,9 @@
-import { create } from '@bufbuild/protobuf';
+import { create } from './message.js';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
   type NodeProto,
-} from 'onnx-buf';
+} from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { intAttr, modelOf, node } from '../../test/graphs.js';
 import { MICROSOFT } from './emit.js';

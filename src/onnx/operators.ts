@@ -4,8 +4,12 @@
 //
 // From the operators' documentation: onnx/docs/Operators.md (to opset 24) and onnxruntime/docs/ContribOperators.md
 // (ONNX Runtime 1.30). Only operators whose inputs something reads are here; others are judged by their axis rules.
-import { AttributeProto_AttributeType as AttributeType, NodeProtoSchema } from 'onnx-buf';
-import type { AttributeProto, NodeProto } from 'onnx-buf';
+import {
+  AttributeProto_AttributeType as AttributeType,
+  NodeProtoSchema,
+  type AttributeProto,
+  type NodeProto,
+} from './schema.js';
 import { FastvError } from '../errors.js';
 import { MICROSOFT } from './emit.js';
 import { label } from './graph.js';

@@ -1,4 +1,4 @@
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { graphOf, info, intAttr, intsAttr, node } from '../../test/graphs.js';
 import { GraphView } from './graph.js';

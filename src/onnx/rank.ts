@@ -1,5 +1,5 @@
 // How many axes a tensor has, as far as a graph tells without full shape inference.
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from './schema.js';
 import { intAttribute, intsAttribute } from './attributes.js';
 import type { GraphView } from './graph.js';
 import { firstInput, input, isOperator, type OperatorNode } from './operators.js';

@@ -1,8 +1,7 @@
 // Reads a ModelProto. Weights are never decoded or copied: `rawData` of every tensor is a view into the source bytes.
-import { fromBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema, type GraphProto, type ModelProto } from 'onnx-buf';
+import { fromBinary } from './protobuf.js';
+import { ModelProtoSchema, type GraphProto, type ModelProto } from './schema.js';
 import { FastvError } from '../errors.js';
-import { costsTooMuch } from './decode-budget.js';
 import { isLfsPointer, LFS_HINT } from '../lfs-pointer.js';
 
 /** A model whose graph is present: what {@link decodeModel} returns. */
@@ -25,17 +24,9 @@ export function decodeModel(bytes: Uint8Array, where?: string): OnnxModel {
       hint: LFS_HINT,
     });
   }
-  // A plain view: Node's Buffer overrides slice(), and its pool must not leak into tensors.
-  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (costsTooMuch(view)) {
-    throw new FastvError('malformed-model', 'the model has more parts than any decoder', {
-      ...details,
-      hint: 'Check where it comes from.',
-    });
-  }
   let model: ModelProto;
   try {
-    model = fromBinary(ModelProtoSchema, view, { readUnknownFields: true, recursionLimit: 64 });
+    model = fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new FastvError('malformed-model', `this is no ONNX model: ${reason}`, { ...details, cause });

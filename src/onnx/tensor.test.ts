@@ -1,5 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema, type TensorProto } from 'onnx-buf';
+import { create } from './message.js';
+import { TensorProtoSchema, type TensorProto } from './schema.js';
 import { describe, expect, it } from 'vitest';
 import { DataType, dataType, elementCount, floatTensor, int64Tensor, readInts } from './tensor.js';
 

@@ -1,15 +1,15 @@
 // Small tensors: reading the constants that steer a graph (axes, shapes, scales) and making new ones.
 // Weights never come here.
-import { create } from '@bufbuild/protobuf';
+import { create } from './message.js';
 import {
   TensorProto_DataLocation,
   TensorProto_DataType as DataType,
   TensorProtoSchema,
   type TensorProto,
-} from 'onnx-buf';
+} from './schema.js';
 
 /** ONNX element types, by the field's own name. */
-export { TensorProto_DataType as DataType } from 'onnx-buf';
+export { TensorProto_DataType as DataType } from './schema.js';
 
 /**
  * A protobuf field's number as an element type; UNDEFINED if there is no such type.
@@ -20,8 +20,21 @@ export function dataType(number: number): DataType {
   return isDataType(number) ? number : DataType.UNDEFINED;
 }
 
+/**
+ * The name of an element type; `UNDEFINED` if there is no such type.
+ * @example
+ * dataTypeName(tensor.dataType); // 'FLOAT16'
+ */
+export function dataTypeName(number: number): string {
+  return NAMES.get(number) ?? 'UNDEFINED';
+}
+
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(DataType).map(([name, number]) => [number, name]),
+);
+
 function isDataType(number: number): number is DataType {
-  return number in DataType;
+  return NAMES.has(number);
 }
 
 /** Constants longer than this are data, not structure, and are not read. */

@@ -1,6 +1,6 @@
 // Declarations of graph inputs and outputs.
-import { create } from '@bufbuild/protobuf';
-import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
+import { create } from './message.js';
+import { ValueInfoProtoSchema, type ValueInfoProto } from './schema.js';
 import type { DataType } from './tensor.js';
 
 /**

@@ -1,12 +1,13 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create } from './message.js';
+import { MAX_MODEL_BYTES, toBinary } from './protobuf.js';
+import { ModelProtoSchema, TensorProtoSchema, type TensorProto } from './schema.js';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { ModelProtoSchema, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { graphOf, modelOf, node } from '../../test/graphs.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { decodeModel, type OnnxModel } from './read.js';
-import { byteLength, concatChunks, encodeModel, MAX_MODEL_BYTES } from './write.js';
+import { byteLength, concatChunks, encodeModel } from './write.js';
 
 /** A tensor of so many bytes. */
 const tensor = (name: string, length: number): TensorProto =>

@@ -1,10 +1,10 @@
 // Writes a ModelProto as a list of chunks, so that no weight is copied: a tensor's bytes are a chunk of their own.
 //
-// protobuf-es's toBinary() copies nested messages once per level of nesting (model, graph, tensor), which for a
-// 1.5 GB file means 4.5 GB. Here only what is small goes through it; field order is free in protobuf, so the large
-// bytes are appended behind the rest of their message.
-import { create, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+// toBinary() puts a message into one array. Here only what is small goes through it; field order is free in protobuf, so
+// the large bytes are appended behind the rest of their message.
+import { FastvError } from '../errors.js';
+import type { Message, Schema } from './message.js';
+import { fieldHead, MAX_MODEL_BYTES, toBinary } from './protobuf.js';
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -12,20 +12,12 @@ import {
   type GraphProto,
   type ModelProto,
   type TensorProto,
-} from 'onnx-buf';
-import { FastvError } from '../errors.js';
+} from './schema.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A protobuf message cannot be larger than this: lengths are signed 32-bit in every reader in use. */
-export const MAX_MODEL_BYTES = 2 ** 31 - 1;
-
 /** Tensors smaller than this are copied along with their graph: a chunk each would cost more than it saves. */
 const LARGE = 4096;
-
-const MODEL_GRAPH = ModelProtoSchema.field.graph.number;
-const GRAPH_INITIALIZER = GraphProtoSchema.field.initializer.number;
-const TENSOR_RAW_DATA = TensorProtoSchema.field.rawData.number;
 
 /**
  * Serialises a model.
@@ -36,8 +28,8 @@ const TENSOR_RAW_DATA = TensorProtoSchema.field.rawData.number;
  */
 export function encodeModel(model: ModelProto): Bytes[] {
   const { graph, ...rest } = model;
-  const chunks: Bytes[] = [toBinary(ModelProtoSchema, shell(ModelProtoSchema, rest))];
-  if (graph !== undefined) chunks.push(...field(MODEL_GRAPH, encodeGraph(graph)));
+  const chunks: Bytes[] = [toBinary(ModelProtoSchema, rest)];
+  if (graph !== undefined) chunks.push(...field(ModelProtoSchema, 'graph', encodeGraph(graph)));
   const size = byteLength(chunks);
   if (size > MAX_MODEL_BYTES) {
     throw new FastvError(
@@ -78,26 +70,21 @@ export function concatChunks(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuf
 function encodeGraph(graph: GraphProto): Bytes[] {
   const small = graph.initializer.filter((tensor) => tensor.rawData.length < LARGE);
   const large = graph.initializer.filter((tensor) => tensor.rawData.length >= LARGE);
-  const chunks: Bytes[] = [
-    toBinary(GraphProtoSchema, shell(GraphProtoSchema, { ...graph, initializer: small })),
-  ];
-  for (const tensor of large) chunks.push(...field(GRAPH_INITIALIZER, encodeTensor(tensor)));
+  const chunks: Bytes[] = [toBinary(GraphProtoSchema, { ...graph, initializer: small })];
+  for (const tensor of large) chunks.push(...field(GraphProtoSchema, 'initializer', encodeTensor(tensor)));
   return chunks;
 }
 
 function encodeTensor(tensor: TensorProto): Bytes[] {
   const { rawData, ...rest } = tensor;
-  return [toBinary(TensorProtoSchema, shell(TensorProtoSchema, rest)), ...field(TENSOR_RAW_DATA, [rawData])];
-}
-
-/** A message with the given fields, unknown fields included, and none of its other fields. */
-function shell<Desc extends DescMessage>(schema: Desc, fields: object): MessageShape<Desc> {
-  return Object.assign(create(schema), fields);
+  return [toBinary(TensorProtoSchema, rest), ...field(TensorProtoSchema, 'rawData', [rawData])];
 }
 
 /** A length-delimited field: tag, length, content. */
-function field(number: number, content: readonly Bytes[]): Bytes[] {
-  const writer = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(byteLength(content));
-  const head = new Uint8Array(writer.finish());
-  return [head, ...content];
+function field<M extends Message>(
+  schema: Schema<M>,
+  key: keyof M & string,
+  content: readonly Bytes[],
+): Bytes[] {
+  return [fieldHead(schema, key, byteLength(content)), ...content];
 }

@@ -1,6 +1,10 @@
 // An external data file while it is written: tensors one after the other, each from a multiple of 64 bytes on.
-import { create } from '@bufbuild/protobuf';
-import { StringStringEntryProtoSchema, TensorProto_DataLocation, type TensorProto } from 'onnx-buf';
+import {
+  create,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  type TensorProto,
+} from '../onnx/index.js';
 
 /** Where a tensor's bytes are, as the fields of a TensorProto. */
 export type Placed = Pick<TensorProto, 'dataLocation' | 'externalData'>;

@@ -8,26 +8,29 @@
 //
 // With int8, weights that are uint8 already are recentred on the way (recentre.ts), which loses nothing. All
 // other 8-bit and 4-bit weights stay as they are.
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, TensorProto_DataLocation, TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { FastvError } from '../errors.js';
 import {
   allNames,
+  create,
   DataType,
   editModel,
   Emitter,
   floatAttribute,
+  GraphProtoSchema,
   GraphView,
   input,
   isOperator,
-  opsetOf,
   label,
   MICROSOFT,
+  opsetOf,
   tensorBytes,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
   withFields,
   withGraph,
   type OnnxModel,
   type OpOptions,
+  type TensorProto,
 } from '../onnx/index.js';
 import { linearLayers, type LinearLayer } from '../decoder/linear.js';
 import { flipSigns, recentre } from './recentre.js';

@@ -1,11 +1,11 @@
-import { create } from '@bufbuild/protobuf';
 import {
+  create,
   GraphProtoSchema,
   ModelProtoSchema,
   TensorProtoSchema,
   ValueInfoProtoSchema,
   type TensorProto,
-} from 'onnx-buf';
+} from '../onnx/index.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { inMemory, randomDecoder } from '../../bench/decoder.js';

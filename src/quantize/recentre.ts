@@ -10,18 +10,21 @@
 //
 // Only for processors whose int8 products are exact (src/runtime/processor.ts): elsewhere uint8 is as fast, and int8
 // saturates. unsigned.ts goes the other way.
-import { create } from '@bufbuild/protobuf';
-import { TensorProto_DataLocation, TensorProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
 import {
   allNames,
+  create,
   DataType,
   editModel,
   GraphView,
   input,
   isOperator,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
   withFields,
   withInputs,
+  type NodeProto,
   type OnnxModel,
+  type TensorProto,
 } from '../onnx/index.js';
 import { DEQUANTIZE, integerProduct, type WeightInputs } from './weight-inputs.js';
 

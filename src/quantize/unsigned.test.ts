@@ -1,5 +1,10 @@
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema, type TensorProto } from 'onnx-buf';
+import {
+  create,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  TensorProtoSchema,
+  type TensorProto,
+} from '../onnx/index.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { inMemory, randomDecoder } from '../../bench/decoder.js';

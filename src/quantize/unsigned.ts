@@ -15,10 +15,9 @@
 // through BitwiseXor, which needs one. Before, QLinearMatMul with [[1]] gives 1·w + 128 as uint8.
 //
 // Limits: weights of subgraphs' nodes and of DynamicQuantizeLSTM are left alone; no vision-language model has them.
-import { create } from '@bufbuild/protobuf';
-import { TensorProto_DataLocation, TensorProtoSchema, type NodeProto, type TensorProto } from 'onnx-buf';
 import {
   allNames,
+  create,
   DataType,
   editModel,
   Emitter,
@@ -27,9 +26,13 @@ import {
   input,
   isOperator,
   opsetOf,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
   withFields,
   withInputs,
+  type NodeProto,
   type OnnxModel,
+  type TensorProto,
 } from '../onnx/index.js';
 import { DEQUANTIZE, integerProduct, type WeightInputs } from './weight-inputs.js';
 

@@ -1,6 +1,5 @@
 // Which inputs of operators that multiply integers say what their weight is.
-import type { NodeProto } from 'onnx-buf';
-import { isOperator, type InputOf, type OperatorName } from '../onnx/index.js';
+import { isOperator, type InputOf, type NodeProto, type OperatorName } from '../onnx/index.js';
 
 /** The names of an operator's inputs that say what its weight is. */
 export interface WeightInputs {

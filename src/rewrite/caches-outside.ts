@@ -1,8 +1,7 @@
 // Takes the KV caches of some layers out of their attention operators, where they are inside and can be outside, so that
 // queries can be fewer than keys there (decoder/attention/cache-outside.ts). The result is the same.
-import type { NodeProto } from 'onnx-buf';
 import { attentionOf, type Decoder } from '../decoder/decoder.js';
-import { allNames, editModel, Emitter, type Pass } from '../onnx/index.js';
+import { allNames, editModel, Emitter, type NodeProto, type Pass } from '../onnx/index.js';
 
 /** What {@link cachesOutside} did. */
 export interface CachesOutside {

@@ -1,5 +1,4 @@
 // What a rewritten decoder declares besides what it had, and by which names of axes (docs/graph-contract.md).
-import type { ValueInfoProto } from 'onnx-buf';
 import {
   ATTENTION_MASS,
   IMAGE_TOKEN_MASK,
@@ -9,7 +8,7 @@ import {
   PRUNE_RATIO,
 } from '../decoder/contract.js';
 import type { Decoder } from '../decoder/decoder.js';
-import { DataType, renameAxes, valueInfo } from '../onnx/index.js';
+import { DataType, renameAxes, valueInfo, type ValueInfoProto } from '../onnx/index.js';
 
 /** The output of the contract. */
 export const KEPT = valueInfo(KEPT_INDICES, DataType.INT64, ['batch_size', 'kept_sequence_length']);

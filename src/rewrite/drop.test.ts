@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
-import { allNames, decodeModel, Emitter, topologicalOrder } from '../onnx/index.js';
+import { allNames, decodeModel, Emitter, topologicalOrder, type NodeProto } from '../onnx/index.js';
 import { shareBudget } from './budget.js';
 import { allTokens } from './drop.js';
 import { planCuts } from './plan.js';
@@ -10,7 +10,6 @@ import { select } from './select.js';
 import { ratioOf, stageContext } from './stage-context.js';
 import { graphStrategy } from '../strategies/index.js';
 import type { Finished } from './tokens.js';
-import type { NodeProto } from 'onnx-buf';
 
 interface Dropped extends Finished {
   readonly decoder: Decoder;

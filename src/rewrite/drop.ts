@@ -1,8 +1,7 @@
 // Dropping mode: after each stage only the kept tokens go on.
-import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { IMAGE_TOKEN_MASK, IMAGE_TOKEN_SCORES, IMAGE_TOKEN_SEGMENTS } from '../decoder/contract.js';
-import type { Emitter } from '../onnx/index.js';
+import type { Emitter, NodeProto } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import { Sequence, type ClusterUse } from './sequence.js';
 import { clustersOf, runsOfImages, type Clusters } from './clusters.js';

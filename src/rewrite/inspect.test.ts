@@ -1,10 +1,8 @@
-import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { decoderWithSharedKeys } from '../../test/toy/shared-keys.js';
-import { decodeModel } from '../onnx/index.js';
+import { create, decodeModel, NodeProtoSchema } from '../onnx/index.js';
 import { inspectDecoder, type Inspection } from './inspect.js';
 
 const inspected = (family: string): Inspection =>

@@ -1,13 +1,6 @@
 // What the rewrite sees in a decoder, for people: `fastv inspect`.
 import { FastvError } from '../errors.js';
-import {
-  DataType,
-  dataType,
-  floatAttribute,
-  intAttribute,
-  type GraphView,
-  type OnnxModel,
-} from '../onnx/index.js';
+import { dataTypeName, floatAttribute, intAttribute, type GraphView, type OnnxModel } from '../onnx/index.js';
 import { inputCount, recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 import { sharersOf } from '../decoder/attention/find.js';
 import { linearLayers } from '../decoder/linear.js';
@@ -128,5 +121,5 @@ function weightTypes(graph: GraphView): Record<string, number> {
 }
 
 function typeName(type: number): string {
-  return DataType[dataType(type)].toLowerCase();
+  return dataTypeName(type).toLowerCase();
 }

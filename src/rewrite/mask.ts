@@ -6,7 +6,6 @@
 //
 // Limits: a local window counts every token here, only the kept ones in dropping mode; MultiHeadAttention with a bias
 // on its keys is refused.
-import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore, Hidden } from '../decoder/attention/core.js';
 import {
   ATTENTION_MASK,
@@ -15,7 +14,7 @@ import {
   IMAGE_TOKEN_SCORES,
   IMAGE_TOKEN_SEGMENTS,
 } from '../decoder/contract.js';
-import { DataType, type Emitter } from '../onnx/index.js';
+import { DataType, type Emitter, type NodeProto } from '../onnx/index.js';
 import type { Plan } from './plan.js';
 import { Sequence } from './sequence.js';
 import type { Finished, Tokens } from './tokens.js';

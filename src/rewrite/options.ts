@@ -1,7 +1,6 @@
 // What a rewrite is asked for, and what it says of itself.
-import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
+import type { PerImage, Standing, Strategy, StrategyName } from '../strategies/index.js';
 import type { QuotaArithmetic } from './quota.js';
-import type { PerImage } from './stage-context.js';
 
 /** One place where tokens are pruned. */
 export interface Stage {

@@ -1,6 +1,6 @@
 // Which stage each part of a decoder belongs to: what the attention of layer K−1 needs lies before a cut, the rest behind
 // it, on a shorter sequence. Stage 0 lies before the first cut.
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from '../onnx/index.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import type { Decoder } from '../decoder/decoder.js';
 import { TokenFlow } from '../decoder/token-flow.js';

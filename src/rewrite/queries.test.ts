@@ -1,5 +1,3 @@
-import { create } from '@bufbuild/protobuf';
-import { ValueInfoProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import { Tensor, type InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { nextTurn, prefillAndDecode, type Call } from '../../test/toy/compare.js';
@@ -9,7 +7,16 @@ import { attentionCuts, toyFamilies, toyFamily } from '../../test/toy/families.j
 import { fromHalfBits } from '../../test/toy/half.js';
 import { normals, seededRandom } from '../../test/toy/random.js';
 import { maxDifference, ToySession } from '../../test/toy/run.js';
-import { concatChunks, DataType, decodeModel, encodeModel, GraphView } from '../onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  decodeModel,
+  encodeModel,
+  GraphView,
+  ValueInfoProtoSchema,
+  type ValueInfoProto,
+} from '../onnx/index.js';
 import { valueInfo } from '../onnx/value-info.js';
 import { recogniseDecoder } from '../decoder/decoder.js';
 import type { RewriteOptions } from './options.js';

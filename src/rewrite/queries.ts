@@ -17,7 +17,6 @@
 // That is decomposed attention, and MultiHeadAttention and Attention (opset 23) with their cache outside
 // (attention/cache-outside.ts). GroupQueryAttention takes as many queries as new keys. Scales of dynamic quantisation
 // are taken over all tokens, as before.
-import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { EMBEDS } from '../decoder/contract.js';
 import { isElementwise, takesQueries } from '../decoder/axis-rules.js';
@@ -25,7 +24,7 @@ import { dependents, prologueOf, SHAPE_ONLY } from '../decoder/dependence.js';
 import { queryAxes, type QueryPart } from '../decoder/query-axis.js';
 import type { TokenAxis } from '../decoder/token-axis.js';
 import { FastvError } from '../errors.js';
-import { label, rankOf, renameInputs, type Emitter } from '../onnx/index.js';
+import { label, rankOf, renameInputs, type Emitter, type NodeProto } from '../onnx/index.js';
 import type { Partition } from './partition.js';
 import type { Sequence } from './sequence.js';
 import { substitution } from './substitute.js';

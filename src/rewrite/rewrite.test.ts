@@ -1,10 +1,17 @@
-import type { NodeProto, ValueInfoProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { info, node } from '../../test/graphs.js';
 import { checkPass } from '../../test/pass.js';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamilies, toyFamily } from '../../test/toy/families.js';
-import { allNames, DataType, decodeModel, GraphView, type OnnxModel } from '../onnx/index.js';
+import {
+  allNames,
+  DataType,
+  decodeModel,
+  GraphView,
+  type NodeProto,
+  type OnnxModel,
+  type ValueInfoProto,
+} from '../onnx/index.js';
 import type { RewriteOptions } from './options.js';
 import { rewriteDecoder } from './rewrite.js';
 

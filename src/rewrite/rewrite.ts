@@ -1,9 +1,16 @@
 // The rewrite: a decoder in, a decoder that runs FastV out (arXiv 2403.06764, section 4). The model that is given is not
 // changed, and its weights are neither decoded nor copied.
-import type { ValueInfoProto } from 'onnx-buf';
 import { ATTENTION_MASS, EMBEDS, KEPT_INDICES } from '../decoder/contract.js';
 import { attentionOf, recogniseDecoder, type Decoder } from '../decoder/decoder.js';
-import { allNames, DataType, editModel, Emitter, type OnnxModel, type Pass } from '../onnx/index.js';
+import {
+  allNames,
+  DataType,
+  editModel,
+  Emitter,
+  type OnnxModel,
+  type Pass,
+  type ValueInfoProto,
+} from '../onnx/index.js';
 import { massBudget, shareBudget, type Budget } from './budget.js';
 import { KEPT, newInputs, withSuffix } from './declarations.js';
 import { allTokens } from './drop.js';
@@ -13,7 +20,7 @@ import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import type { QuotaArithmetic } from './quota.js';
 import { select } from './select.js';
 import { chooseAmongImages } from './when-pruning.js';
-import { ratioOf, stageContext, type PerImage } from './stage-context.js';
+import { ratioOf, stageContext } from './stage-context.js';
 import { FastvError } from '../errors.js';
 import {
   checkStanding,
@@ -22,6 +29,7 @@ import {
   graphStrategy,
   sharedOut,
   type GraphStrategy,
+  type PerImage,
   type StageContext,
 } from '../strategies/index.js';
 

@@ -9,12 +9,11 @@
 //      the kept sequence, because masks compare them with places in the cache,
 //    - positions that the graph computes itself → the same, gathered,
 //    - a KV cache of an earlier stage → the first one of this stage, which has this sequence's length.
-import type { NodeProto } from 'onnx-buf';
 import type { AttentionCore } from '../decoder/attention/core.js';
 import { ATTENTION_MASK, EMBEDS, POSITION_IDS } from '../decoder/contract.js';
 import { valueSource } from '../decoder/positions.js';
 import { FastvError } from '../errors.js';
-import { DataType, elementType, label, renameInputs, type Emitter } from '../onnx/index.js';
+import { DataType, elementType, label, renameInputs, type Emitter, type NodeProto } from '../onnx/index.js';
 import { meansOf, type Clusters } from './clusters.js';
 import type { Partition } from './partition.js';
 import { partOfShape, substitution } from './substitute.js';

@@ -17,13 +17,11 @@ import {
   MOST_ROWS,
   unitRows,
   type ImageShares,
+  type PerImage,
   type Segments,
   type StageContext,
 } from '../strategies/index.js';
 import type { Tokens } from './tokens.js';
-
-/** How images share what a row keeps: the same for each, or by the attention that the last token pays them. */
-export type PerImage = 'even' | 'attention';
 
 /** The context of a stage. */
 export function stageContext(

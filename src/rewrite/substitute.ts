@@ -1,7 +1,6 @@
 // The same tensor made of other things: copies of the nodes between it and what changes, and of no others.
-import type { NodeProto } from 'onnx-buf';
 import { SHAPE_ONLY } from '../decoder/dependence.js';
-import { firstInput, intAttribute, type Emitter, type GraphView } from '../onnx/index.js';
+import { firstInput, intAttribute, type Emitter, type GraphView, type NodeProto } from '../onnx/index.js';
 
 /** What changes. */
 export interface Changes {

@@ -8,7 +8,6 @@
 //
 // Exact: each remaining token meets the same operations. Only where activations are quantised dynamically (int8) their
 // scale comes from fewer tokens then, which makes it finer. `logits` has one token, or num_logits_to_keep of them.
-import type { NodeProto, ValueInfoProto } from 'onnx-buf';
 import { EMBEDS } from '../decoder/contract.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { dependents } from '../decoder/dependence.js';
@@ -22,8 +21,10 @@ import {
   renameAxes,
   renameInputs,
   type GraphView,
+  type NodeProto,
   type OnnxModel,
   type Pass,
+  type ValueInfoProto,
 } from '../onnx/index.js';
 
 export const NUM_LOGITS_TO_KEEP = 'num_logits_to_keep';

@@ -1,5 +1,5 @@
 // The tokens that a stage chooses from. Dropping (drop.ts) and masking (mask.ts) are two ways to go on from there.
-import type { NodeProto } from 'onnx-buf';
+import type { NodeProto } from '../onnx/index.js';
 import type { AttentionCore } from '../decoder/attention/core.js';
 
 export interface Tokens {

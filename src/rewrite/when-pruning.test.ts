@@ -1,8 +1,7 @@
-import type { GraphProto, NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { decodeModel } from '../onnx/index.js';
+import { decodeModel, type GraphProto, type NodeProto } from '../onnx/index.js';
 import { strategies } from '../strategies/index.js';
 import { rewriteDecoder } from './rewrite.js';
 

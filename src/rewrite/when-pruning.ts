@@ -1,23 +1,21 @@
 // What only serves to choose tokens is done only in calls that bring image tokens: the scores and the selection of each
 // stage go into a branch of an If. A decoding step takes the other branch, which keeps all there is. It would compute a
 // row of attention for nothing otherwise, and on a GPU wait at the cut for what it gives, as the original does nowhere.
-import { create } from '@bufbuild/protobuf';
-import {
-  GraphProtoSchema,
-  NodeProtoSchema,
-  TypeProtoSchema,
-  ValueInfoProtoSchema,
-  type GraphProto,
-  type NodeProto,
-} from 'onnx-buf';
 import { EMBEDS, IMAGE_TOKEN_MASK } from '../decoder/contract.js';
 import {
+  create,
   DataType,
+  GraphProtoSchema,
   GraphView,
+  NodeProtoSchema,
+  TypeProtoSchema,
   valueInfo,
-  withGraph,
+  ValueInfoProtoSchema,
   withFields,
+  withGraph,
   type Emitter,
+  type GraphProto,
+  type NodeProto,
   type OnnxModel,
 } from '../onnx/index.js';
 

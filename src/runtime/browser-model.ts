@@ -1,5 +1,5 @@
 // Opened models in a page or a worker.
-import { BROWSER } from './browser.js';
+import { BROWSER } from './browser-platform.js';
 import { openOn, type OpenedModel, type OpenOptions } from './open-model.js';
 
 /**

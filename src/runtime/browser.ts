@@ -1,50 +1,8 @@
 // The plug in a browser: the decoder is rewritten in memory, on the bytes that Transformers.js fetched (or had cached).
-import { FastvError } from '../errors.js';
-import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
+// All of it but this file is a chunk of its own where the app's bundler makes chunks, and is fetched with the first model.
 import type { AutoOptions, PlugOptions } from './options.js';
-import {
-  plug,
-  type Loaded,
-  type LoadOptions,
-  type ModelClass,
-  type Platform,
-  type WithFastv,
-} from './plug.js';
-import { looksLikeDecoder } from './rewritten-graph.js';
-import type { SessionClass } from './session-swap.js';
-import { reasonOf } from './tell.js';
+import type { Loaded, LoadOptions, ModelClass, WithFastv } from './plug.js';
 import { classWith, type FastvClass } from './with-fastv.js';
-
-/** Bytes in memory, ONNX Runtime Web. */
-export const BROWSER: Platform = {
-  device: 'wasm',
-  async sessionClass() {
-    try {
-      // the same module that Transformers.js's web build imports
-      const runtime = (await import('onnxruntime-web/webgpu')) as unknown as {
-        InferenceSession: SessionClass;
-      };
-      return runtime.InferenceSession;
-    } catch (cause) {
-      throw new FastvError('io', `ONNX Runtime Web cannot be loaded: ${reasonOf(cause)}`, {
-        where: 'onnxruntime-web/webgpu',
-        hint: 'Install onnxruntime-web in the version that @huggingface/transformers depends on.',
-        cause,
-      });
-    }
-  },
-  runtimes: () => [],
-  isDecoder: ({ model }) => model instanceof Uint8Array && looksLikeDecoder(model),
-  rewrite: ({ model, options }, request) => {
-    if (typeof model === 'string') throw new TypeError('a browser has no files');
-    return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
-  },
-  unsigned: (source) => Promise.resolve(unsignedInMemory(source)),
-  bytes: ({ model }) => {
-    if (typeof model === 'string') throw new TypeError('a browser has no files');
-    return Promise.resolve(model);
-  },
-};
 
 /**
  * Loads an image-text model that prunes image tokens inside its decoder (FastV, arXiv 2403.06764), in a page or a worker.
@@ -64,11 +22,12 @@ export const BROWSER: Platform = {
  * const model = await fastv(AutoModelForImageTextToText, name, { ratio: 0.5, device: 'webgpu', dtype: 'q4f16' });
  * const ids = await model.generate({ ...inputs, max_new_tokens: 64, fastv: { ratio: 0.75 } });
  */
-export function fastv<C extends ModelClass>(
+export async function fastv<C extends ModelClass>(
   modelClass: C,
   name: string,
   options?: LoadOptions<C>,
 ): Promise<WithFastv<Loaded<C>>> {
+  const { BROWSER, plug } = await import('./browser-platform.js');
   return plug(BROWSER, modelClass, name, options);
 }
 

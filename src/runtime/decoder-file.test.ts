@@ -15,12 +15,17 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
-import { StringStringEntryProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
-import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import {
+  concatChunks,
+  create,
+  decodeModel,
+  encodeModel,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+} from '../onnx/index.js';
 import { graphStrategy } from '../strategies/index.js';
 import { rewriteFile } from './decoder-file.js';
 import type { RewriteRequest } from './plug.js';

@@ -1,11 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { AutoModelForImageTextToText } from '@huggingface/transformers';
-import { ValueInfoProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
-import { concatChunks, decodeModel, encodeModel } from '../onnx/index.js';
+import { concatChunks, create, decodeModel, encodeModel, ValueInfoProtoSchema } from '../onnx/index.js';
 import { loadWithDecoder } from './decoder-override.js';
 import { EMBEDDED_MODEL } from './embedded.js';
 import type { HfModel } from './transformers.js';

@@ -1,14 +1,19 @@
 // Rewriting a decoder that is in memory, as a browser has it: the graph is new, the weights stay in the bytes that
 // Transformers.js fetched.
-import { concatChunks, decodeModel, encodeModel, externalFiles } from '../onnx/index.js';
+import {
+  concatChunks,
+  decodeModel,
+  encodeModel,
+  externalFiles,
+  type OnnxModel,
+  type Pass,
+} from '../onnx/index.js';
 import { unsigned } from '../quantize/unsigned.js';
 import { referToWeights, rewrittenGraph, type Cut } from './rewritten-graph.js';
 import type { SessionOptions, SessionSource } from './session-swap.js';
 
 /** The name that the original's bytes get among ONNX Runtime's external data. */
 const ORIGINAL = 'fastv-original-decoder.onnx';
-/** The name of the bytes of a model whose int8 weights become uint8. */
-const SIGNED = 'fastv-int8-model.onnx';
 
 /** The rewritten decoder of a decoder given as bytes. */
 export function rewriteInMemory(bytes: Uint8Array, options: SessionOptions, cut: Cut): SessionSource {
@@ -18,16 +23,27 @@ export function rewriteInMemory(bytes: Uint8Array, options: SessionOptions, cut:
 }
 
 /** A model given as bytes, with uint8 weights in the place of int8; the same source if it has none. */
-export function unsignedInMemory({ model, options }: SessionSource): SessionSource {
+export function unsignedInMemory(source: SessionSource): SessionSource {
+  return editedInMemory(source, unsigned);
+}
+
+/** A model given as bytes after an edit that leaves large weights alone; the same source if it changes nothing. */
+export function editedInMemory(
+  { model, options }: SessionSource,
+  edit: (model: OnnxModel) => Pick<Pass<unknown>, 'model' | 'changed'>,
+): SessionSource {
   if (typeof model === 'string') throw new TypeError('a path is no model in memory');
-  const signed = decodeModel(model);
-  const { model: graph, changed } = unsigned(signed);
+  const before = decodeModel(model);
+  const { model: graph, changed } = edit(before);
   if (!changed) return { model, options };
   // ONNX Runtime takes weights from disk or from a table in memory, never from both: then what is inside stays inside
-  const onDisk = options.externalData === undefined && externalFiles(signed).length > 0;
+  const onDisk = options.externalData === undefined && externalFiles(before).length > 0;
   if (onDisk || readsFolder(options)) return { model: concatChunks(encodeModel(graph)), options };
-  referToWeights(graph, model, SIGNED);
-  const externalData = [...(options.externalData ?? []), { path: SIGNED, data: model }];
+  const others = options.externalData ?? [];
+  // it may have been edited before
+  const path = `fastv-edited-model-${others.length}.onnx`;
+  referToWeights(graph, model, path);
+  const externalData = [...others, { path, data: model }];
   return { model: concatChunks(encodeModel(graph)), options: { ...options, externalData } };
 }
 

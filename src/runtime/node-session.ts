@@ -23,12 +23,25 @@ export async function nodeRuntime(): Promise<Runtime> {
   try {
     return requireRuntime() ?? (await import('onnxruntime-node'));
   } catch (cause) {
-    throw new FastvError('io', `ONNX Runtime cannot be loaded: ${reasonOf(cause)}`, {
-      where: 'onnxruntime-node',
-      hint: hintFor(cause),
-      cause,
-    });
+    throw noRuntime(cause);
   }
+}
+
+/** Loads it, where modules have places. @throws as {@link nodeRuntime} */
+export function checkRuntime(): void {
+  try {
+    requireRuntime();
+  } catch (cause) {
+    throw noRuntime(cause);
+  }
+}
+
+function noRuntime(cause: unknown): FastvError {
+  return new FastvError('io', `ONNX Runtime cannot be loaded: ${reasonOf(cause)}`, {
+    where: 'onnxruntime-node',
+    hint: hintFor(cause),
+    cause,
+  });
 }
 
 /** By Transformers.js's own place; undefined where a bundler left no places. */

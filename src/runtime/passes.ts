@@ -1,5 +1,6 @@
 // Forward passes: which image tokens a pass brings, which call it belongs to, and what came out. A pass is recognised by
 // the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
+import { CACHE_LENGTHS } from '../decoder/contract.js';
 import { FastvError } from '../errors.js';
 import type { ImageTokens } from '../strategies/index.js';
 import { checkCaches } from './cache-lengths.js';
@@ -190,8 +191,8 @@ export class Passes implements PassLookup {
     return this.#caught(
       (feeds) => this.#pass(feeds),
       async (feeds, ...rest) => {
-        // who says where outputs go has caches with room behind what they hold
-        if (rest.length === 0) checkCaches(feeds, stages);
+        // who says how long caches are has room behind what they hold
+        if (feeds[CACHE_LENGTHS] === undefined) checkCaches(feeds, stages);
         return run(feeds, ...rest);
       },
     );

@@ -12,10 +12,17 @@
 // ONNX Runtime has a switch for this, `session.x64quantprecision`. It is not used: version 1.30 fails to load a model
 // with it where two nodes share a weight or a zero point, makes DequantizeLinear with a scale a column invalid, and
 // leaves QLinearMatMul of opset 21 as it is.
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from 'onnx-buf';
-import { ValueInfoProtoSchema } from 'onnx-buf';
-import { concatChunks, DataType, encodeModel } from '../onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  encodeModel,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+} from '../onnx/index.js';
 import type { Int8Products } from '../quantize/weight-advice.js';
 import type { SessionClass, Swap } from './session-swap.js';
 

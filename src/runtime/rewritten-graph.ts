@@ -1,14 +1,17 @@
 // The rewritten decoder as a small file: its graph, with every large weight referred to where it lies in the original
 // file. So the weights exist once on disk and, in a browser, once in memory.
-import { create } from '@bufbuild/protobuf';
+import { allTensors } from '../onnx/external.js';
 import {
+  concatChunks,
+  create,
+  decodeModel,
+  encodeModel,
+  externalFiles,
   StringStringEntryProtoSchema,
   TensorProto_DataLocation,
   type ModelProto,
   type TensorProto,
-} from 'onnx-buf';
-import { allTensors } from '../onnx/external.js';
-import { concatChunks, decodeModel, encodeModel, externalFiles } from '../onnx/index.js';
+} from '../onnx/index.js';
 import { rewriteDecoder } from '../rewrite/index.js';
 import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
 

@@ -1,12 +1,19 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
-import { StringStringEntryProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from 'onnx-buf';
 import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FastvError } from '../errors.js';
-import { concatChunks, DataType, encodeModel, type OnnxModel } from '../onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  encodeModel,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+  type OnnxModel,
+} from '../onnx/index.js';
 import { modelOf, node } from '../../test/graphs.js';
 import { valueInfo } from '../onnx/value-info.js';
 import { sessionError } from './session-error.js';

@@ -28,12 +28,23 @@ export function withSwap(options: SessionOptions, swap: Swap): SessionOptions {
   return Object.assign({ ...options }, { [SWAP]: swap });
 }
 
-/** Session options that tell of each file that is asked for, before it is loaded or swapped. */
-export function withWatch(options: SessionOptions, see: (source: SessionSource) => void): SessionOptions {
+/**
+ * Session options after whose swap another one comes.
+ * @param then is given what would be loaded, and what was asked for
+ */
+export function withSwapAfter(
+  options: SessionOptions,
+  then: (source: SessionSource, asked: SessionSource) => Promise<SessionSource>,
+): SessionOptions {
   const swap: Swap = carriesSwap(options) ? options[SWAP] : (source) => Promise.resolve(source);
-  return withSwap(options, (source) => {
-    see(source);
-    return swap(source);
+  return withSwap(options, async (asked) => then(await swap(asked), asked));
+}
+
+/** Session options that tell of each file that is asked for, whatever is loaded in its place. */
+export function withWatch(options: SessionOptions, see: (source: SessionSource) => void): SessionOptions {
+  return withSwapAfter(options, (source, asked) => {
+    see(asked);
+    return Promise.resolve(source);
   });
 }
 

@@ -5,10 +5,17 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { InferenceSession } from 'onnxruntime-node';
 import { readModelBytes } from '../files/model-file.js';
-import { concatChunks, decodeModel, encodeModel, MAX_MODEL_BYTES } from '../onnx/index.js';
+import {
+  concatChunks,
+  decodeModel,
+  encodeModel,
+  MAX_MODEL_BYTES,
+  type OnnxModel,
+  type Pass,
+} from '../onnx/index.js';
 import { unsigned } from '../quantize/unsigned.js';
 import { besideWeights } from './decoder-file.js';
-import { unsignedInMemory } from './in-memory.js';
+import { editedInMemory } from './in-memory.js';
 import { exactInt8 } from './processor.js';
 import { referToWeights } from './rewritten-graph.js';
 import type { SessionClass, SessionOptions, SessionSource, Swap } from './session-swap.js';
@@ -17,13 +24,24 @@ import type { SessionClass, SessionOptions, SessionSource, Swap } from './sessio
  * A model with uint8 weights in the place of int8; the same source if it has none.
  * @throws {FastvError} `malformed-model`
  */
-export async function unsignedSource(source: SessionSource): Promise<SessionSource> {
+export function unsignedSource(source: SessionSource): Promise<SessionSource> {
+  return editedSource(source, unsigned);
+}
+
+/**
+ * A model after an edit that leaves large weights alone: they stay where they lie. The same source if it changes nothing.
+ * @throws {FastvError} `malformed-model`
+ */
+export async function editedSource(
+  source: SessionSource,
+  edit: (model: OnnxModel) => Pick<Pass<unknown>, 'model' | 'changed'>,
+): Promise<SessionSource> {
   const { model, options } = source;
-  if (typeof model !== 'string') return unsignedInMemory(source);
+  if (typeof model !== 'string') return editedInMemory(source, edit);
   const path = model.startsWith('file:') ? fileURLToPath(model) : model;
   if ((await stat(path)).size > MAX_MODEL_BYTES) return source; // for ONNX Runtime to say
   const bytes = await readModelBytes(path);
-  const { model: graph, changed } = unsigned(decodeModel(bytes, path));
+  const { model: graph, changed } = edit(decodeModel(bytes, path));
   if (!changed) return source;
   // with a table of files in memory ONNX Runtime looks for none on disk
   const table = (options.externalData ?? []).some((file) => typeof file !== 'string');

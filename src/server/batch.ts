@@ -71,7 +71,7 @@ export function failuresFile(output: string): string {
 export async function runBatch(options: BatchOptions): Promise<BatchOutcome> {
   const { input, output, answer, portion, concurrency, signal, onProgress } = options;
   const known = new Set<string>();
-  const answers = await openLines(output, (value) => {
+  const answers = await openLines(output, ({ value }) => {
     known.add(idOf(value));
   });
   await rm(failuresFile(output), { force: true });

@@ -1,4 +1,6 @@
 // `fastv/server`: an OpenAI-compatible server of vision-language models that prunes.
+import '../runtime/one-runtime.js';
+
 export {
   createHandler,
   serve,

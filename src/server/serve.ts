@@ -6,9 +6,9 @@ import { createAdaptorServer } from '@hono/node-server';
 import { FastvError } from '../errors.js';
 import { fileCode } from '../files/file-error.js';
 import { EMBEDDED_MODEL, embeddedModel } from '../runtime/embedded.js';
-import { openModel } from '../runtime/model.js';
 import type { PlugOptions } from '../runtime/options.js';
 import { App } from './app.js';
+import { openServed } from './engine/open-served.js';
 import type { Pruning } from './engine/prompt.js';
 import { checkedLimits, DEFAULT_LIMITS, type ServerLimits } from './limits.js';
 import { stderrLogger, type Logger } from './log.js';
@@ -69,9 +69,6 @@ export interface RunningServer extends Handler {
 export const DEFAULT_PORT = 8321;
 
 const GRACE_MS = 30_000;
-
-/** ONNX Runtime's threads sleep while they wait: those that answer, decode pictures and collect garbage have work to do. */
-export const SERVED_SESSION = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const;
 
 /**
  * The server as a fetch handler, to be mounted where one likes.
@@ -181,12 +178,12 @@ function modelByName(name: string, { fastv = {}, loading = {} }: HandlerOptions)
     pruning: pruningOf(fastv),
     plan: planOf(fastv),
     open: (vision, plan) =>
-      openModel(name, {
+      openServed(name, {
         fastv: {
           ...withPlan(fastv, plan),
           ...(embedded ? { cache: false, onWarning: () => undefined } : {}),
         },
-        loading: { dtype: 'fp32', device: 'cpu', session_options: SERVED_SESSION, ...loading },
+        loading: { dtype: 'fp32', device: 'cpu', ...loading },
         vision,
       }),
   };

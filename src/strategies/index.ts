@@ -19,6 +19,7 @@ export {
   PRESETS,
   standingPresets,
   type Method,
+  type PerImage,
   type PresetName,
   type Standing,
 } from './method.js';

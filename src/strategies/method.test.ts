@@ -2,12 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { checkStanding, findPreset, methodName, parseMethod, presetNames, PRESETS } from './method.js';
 
 describe('methods', () => {
-  it.each(['attention', 'scope+sizes', 'mmr+mean', 'scope+sizes+mean'])(
-    '%s is read as it is written',
-    (name) => {
-      expect(methodName(parseMethod(name))).toBe(name);
-    },
-  );
+  it.each([
+    'attention',
+    'scope+sizes',
+    'mmr+mean',
+    'scope+sizes+mean',
+    'feather+even-images',
+    'scope+sizes+attended-images',
+  ])('%s is read as it is written', (name) => {
+    expect(methodName(parseMethod(name))).toBe(name);
+  });
 
   it('have presets, by their names', () => {
     for (const name of presetNames) {
@@ -20,15 +24,22 @@ describe('methods', () => {
     expect(parseMethod('v2drop')).toEqual({ strategy: 'v2drop' });
   });
 
-  it.each(['', '+sizes', 'scope+', 'scope+mean+sizes', 'scope+sizes+sizes', 'Scope', 'constructor'])(
-    'refuse %j, listing what there is',
-    (name) => {
-      expect(() => parseMethod(name)).toThrow(
-        expect.objectContaining({ code: 'invalid-option', where: '--strategies' }),
-      );
-      expect(() => findPreset(name)).toThrow(expect.objectContaining({ code: 'invalid-option' }));
-    },
-  );
+  it.each([
+    '',
+    '+sizes',
+    'scope+',
+    'scope+mean+sizes',
+    'scope+even-images+sizes',
+    'scope+even',
+    'scope+sizes+sizes',
+    'Scope',
+    'constructor',
+  ])('refuse %j, listing what there is', (name) => {
+    expect(() => parseMethod(name)).toThrow(
+      expect.objectContaining({ code: 'invalid-option', where: '--strategies' }),
+    );
+    expect(() => findPreset(name)).toThrow(expect.objectContaining({ code: 'invalid-option' }));
+  });
 
   it('check what kept tokens are to stand for', () => {
     expect(checkStanding({})).toEqual({});

@@ -16,9 +16,17 @@ export interface Standing {
   readonly merge?: 'mean';
 }
 
+/** How images share what is kept: each the same, or by the attention that the last token pays them. */
+export type PerImage = 'even' | 'attention';
+
+/** What {@link PerImage} is called in a method's name. */
+const SHARES: Readonly<Record<PerImage, string>> = { even: 'even-images', attention: 'attended-images' };
+
 /** A way of pruning by a listed strategy. */
 export interface Method extends Standing {
   readonly strategy: StrategyName;
+  /** How the images of a prompt share what is kept; default: all are picked from as one. */
+  readonly perImage?: PerImage;
   /** At which layers how much stays; default: what else says so (K and R). */
   readonly schedule?: ScheduleName;
 }
@@ -70,7 +78,7 @@ function refuse(option: string, given: unknown, known: string): FastvError {
 }
 
 /**
- * A method by its name: a strategy, with `+sizes` and `+mean` behind it, or a preset.
+ * A method by its name: a strategy, with `+sizes`, `+mean` and `+even-images` or `+attended-images` behind it, or a preset.
  * @throws {FastvError} `invalid-option` listing the names
  */
 export function parseMethod(name: string, where = '--strategies'): Method {
@@ -79,17 +87,21 @@ export function parseMethod(name: string, where = '--strategies'): Method {
   if (preset !== undefined && !strategies.some((one) => one.name === name)) return PRESETS[preset];
   const [first = '', ...parts] = name.split('+');
   const strategy = strategies.find((one) => one.name === first)?.name;
+  const perImage =
+    parts.at(-1) === SHARES.even ? 'even' : parts.at(-1) === SHARES.attention ? 'attention' : undefined;
+  if (perImage !== undefined) parts.pop();
   const known = parts.length === 0 || ['sizes', 'mean', 'sizes+mean'].includes(parts.join('+'));
   if (strategy === undefined || !known) {
     throw new FastvError('invalid-option', `there is no strategy ${JSON.stringify(name)}`, {
       where,
-      hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}.`,
+      hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, +${SHARES.even} or +${SHARES.attention}, or a preset: ${presetNames.join(', ')}.`,
     });
   }
   return {
     strategy,
     ...(parts.includes('sizes') ? { weights: 'sizes' } : {}),
     ...(parts.includes('mean') ? { merge: 'mean' } : {}),
+    ...(perImage && { perImage }),
   };
 }
 
@@ -99,8 +111,10 @@ export function methodName({
   weights,
   merge,
   schedule,
+  perImage,
 }: Omit<Method, 'strategy'> & { readonly strategy: string | Strategy }): string {
   if (schedule !== undefined) return `preset-${schedule}`;
   const name = typeof strategy === 'string' ? strategy : strategy.name;
-  return [name, weights, merge].filter((part) => part !== undefined).join('+');
+  const shares = perImage && SHARES[perImage];
+  return [name, weights, merge, shares].filter((part) => part !== undefined).join('+');
 }

@@ -5,10 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema, type TensorProto } from 'onnx-buf';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { concatChunks, DataType, encodeModel } from '../../src/onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  encodeModel,
+  TensorProtoSchema,
+  type TensorProto,
+} from '../../src/onnx/index.js';
 import { valueInfo } from '../../src/onnx/value-info.js';
 import { unsigned } from '../../src/quantize/unsigned.js';
 import { modelOf, node } from '../graphs.js';

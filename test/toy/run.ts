@@ -18,6 +18,8 @@ export interface CallOptions {
   /** attention_mass of the only stage: the share of it, and the greatest share of tokens. */
   readonly mass?: readonly [number, number];
   readonly numLogitsToKeep?: number;
+  /** Tokens for which the caches have room besides those that they hold: a call of one token a row (cache_lengths). */
+  readonly room?: number;
   /** Whether image_token_mask marks the rows' image tokens; all false if not. */
   readonly image?: boolean;
 }
@@ -86,7 +88,13 @@ export class Conversation {
     this.#mask.forEach((mask, i) => {
       for (let t = 0; t < length; t++) mask.push(t < (padding[i] ?? 0) ? 0 : 1);
     });
-    const all = { ...this.#states, ...this.#inputs(rows, padding, length, options) };
+    const { room } = options;
+    const states = this.#states;
+    const all = {
+      ...(room === undefined ? states : withRoom(states, room)),
+      ...this.#inputs(rows, padding, length, options),
+      cache_lengths: int64(room === undefined ? [] : lengthsOf(config, states)),
+    };
     const feeds = Object.fromEntries(
       Object.entries(all).filter(([name]) => session.inputNames.includes(name)),
     );
@@ -105,6 +113,7 @@ export class Conversation {
           tensor,
         ]),
     );
+    if (room !== undefined) this.#states = grown(states, this.#states);
     return {
       logits: splitLogits(
         output(outputs, 'logits'),
@@ -253,7 +262,46 @@ function floatValues(tensor: Tensor, type: FloatType): Float32Array {
   throw new TypeError(`${tensor.type} is not ${type}`);
 }
 
-function int64(values: readonly number[], dims: readonly number[]): Tensor {
+/** Caches [batch, heads, length, size] with room behind, filled with what must not be seen. */
+function withRoom(states: Readonly<Record<string, Tensor>>, room: number): Record<string, Tensor> {
+  return mapCaches(states, (one) => {
+    const [batch = 0, heads = 0, length = 0, size = 0] = one.dims;
+    const data = new Float32Array(batch * heads * (length + room) * size).fill(7);
+    for (let head = 0; head < batch * heads; head++) {
+      const held = (one.data as Float32Array).subarray(head * length * size, (head + 1) * length * size);
+      data.set(held, head * (length + room) * size);
+    }
+    return new Tensor('float32', data, [batch, heads, length + room, size]);
+  });
+}
+
+/** Caches with the new token's keys and values behind. */
+function grown(
+  states: Readonly<Record<string, Tensor>>,
+  added: Readonly<Record<string, Tensor>>,
+): Record<string, Tensor> {
+  return mapCaches(states, (one, name) => {
+    const [batch = 0, heads = 0, length = 0, size = 0] = one.dims;
+    const data = withRoom({ one }, 1)['one']?.data as Float32Array;
+    const token = added[name]?.data as Float32Array;
+    for (let head = 0; head < batch * heads; head++)
+      data.set(token.subarray(head * size, (head + 1) * size), ((head + 1) * (length + 1) - 1) * size);
+    return new Tensor('float32', data, [batch, heads, length + 1, size]);
+  });
+}
+
+function mapCaches(
+  states: Readonly<Record<string, Tensor>>,
+  change: (one: Tensor, name: string) => Tensor,
+): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(states).map(([name, one]) => [name, change(one, name)]));
+}
+
+function lengthsOf({ layers }: ToyConfig, states: Readonly<Record<string, Tensor>>): number[] {
+  return Array.from({ length: layers }, (_, i) => states[`past_key_values.${i}.key`]?.dims[2] ?? 0);
+}
+
+function int64(values: readonly number[], dims: readonly number[] = [values.length]): Tensor {
   return new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
 }
 

@@ -1,6 +1,7 @@
 /** What `fastv eval` does. */
 import type { Command } from 'commander';
 import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
+import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
 import { endedEarly, evaluateAsFlagged, refuseIdleForTasks, runOptions, tasksOf } from '../evaluation.js';
@@ -15,6 +16,7 @@ export interface EvalCommandFlags extends EvalFlags, MethodFlags {
   readonly layer: number;
   readonly ratio: number;
   readonly budget?: number;
+  readonly mass?: number;
   readonly meanTokens?: number;
   readonly strategyFile?: string;
   readonly seed?: number;
@@ -48,10 +50,12 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   terminal.result(summary, () => summaryTable(summary));
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();
+  refuseEmptyCells(summary);
 }
 
-function tokensOf({ budget, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
+function tokensOf({ budget, mass, meanTokens }: EvalCommandFlags): TokenTarget | undefined {
   if (budget !== undefined) return { keep: budget };
+  if (mass !== undefined) return { mass };
   return meanTokens === undefined ? undefined : { mean: meanTokens };
 }
 

@@ -1,4 +1,5 @@
 /** What `fastv merge` does. */
+import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { mergeRuns } from '../../eval/merge.js';
 import { prepareOutputFolder } from '../output-path.js';
 import { ownMetrics } from '../own-metrics.js';
@@ -16,4 +17,5 @@ export async function merge(
   const summary = await mergeRuns(folders, output);
   terminal.result(summary, () => summaryTable(summary));
   sayOf(summary, output, terminal);
+  refuseEmptyCells(summary);
 }

@@ -2,11 +2,17 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema } from 'onnx-buf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../test/cli.js';
-import { concatChunks, DataType, decodeModel, encodeModel, type OnnxModel } from '../../onnx/index.js';
+import {
+  concatChunks,
+  create,
+  DataType,
+  decodeModel,
+  encodeModel,
+  TensorProtoSchema,
+  type OnnxModel,
+} from '../../onnx/index.js';
 import { rewriteDecoder } from '../../rewrite/index.js';
 import { EMBEDDED_MODEL } from '../../runtime/embedded.js';
 import { EXIT } from '../main.js';

@@ -1,6 +1,5 @@
 /** What `fastv rewrite` does. */
-import { create } from '@bufbuild/protobuf';
-import { StringStringEntryProtoSchema } from 'onnx-buf';
+import { create, StringStringEntryProtoSchema } from '../../onnx/index.js';
 import { FastvError } from '../../errors.js';
 import { readModelFile, writeModelFile } from '../../files/model-file.js';
 import { lastTokenTail, rewriteDecoder } from '../../rewrite/index.js';

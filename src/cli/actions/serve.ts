@@ -5,9 +5,9 @@ import { readText } from '../../files/read.js';
 import { modelNameOrFolder } from '../../files/model-name.js';
 import { Conversation } from '../../runtime/conversation.js';
 import { embeddedModel } from '../../runtime/embedded.js';
-import { openModel } from '../../runtime/model.js';
+import { openServed } from '../../server/engine/open-served.js';
 import { planOf, withPlan } from '../../server/plan.js';
-import { modelId, pruningOf, serve, SERVED_SESSION } from '../../server/serve.js';
+import { modelId, pruningOf, serve } from '../../server/serve.js';
 import type { ServerLimits } from '../../server/limits.js';
 import { stderrLogger, type LogLevel } from '../../server/log.js';
 import type { ModelToServe } from '../../server/served-model.js';
@@ -93,9 +93,9 @@ export function modelToServe(named: string | undefined, flags: ServedFlags): Mod
     plan: planOf(plugOptions(one)),
     open: (vision, plan) =>
       loading(name, one, async () =>
-        openModel(name, {
+        openServed(name, {
           fastv: withPlan(plugOptions(one), plan),
-          loading: { session_options: SERVED_SESSION, ...loadingOptions(one) },
+          loading: loadingOptions(one),
           conversation: await Conversation.load(name),
           vision,
         }),

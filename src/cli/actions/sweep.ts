@@ -1,6 +1,7 @@
 /** What `fastv sweep` does. */
 import type { Command } from 'commander';
 import type { Condition, TokenTarget } from '../../eval/answerer.js';
+import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
 import { findRecipe } from '../../eval/recipes/index.js';
@@ -34,6 +35,7 @@ export interface SweepFlags extends EvalFlags {
   readonly layers?: readonly number[];
   readonly ratios?: readonly number[];
   readonly budgets?: readonly number[];
+  readonly masses?: readonly number[];
   readonly meanTokens?: readonly number[];
   readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
@@ -51,6 +53,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
   const tokens: readonly TokenTarget[] = [
     ...(flags.budgets ?? []).map((keep) => ({ keep })),
     ...(flags.meanTokens ?? []).map((mean) => ({ mean })),
+    ...(flags.masses ?? []).map((mass) => ({ mass })),
   ];
   const grid: Grid = {
     layers: flags.layers ?? recipe?.grid.layers ?? [2],
@@ -82,6 +85,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
   terminal.result({ summary, points, front }, () => pointsTable(points, front));
   sayOf(summary, options.out, terminal);
   if (!summary.complete) throw endedEarly();
+  refuseEmptyCells(summary);
 }
 
 /** Refuses options that change nothing of this grid. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -82,6 +82,37 @@ describe('fastv eval', () => {
     expect(out).toMatch(/yes-no +unpruned +F1/);
     expect(out).not.toMatch(/attention/);
   });
+
+  it.each(['eval', 'sweep'])(
+    '%s: a task that gives no number is an error, after what there is',
+    async (name) => {
+      const data = join(root, 'datasets');
+      mkdirSync(join(data, 'test/none'), { recursive: true });
+      writeFileSync(join(data, 'test/none/test.jsonl'), '');
+      const file = join(root, 'none.json');
+      writeFileSync(
+        file,
+        JSON.stringify({
+          name: 'none',
+          data: { kind: 'repository', repository: 'test/none', split: 'test' },
+          images: { fields: ['image'] },
+          prompt: ['{question}'],
+          answer: { field: 'answer' },
+          metric: 'exact-match',
+          maxTokens: 4,
+        }),
+      );
+      const flags = ['--model', 'simulated:0', '--task-file', file, '--tasks', 'scenes-color,none'];
+      const out = join(root, `none-${name}`);
+      const result = await run(name, ...flags, '--limit', '2', '--data', data, '--out', out);
+      expect(result.err).toMatch(/a task has no result that can be scored.*none under unpruned/su);
+      expect(result.code).toBe(EXIT.refused);
+      // all else is printed, and on the disk
+      expect(result.out).toMatch(/unpruned/);
+      const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
+      expect(summary.cells.find(({ task }) => task === 'scenes-color')?.samples).toBe(2);
+    },
+  );
 
   it.each([
     [['--tasks', 'nothing'], EXIT.usage, /no task is named "nothing"/],

@@ -3,9 +3,9 @@ import { Command, Option } from 'commander';
 import type { EvalCommandFlags } from '../actions/eval.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { refuseIdlePruning, refuseIdleSeed } from '../options/model.js';
-import { budgetOption, layerOption, ratioOption, seedOption } from '../options/option.js';
+import { budgetOption, layerOption, massOption, ratioOption, seedOption } from '../options/option.js';
 import { refuseIdle } from '../parse/idle.js';
-import { addMethodOptions } from '../options/strategy.js';
+import { addMethodOptions, perImageOption } from '../options/strategy.js';
 import { wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
@@ -15,6 +15,8 @@ export function evalCommand(terminal: Terminal): Command {
     .addOption(layerOption().default(2))
     .addOption(ratioOption().default(0.5))
     .addOption(budgetOption().conflicts('meanTokens'))
+    .addOption(massOption().conflicts('meanTokens'))
+    .addOption(perImageOption())
     .addOption(
       new Option(
         '--mean-tokens <n>',

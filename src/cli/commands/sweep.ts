@@ -22,8 +22,13 @@ export function sweepCommand(terminal: Terminal): Command {
     .option('--budgets <ns>', 'image tokens to keep, with commas between', numbers('--budgets'))
     .option('--mean-tokens <ns>', 'image tokens that a layer sees on average', numbers('--mean-tokens'))
     .option(
+      '--masses <shares>',
+      'shares of the attention to image tokens that kept ones hold',
+      listOf('--masses', 'shares', share('--masses')),
+    )
+    .option(
       '--strategies <names>',
-      `of ${STRATEGIES.join(', ')}; with +sizes or +sizes+mean, or a preset: ${presetNames.join(', ')}`,
+      `of ${STRATEGIES.join(', ')}; with +sizes or +sizes+mean, +even-images or +attended-images, or a preset: ${presetNames.join(', ')}`,
       listOf('--strategies', 'names', (name) => parseMethod(name)),
     )
     .option('--seeds <ns>', 'of the random baseline, three or more', numbers('--seeds'))

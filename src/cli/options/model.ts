@@ -4,8 +4,15 @@ import { findPreset, isSeeded } from '../../strategies/index.js';
 import { LIMITS } from '../../media/limits.js';
 import { refuseIdle } from '../parse/idle.js';
 import { wholeNumber } from '../parse/number.js';
-import { addOptions, addOutputOptions, askingOptions, modelOption, networkOption } from './option.js';
-import { addMethodOptions, methodOf, type MethodFlags } from './strategy.js';
+import {
+  addOptions,
+  addOutputOptions,
+  askingOptions,
+  massOption,
+  modelOption,
+  networkOption,
+} from './option.js';
+import { addMethodOptions, methodOf, perImageOption, type MethodFlags } from './strategy.js';
 
 /** The flags of {@link addModelOptions}. */
 export interface ModelFlags extends MethodFlags {
@@ -13,6 +20,7 @@ export interface ModelFlags extends MethodFlags {
   readonly layer: number;
   readonly ratio?: number;
   readonly budget?: number;
+  readonly mass?: number;
   readonly seed?: number;
   readonly dtype?: string;
   readonly device?: string;
@@ -26,6 +34,8 @@ export function addModelOptions(command: Command): Command {
   addOptions(command, [
     modelOption(),
     ...askingOptions(),
+    massOption(),
+    perImageOption(),
     new Option('--max-new-tokens <n>', 'the longest answer')
       .argParser(wholeNumber('--max-new-tokens', 1))
       .default(128),
@@ -45,7 +55,15 @@ export function refuseIdleKept(command: Command, { json }: { readonly json: bool
 }
 
 /** Options that say how image tokens are dropped. */
-const PRUNING = ['--layer', '--strategy', '--seed', '--weights', '--merge', '--preset'] as const;
+const PRUNING = [
+  '--layer',
+  '--strategy',
+  '--seed',
+  '--weights',
+  '--merge',
+  '--preset',
+  '--per-image',
+] as const;
 
 /** @throws {FastvError} `invalid-option` if it is said how tokens are dropped, and none are: R is 0 */
 export function refuseIdlePruning(
@@ -53,7 +71,7 @@ export function refuseIdlePruning(
   { ratio, preset }: { readonly ratio?: number; readonly preset?: string },
 ): void {
   if (preset !== undefined && findPreset(preset).schedule !== undefined) {
-    for (const option of ['--layer', '--ratio', '--budget'])
+    for (const option of ['--layer', '--ratio', '--budget', '--mass', '--per-image'])
       refuseIdle(command, option, `the preset ${preset} says at which layers how much stays`, 'leave it out');
     return;
   }

@@ -55,6 +55,16 @@ export function budgetOption(): Option {
     .conflicts('ratio');
 }
 
+/** `--mass`. */
+export function massOption(): Option {
+  return new Option(
+    '--mass <share>',
+    'keep as many image tokens as hold this share of the attention to them, in place of --ratio',
+  )
+    .argParser(share('--mass'))
+    .conflicts(['ratio', 'budget']);
+}
+
 /** `--seed`. */
 export function seedOption(): Option {
   return new Option('--seed <n>', 'seed of a strategy that draws (random; default: 0)').argParser(

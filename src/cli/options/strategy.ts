@@ -6,6 +6,7 @@ import {
   presetNames,
   strategies,
   type Method,
+  type PerImage,
   type Standing,
   type StrategyName,
 } from '../../strategies/index.js';
@@ -15,6 +16,7 @@ import { addOptions } from './option.js';
 export interface MethodFlags extends Standing {
   readonly strategy?: StrategyName;
   readonly preset?: string;
+  readonly perImage?: PerImage;
 }
 
 /** Adds `--strategy`, `--weights`, `--merge` and `--preset`. */
@@ -41,12 +43,21 @@ export function standingOptions(): readonly Option[] {
   ];
 }
 
+/** `--per-image`. */
+export function perImageOption(): Option {
+  return new Option(
+    '--per-image <how>',
+    'images share what is kept: each the same (even), or by the attention paid to it',
+  ).choices(['even', 'attention']);
+}
+
 /** What the flags mean: the preset's parts, and in their place what is given besides. */
-export function methodOf({ preset, strategy, weights, merge }: MethodFlags): Method {
+export function methodOf({ preset, strategy, weights, merge, perImage }: MethodFlags): Method {
   return {
     ...(preset === undefined ? { strategy: DEFAULT_STRATEGY } : findPreset(preset)),
     ...(strategy && { strategy }),
     ...(weights && { weights }),
     ...(merge && { merge }),
+    ...(perImage && { perImage }),
   };
 }

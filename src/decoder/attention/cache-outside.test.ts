@@ -1,4 +1,3 @@
-import type { NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { nextTurn, prefillAndDecode } from '../../../test/toy/compare.js';
 import { toyDecoder } from '../../../test/toy/decoder.js';
@@ -11,6 +10,7 @@ import {
   editModel,
   Emitter,
   encodeModel,
+  type NodeProto,
   type OnnxModel,
 } from '../../onnx/index.js';
 import { attentionOf, recogniseDecoder } from '../decoder.js';

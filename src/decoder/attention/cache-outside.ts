@@ -10,15 +10,16 @@
 // 4. Attention with three axes gets four.
 //
 // The result is the same: every operator that keeps a cache does the same Concat inside.
-import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import {
   DataType,
   elementType,
   inputs,
   label,
+  NodeProtoSchema,
   withFields,
   type Emitter,
   type GraphView,
+  type NodeProto,
 } from '../../onnx/index.js';
 import { EMBEDS } from '../contract.js';
 import type { AttentionCore } from './core.js';

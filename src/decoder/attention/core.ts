@@ -1,7 +1,6 @@
 // The attention of a layer, whatever operator computes it, and what a kind of attention has to offer. A kind is one
 // file beside this one and a line in find.ts; nothing else in the project asks which kind an attention is.
-import type { NodeProto } from 'onnx-buf';
-import type { DataType, Emitter, GraphView } from '../../onnx/index.js';
+import type { DataType, Emitter, GraphView, NodeProto } from '../../onnx/index.js';
 
 /** The names of one layer's KV cache. */
 export interface CacheNames {

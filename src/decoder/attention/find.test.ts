@@ -1,10 +1,15 @@
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema, type GraphProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { intAttr, node } from '../../../test/graphs.js';
 import { toyDecoder } from '../../../test/toy/decoder.js';
 import { toyFamily } from '../../../test/toy/families.js';
-import { DataType, decodeModel, GraphView } from '../../onnx/index.js';
+import {
+  create,
+  DataType,
+  decodeModel,
+  GraphView,
+  TensorProtoSchema,
+  type GraphProto,
+} from '../../onnx/index.js';
 import type { AttentionCore } from './core.js';
 import { findAttention } from './find.js';
 

@@ -1,8 +1,7 @@
 // Finds the attention of a layer, starting from its KV cache: whoever uses past_key_values.i.key is the attention
 // operator itself, or the Concat in front of it. What stands there decides the kind; the kind's own file reads the rest.
 // Anything else is refused, naming the node.
-import type { NodeProto } from 'onnx-buf';
-import { inSet, label, type GraphView } from '../../onnx/index.js';
+import { inSet, label, type GraphView, type NodeProto } from '../../onnx/index.js';
 import { SHAPE_ONLY } from '../dependence.js';
 import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';
 import { decomposed } from './decomposed.js';

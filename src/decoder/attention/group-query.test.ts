@@ -1,10 +1,3 @@
-import { create } from '@bufbuild/protobuf';
-import {
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  type NodeProto,
-  type TensorProto,
-} from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { prefillAndDecode } from '../../../test/toy/compare.js';
 import { maxDifference, ToySession } from '../../../test/toy/run.js';
@@ -13,7 +6,10 @@ import { toyDecoder } from '../../../test/toy/decoder.js';
 import { toyFamily } from '../../../test/toy/families.js';
 import {
   allNames,
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
   concatChunks,
+  create,
   decodeModel,
   editModel,
   Emitter,
@@ -26,7 +22,9 @@ import {
   withInputs,
   withoutAttributes,
   type GraphView,
+  type NodeProto,
   type OnnxModel,
+  type TensorProto,
 } from '../../onnx/index.js';
 import { rewriteDecoder } from '../../rewrite/rewrite.js';
 import { attentionOf } from '../decoder.js';

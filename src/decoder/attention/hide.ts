@@ -1,7 +1,6 @@
 // Hiding tokens from attention (masking mode): a bias that loses every softmax, and keys of zeros, which mark the lost
 // tokens in the cache for later calls.
-import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
-import { DataType, withFields } from '../../onnx/index.js';
+import { DataType, NodeProtoSchema, withFields, type NodeProto } from '../../onnx/index.js';
 import { EMBEDS } from '../contract.js';
 import type { AttentionCore, HideContext } from './core.js';
 

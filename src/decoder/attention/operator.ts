@@ -1,5 +1,4 @@
 // What the attention operators have in common: what is read from them when they are found.
-import type { NodeProto } from 'onnx-buf';
 import { FastvError } from '../../errors.js';
 import {
   DataType,
@@ -9,6 +8,7 @@ import {
   intsAttribute,
   label,
   type GraphView,
+  type NodeProto,
 } from '../../onnx/index.js';
 import { linearLayer } from '../linear.js';
 import type { AttentionCore, AttentionKind, CacheNames, KeyUse } from './core.js';

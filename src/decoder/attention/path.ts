@@ -1,7 +1,6 @@
 // A path through a graph: from a node to others, each the nearest of its kind. Where the path breaks off, the refusal
 // says how far it came and what stands in the way.
-import type { NodeProto } from 'onnx-buf';
-import { label, type GraphView } from '../../onnx/index.js';
+import { label, type GraphView, type NodeProto } from '../../onnx/index.js';
 import type { CacheNames } from './core.js';
 import { refuse } from './operator.js';
 

@@ -1,4 +1,3 @@
-import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { intAttr, node } from '../../../test/graphs.js';
 import { checkPass } from '../../../test/pass.js';
@@ -13,7 +12,9 @@ import {
   encodeModel,
   GraphView,
   int64Tensor,
+  NodeProtoSchema,
   withFields,
+  type NodeProto,
   type OnnxModel,
 } from '../../onnx/index.js';
 import { rewriteDecoder } from '../../rewrite/index.js';

@@ -5,15 +5,16 @@
 //
 // So they are taken away: the caches grow, as `DynamicCache()` makes them, and the mask alone keeps the window. Torch's
 // new exporter also counts what the Slices drop, Max(0, length − (window − 1)): that is nothing then.
-import { NodeProtoSchema, type NodeProto } from 'onnx-buf';
 import {
   editModel,
   firstInput,
   input,
   inSet,
   isOperator,
+  NodeProtoSchema,
   withFields,
   type GraphView,
+  type NodeProto,
   type OnnxModel,
   type Pass,
 } from '../../onnx/index.js';

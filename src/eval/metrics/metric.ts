@@ -9,9 +9,6 @@
  * accuracy is the mean of one number, F1 a ratio of three, MME a sum over categories (strata). So every metric has an
  * interval, a paired difference and scores by category without a line of its own about them.
  */
-import { mean } from '../../statistics.js';
-import { groupBy } from '../group-by.js';
-
 /** What a sample is scored against. */
 export interface Target {
   readonly choices: readonly string[] | null;
@@ -45,7 +42,7 @@ export interface ScoredSample {
   readonly choice?: number | null;
   readonly options?: number | null;
   /** What it is about: samples about one image are drawn together. */
-  readonly image?: string;
+  readonly image?: string | undefined;
 }
 
 /** What is drawn as a whole: places of its samples, and the numbers that the score is made of. */
@@ -105,15 +102,35 @@ export function meanScore([[score = NaN] = []]: StratumMeans): number {
   return score;
 }
 
+/** Each sample by itself, its score the one number. */
+function unitOfEach(samples: readonly ScoredSample[]): Unit[] {
+  return samples.map(({ score }, i) => ({ samples: [i], values: [score ?? 0] }));
+}
+
 /** A metric whose score is the mean of its samples' scores. */
 export function sampleMetric<const Name extends string>(metric: SampleMetric<Name>): Metric<Name> {
-  return {
-    unit: 'percent',
-    higherIsBetter: true,
-    units: (samples) => samples.map(({ score }, i) => ({ samples: [i], values: [score ?? 0] })),
-    score: meanScore,
-    ...metric,
-  };
+  return { unit: 'percent', higherIsBetter: true, units: unitOfEach, score: meanScore, ...metric };
+}
+
+/** Units in columns: a task may have millions. */
+export interface Units {
+  readonly count: number;
+  /** Numbers a unit. */
+  readonly width: number;
+  /** The numbers, unit after unit. */
+  readonly values: Float64Array;
+  /** Places of the samples of each; null where each sample is one. */
+  readonly samples: readonly (readonly number[])[] | null;
+  /** The stratum of each; null: all in one. */
+  readonly strata: Numbered | null;
+  /** The cluster of each; null: each is drawn by itself. */
+  readonly clusters: Numbered | null;
+}
+
+/** What each unit belongs to, by numbers from 0 in the order in which the names first come. */
+export interface Numbered {
+  readonly of: Uint32Array;
+  readonly names: readonly string[];
 }
 
 /** Clusters below which nothing can be said of other images; then samples are drawn as if they had nothing in common. */
@@ -123,33 +140,72 @@ const FEWEST_CLUSTERS = 10;
  * The units of samples, with what they have in common: those about one image are a cluster, where there are enough images.
  * @throws FastvError as `Metric.units` does
  */
-export function unitsOf(metric: Metric, samples: readonly ScoredSample[]): readonly Unit[] {
+export function unitsOf(metric: Metric, samples: readonly ScoredSample[]): Units {
+  if (metric.units === unitOfEach) {
+    const values = Float64Array.from(samples, ({ score }) => score ?? 0);
+    const single = { count: samples.length, width: 1, values, samples: null, strata: null };
+    return { ...single, clusters: clustersOf(samples.length, (i) => samples[i]?.image) };
+  }
   const units = metric.units(samples);
-  const images = units.map(({ samples: [first = -1] }) => samples[first]?.image);
-  if (images.includes(undefined)) return units;
-  const clusters = new Set(images).size;
-  if (clusters === units.length || clusters < FEWEST_CLUSTERS) return units;
-  return units.map((unit, i) => ({ ...unit, cluster: images[i] ?? '' }));
+  const width = units[0]?.values.length ?? 0;
+  const values = new Float64Array(width * units.length);
+  units.forEach((unit, i) => {
+    for (let column = 0; column < width; column++) values[width * i + column] = unit.values[column] ?? NaN;
+  });
+  const strata = units.some(({ stratum }) => stratum !== undefined)
+    ? numbered(units.length, (i) => units[i]?.stratum ?? '')
+    : null;
+  const image = (i: number): string | undefined => samples[units[i]?.samples[0] ?? -1]?.image;
+  return {
+    ...{ count: units.length, width, values, strata },
+    samples: units.map((unit) => unit.samples),
+    clusters: clustersOf(units.length, image),
+  };
 }
 
-/** How many clusters units are drawn in; null where each is drawn by itself. */
-export function clustersOf(units: readonly Unit[]): number | null {
-  return units[0]?.cluster === undefined ? null : new Set(units.map(({ cluster }) => cluster)).size;
+function clustersOf(count: number, image: (unit: number) => string | undefined): Units['clusters'] {
+  for (let i = 0; i < count; i++) if (image(i) === undefined) return null;
+  const clusters = numbered(count, (i) => image(i) ?? '');
+  const { length } = clusters.names;
+  return length === count || length < FEWEST_CLUSTERS ? null : clusters;
 }
 
-/** The score of units. NaN if there is none. */
-export function scoreOf(metric: Metric, units: readonly Unit[]): number {
-  return metric.score(stratumMeans(units));
+/** Numbers for the names of so many things. */
+export function numbered(count: number, nameOf: (i: number) => string): Numbered {
+  const numbers = new Map<string, number>();
+  const of = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const name = nameOf(i);
+    let number = numbers.get(name);
+    if (number === undefined) numbers.set(name, (number = numbers.size));
+    of[i] = number;
+  }
+  return { of, names: [...numbers.keys()] };
 }
 
-/** The means of units' values in each stratum. */
-function stratumMeans(units: readonly Unit[]): number[][] {
-  return strataOf(units).map((members) =>
-    (members[0]?.values ?? []).map((_, column) => mean(members.map(({ values }) => values[column] ?? NaN))),
-  );
+/** The first sample of a unit. */
+export function firstSample({ samples }: Units, unit: number): number {
+  return samples === null ? unit : (samples[unit]?.[0] ?? -1);
 }
 
-/** Units by stratum, in the order in which the strata first come. */
-export function strataOf(units: readonly Unit[]): Unit[][] {
-  return [...groupBy(units, ({ stratum = '' }) => stratum).values()];
+/** The score of units, or of some of them. NaN if there is none. */
+export function scoreOf(metric: Metric, units: Units, places?: readonly number[]): number {
+  const { width, values, count, strata } = units;
+  const sums = new Map<number, { readonly of: Float64Array; count: number }>();
+  const amount = places?.length ?? count;
+  for (let i = 0; i < amount; i++) {
+    const place = places === undefined ? i : (places[i] ?? -1);
+    const stratum = strata?.of[place] ?? 0;
+    let sum = sums.get(stratum);
+    if (sum === undefined) sums.set(stratum, (sum = { of: new Float64Array(width), count: 0 }));
+    for (let column = 0; column < width; column++)
+      sum.of[column] = (sum.of[column] ?? NaN) + (values[width * place + column] ?? NaN);
+    sum.count++;
+  }
+  return metric.score([...sums.values()].map((sum) => Array.from(sum.of, (value) => value / sum.count)));
+}
+
+/** How many strata units have. */
+export function strataCount({ strata, count }: Units): number {
+  return strata?.names.length ?? Math.min(1, count);
 }

@@ -13,10 +13,8 @@ import { readText } from '../../files/read.js';
 import { isAborted } from '../answer-window.js';
 import type { AnswererIdentity } from '../answerer.js';
 import type { DatasetRevision } from '../datasets/revision.js';
-import { openLines, type LineFile } from '../files.js';
-import { ResultsByKey } from '../foreign-run.js';
-import { inRunOrder, linesOf } from '../merge.js';
-import type { Result } from '../result.js';
+import { writeInRunOrder } from '../merge.js';
+import { ResultLog, RowSet } from '../results/log.js';
 import { checkRun, type RunOptions } from '../run-options.js';
 import { notesOn, type Run } from '../runner.js';
 import { processorClass } from '../../runtime/processor-class.js';
@@ -77,10 +75,7 @@ interface Memory {
 export async function evaluateOnQueue(options: RunOptions, queue: QueueOptions): Promise<Run> {
   checkRun(options);
   await makeFolder(options.out);
-  const before = new ResultsByKey();
-  const file = await openLines(join(options.out, 'results.jsonl'), (value) => {
-    before.take(value);
-  });
+  const log = await ResultLog.open(options.out);
   try {
     const redis = await connectRedis(queue.url);
     const jobs = new Queue<Chunk, ChunkResult>(QUEUE, { connection: redis });
@@ -91,27 +86,27 @@ export async function evaluateOnQueue(options: RunOptions, queue: QueueOptions):
       const say = async (): Promise<void> => {
         await redis.set(runKey(id), JSON.stringify(run), 'EX', KEPT);
       };
-      return await new Coordinator(options, queue, file, jobs, id, say, before).run();
+      return await new Coordinator(options, queue, log, jobs, id, say).run();
     } finally {
       await jobs.close();
       redis.disconnect();
     }
   } finally {
-    await file.close();
+    await log.close();
   }
 }
 
 class Coordinator {
   readonly #options: RunOptions;
   readonly #settings: QueueOptions;
-  readonly #file: LineFile;
+  readonly #log: ResultLog;
   readonly #jobs: Queue<Chunk, ChunkResult>;
   readonly #run: string;
   /** Says in Redis what is asked; a server that restarted may have forgotten it. */
   readonly #say: () => Promise<void>;
-  readonly #before: ResultsByKey;
   readonly #window: number;
-  readonly #known = new Map<string, Result>();
+  /** Rows of the results that have come. */
+  readonly #known = new RowSet();
   /** Chunks that have not come yet, by their names. */
   readonly #out = new Map<string, Chunk>();
   readonly #failed = new Map<string, { readonly chunk: Chunk; readonly reason: string }>();
@@ -124,17 +119,15 @@ class Coordinator {
   constructor(
     options: RunOptions,
     settings: QueueOptions,
-    file: LineFile,
+    log: ResultLog,
     jobs: Queue<Chunk, ChunkResult>,
     run: string,
     say: () => Promise<void>,
-    before: ResultsByKey,
   ) {
-    this.#before = before;
     this.#say = say;
     this.#options = options;
     this.#settings = settings;
-    this.#file = file;
+    this.#log = log;
     this.#jobs = jobs;
     this.#run = run;
     const { batch = 1 } = options;
@@ -243,9 +236,12 @@ class Coordinator {
     const { returnvalue, id = '' } = job;
     const { results, skipped, identity, dataset } = returnvalue;
     this.#check(identity, job.data.task, dataset);
-    const fresh = results.filter(({ key }) => !this.#known.has(key));
-    await this.#file.append(fresh);
-    for (const result of fresh) this.#known.set(result.key, this.#before.shared(result));
+    const fresh = results.filter(({ key }) => this.#log.find(key) === undefined);
+    await this.#log.append(fresh);
+    for (const { key } of results) {
+      const row = this.#log.find(key);
+      if (row !== undefined) this.#known.add(row);
+    }
     this.#skipped = {
       count: this.#skipped.count + skipped.count,
       first: [...this.#skipped.first, ...skipped.first].slice(0, 20),
@@ -304,7 +300,7 @@ class Coordinator {
       this.#identity = memory.identity;
       this.#skipped = memory.skipped;
       for (const id of memory.done) this.#done.add(id);
-      for (const result of this.#before.values()) this.#known.set(result.key, result);
+      for (let row = 0; row < this.#log.size; row++) this.#known.add(row);
     }
     const failed = await this.#jobs.getJobs(['failed']);
     for (const job of failed) if (job.data.run === this.#run) await job.remove();
@@ -322,7 +318,7 @@ class Coordinator {
       out,
     } = this.#options;
     const all = { tasks, conditions };
-    const results = inRunOrder([...this.#known.values()], all, this.#window);
+    const results = await this.#log.table(this.#known);
     const summary = summarize({
       identity: this.#identity ?? { model: '', options: {}, versions: {} },
       answering: { choices },
@@ -338,7 +334,7 @@ class Coordinator {
       about,
       processorClass: await processorClass(),
     });
-    if (summary.complete) await writeAtomically(join(out, 'results.jsonl'), linesOf(results), { own: true });
+    if (summary.complete) await writeInRunOrder(out, results, all, this.#window);
     await writeAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`, { own: true });
     return { summary, results };
   }

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { mean } from '../../statistics.js';
 import { Draws } from './draws.js';
 
-const variance = (values: readonly number[]): number => mean(values.map((v) => (v - mean(values)) ** 2));
+const variance = (values: readonly number[]): number => {
+  const middle = mean(values);
+  return mean(values.map((v) => (v - middle) ** 2));
+};
 
 describe('Draws', () => {
   it('is even, and the same for the same seed', () => {
@@ -40,9 +43,8 @@ describe('Draws', () => {
   it('draws the same distribution by kinds and one by one', () => {
     const draws = new Draws(5);
     const kinds = Array.from({ length: 300 }, (_, i) => (i < 60 ? 0 : i < 150 ? 1 : 2));
-    // a row for each item, with a one at its kind
-    const items = Float64Array.from(kinds.flatMap((kind) => [0, 1, 2].map((k) => (k === kind ? 1 : 0))));
-    const drawn = new Float64Array(3);
+    const drawn = new Uint8Array(kinds.length);
+    const sums = new Float64Array(3);
     const counts = new Uint32Array(3);
     const [byOne, byKind] = [new Float64Array(3), new Float64Array(3)];
     const add = (sums: Float64Array, counts: Iterable<number>): void => {
@@ -50,8 +52,10 @@ describe('Draws', () => {
       expect([...counts].reduce((a, b) => a + b, 0)).toBe(300);
     };
     for (let i = 0; i < 4000; i++) {
-      draws.sums(items, drawn);
-      add(byOne, drawn);
+      draws.withReplacement(drawn);
+      sums.fill(0);
+      drawn.forEach((count, i) => (sums[kinds[i] ?? 0] = (sums[kinds[i] ?? 0] ?? 0) + count));
+      add(byOne, sums);
       draws.multinomial(300, [60, 90, 150], counts);
       add(byKind, counts);
     }

@@ -35,14 +35,12 @@ export class Draws {
   }
 
   /**
-   * Draws as many rows as there are, with replacement, and adds them up.
-   * @param rows of as many numbers as `sums` has, one after the other
-   * @param sums overwritten
+   * Draws from so many things as often as there are, with replacement.
+   * @param drawn how often each was, overwritten
    */
-  sums(rows: Float64Array, sums: Float64Array): void {
-    sums.fill(0);
-    const width = sums.length;
-    const n = rows.length / width;
+  withReplacement(drawn: Uint8Array): void {
+    drawn.fill(0);
+    const n = drawn.length;
     let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
     for (let i = 0; i < n; i++) {
       // `uniform`, written out: a call and four fields are most of the time
@@ -55,9 +53,9 @@ export class Draws {
       a ^= f;
       c = e ^ shifted;
       d = (f << 11) | (f >>> 21);
-      const row = Math.floor((result * n) / 0x100000000) * width;
-      for (let column = 0; column < width; column++)
-        sums[column] = (sums[column] ?? 0) + (rows[row + column] ?? 0);
+      const thing = Math.floor((result * n) / 0x100000000);
+      // 256 times one of as many or more does not happen
+      drawn[thing] = (drawn[thing] ?? 0) + 1;
     }
     [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
   }

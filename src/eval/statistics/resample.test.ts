@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { exactMatchMetric } from '../metrics/exact-match.js';
-import { clustersOf, unitsOf, type ScoredSample } from '../metrics/metric.js';
+import { unitsOf, type ScoredSample } from '../metrics/metric.js';
 import { Random } from '../../scenes/random.js';
 import { percentileInterval } from './bootstrap.js';
 import { resampledScores } from './resample.js';
@@ -9,6 +9,9 @@ const sample = (score: number, image: string): ScoredSample => ({
   ...{ prediction: '', answers: [], category: null, group: null, score },
   image,
 });
+
+const clustersOf = (samples: readonly ScoredSample[]): number | undefined =>
+  unitsOf(exactMatchMetric, samples).clusters?.names.length;
 
 const widthOf = (samples: readonly ScoredSample[]): number => {
   const [scores = new Float64Array()] = resampledScores(exactMatchMetric, [
@@ -23,8 +26,8 @@ it('draws images where questions share them: copies of a question say nothing ne
   const each = Array.from({ length: 100 }, (_, i) => sample(random.chance(60) ? 1 : 0, `image ${i}`));
   // five questions about each image, all right or all wrong
   const copies = each.flatMap((one) => [one, one, one, one, one]);
-  expect(clustersOf(unitsOf(exactMatchMetric, each))).toBeNull();
-  expect(clustersOf(unitsOf(exactMatchMetric, copies))).toBe(100);
+  expect(clustersOf(each)).toBeUndefined();
+  expect(clustersOf(copies)).toBe(100);
   expect(widthOf(copies)).toBeCloseTo(widthOf(each), 1);
   const independent = copies.map((one, i) => ({ ...one, image: String(i) }));
   expect(widthOf(independent)).toBeLessThan(0.6 * widthOf(copies));
@@ -32,7 +35,7 @@ it('draws images where questions share them: copies of a question say nothing ne
 
 it('draws samples where there are too few images to say anything of others', () => {
   const few = Array.from({ length: 50 }, (_, i) => sample(i % 2, `image ${i % 5}`));
-  expect(clustersOf(unitsOf(exactMatchMetric, few))).toBeNull();
+  expect(clustersOf(few)).toBeUndefined();
 });
 
 it('draws ten thousand times a hundred thousand pairs in seconds', () => {

@@ -1,15 +1,12 @@
 // The KV cache of sequences that are decoded together, in buffers that stay where they are: a row that comes is copied in, one
-// that goes leaves its place to the last one, and a step of decoding copies and allocates nothing but what it must.
-//
-// The decoder writes into what it reads, behind the tokens that are there, where its graph knows a cache's length by the mask.
-// Of the few caches whose length it looks at itself there are two buffers that take turns.
+// that goes leaves its place to the last one, and of a step of decoding the new token alone is copied.
 //
 // All rows grow by a token a step, so that the padding of one stays what it is, on either side. Padded on the left they
 // move together when a longer one comes, or when they are much shorter than one that went.
 import {
   copyRow,
-  likeOutput,
   newNumbers,
+  likeOutput,
   type CacheRow,
   type Numbers,
   type PaddingSide,
@@ -18,7 +15,7 @@ import type { CacheTensors } from './hf-model.js';
 
 /** Rows that are ready for a step. */
 export interface Batched {
-  /** Of the rows in the order of their places. */
+  /** Of the rows in the order of their places, with room for more tokens behind those that they hold. */
   readonly tensors: CacheTensors;
   /** Unpruned length of what the tensors hold, padding counted. */
   readonly width: number;
@@ -37,21 +34,16 @@ const ROOM = 64;
 /** The buffers of one batch. */
 export class BatchCache {
   readonly #side: PaddingSide;
-  readonly #grows: (name: string) => boolean;
   #tensors: CacheTensors = {};
   #count = 0;
   #width = 0;
   /** Rows, and unpruned tokens of each, that the buffers have room for. */
   #rows = 0;
   #tokens = 0;
-  /** Where the tensors are; of those that do not grow in their place, also where the next ones go. */
   #buffers = new Map<string, Numbers>();
-  #others = new Map<string, Numbers>();
 
-  /** @param grows whether the decoder may write a token into the cache of this name */
-  constructor(side: PaddingSide, grows: (name: string) => boolean) {
+  constructor(side: PaddingSide) {
     this.#side = side;
-    this.#grows = grows;
   }
 
   /** Takes rows in: those that it holds stay, others are copied, and what else it held is gone. */
@@ -72,25 +64,33 @@ export class BatchCache {
     return { tensors: this.#tensors, width, places };
   }
 
-  /** Where a step writes: tensors by the names of those that it reads. */
-  targets(): CacheTensors {
-    return Object.fromEntries(
-      Object.entries(this.#tensors).map(([name, tensor]) => {
-        if (this.#grows(name)) return [name, tensor];
-        const [, heads = 0, held = 0, size = 0] = tensor.dims;
-        const dims = [this.#count, heads, held + 1, size];
-        return [name, likeOutput(tensor, part(this.#others.get(name), dims), dims)];
-      }),
-    );
-  }
-
-  /** A step wrote into the targets. @returns the rows after it */
-  stepped(targets: CacheTensors, rows: readonly CacheRow[], places: readonly number[]): HeldRow[] {
-    for (const name of Object.keys(targets)) if (!this.#grows(name)) this.#turn(name);
-    this.#tensors = targets;
+  /**
+   * A step gave each row's new token, which is put behind what the row holds.
+   * @param newOf gives what a tensor gets: `[rows, heads, 1, size]`, by place
+   * @returns the rows after it
+   */
+  stepped(
+    newOf: (name: string) => Numbers | undefined,
+    rows: readonly CacheRow[],
+    places: readonly number[],
+  ): HeldRow[] {
+    for (const [name, { data, dims }] of Object.entries(this.#tensors)) {
+      const [, heads = 0, space = 0, size = 0] = dims;
+      const given = newOf(name);
+      if (given === undefined) continue;
+      const numbers = data as Numbers;
+      rows.forEach(({ length, dropped }, index) => {
+        const place = places[index] ?? 0;
+        const end = (this.#side === 'left' ? this.#width : length) - (dropped[name] ?? 0);
+        for (let head = place * heads; head < (place + 1) * heads; head++) {
+          const at = (head * space + end) * size;
+          for (let i = 0; i < size; i++) numbers[at + i] = given[head * size + i] ?? 0;
+        }
+      });
+    }
     this.#width++;
     return rows.map(({ dropped, length }, index) => ({
-      tensors: targets,
+      tensors: this.#tensors,
       dropped,
       row: places[index] ?? 0,
       length: length + 1,
@@ -113,19 +113,13 @@ export class BatchCache {
     }
     const tensors = Object.entries(first.tensors).map(([name, tensor]) => {
       const [, heads = 0, , size = 0] = tensor.dims;
-      const dropped = first.dropped[name] ?? 0;
-      const grows = this.#grows(name);
-      const space = this.#tokens - dropped;
-      if (!fits) {
-        const numbers = this.#rows * heads * space * size;
-        this.#buffers.set(name, newNumbers(tensor, numbers));
-        if (!grows) this.#others.set(name, newNumbers(tensor, numbers));
-      } else if (!grows) this.#turn(name);
-      const dims = [count, heads, grows ? space : width - dropped, size];
-      const data = part(this.#buffers.get(name), dims);
+      const space = this.#tokens - (first.dropped[name] ?? 0);
+      if (!fits) this.#buffers.set(name, newNumbers(tensor, this.#rows * heads * space * size));
+      const dims = [count, heads, space, size];
+      const data = (this.#buffers.get(name) ?? new Float32Array()).subarray(0, count * heads * space * size);
       rows.forEach((row, index) => {
         const place = places[index] ?? 0;
-        if (!grows || !kept.has(place)) copyRow(row, name, this.#side, { data, dims, row: place, width });
+        if (!kept.has(place)) copyRow(row, name, this.#side, { data, dims, row: place, width });
       });
       return [name, likeOutput(tensor, data, dims)];
     });
@@ -133,19 +127,4 @@ export class BatchCache {
     this.#count = count;
     this.#width = width;
   }
-
-  #turn(name: string): void {
-    const [buffer, other] = [this.#buffers.get(name), this.#others.get(name)];
-    if (buffer === undefined || other === undefined) return;
-    this.#buffers.set(name, other);
-    this.#others.set(name, buffer);
-  }
-}
-
-/** The first numbers of a buffer, as many as a tensor has. */
-function part(buffer: Numbers | undefined, dims: readonly number[]): Numbers {
-  return (buffer ?? new Float32Array()).subarray(
-    0,
-    dims.reduce((product, dim) => product * dim, 1),
-  );
 }

@@ -1,8 +1,9 @@
 // The engine against the library: the same answers, whatever runs beside them.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED_MODEL } from '../../runtime/embedded.js';
-import { openModel, type OpenedModel } from '../../runtime/model.js';
+import { openModel, type OpenedModel, type OpenOptions } from '../../runtime/model.js';
 import { sceneTurn } from '../../../test/server/scene-turn.js';
+import { openServed } from './open-served.js';
 import { Engine, type FinishReason, type Generation, type GenerationResult } from './engine.js';
 import type { Turn } from './prompt.js';
 import type { Chosen, Sampling } from './sampler.js';
@@ -23,14 +24,16 @@ interface Answered extends GenerationResult {
 
 let library: OpenedModel;
 let engine: Engine;
-const open = (): Promise<OpenedModel> =>
-  openModel(EMBEDDED_MODEL, {
-    loading: { dtype: 'fp32' },
-    fastv: { layer: 2, ratio: 0.5, cache: false, onWarning: () => undefined },
-  });
+const OPTIONS: OpenOptions = {
+  loading: { dtype: 'fp32' },
+  fastv: { layer: 2, ratio: 0.5, cache: false, onWarning: () => undefined },
+};
 beforeAll(async () => {
-  library = await open();
-  engine = await Engine.start(await open(), { sequences: 8, prefixCacheBytes: 64 * 2 ** 20 });
+  library = await openModel(EMBEDDED_MODEL, OPTIONS);
+  engine = await Engine.start(await openServed(EMBEDDED_MODEL, OPTIONS), {
+    sequences: 8,
+    prefixCacheBytes: 64 * 2 ** 20,
+  });
 });
 afterAll(async () => {
   await engine.close();

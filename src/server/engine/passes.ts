@@ -1,14 +1,15 @@
 // Passes of an opened model's decoder, one by one: a prompt, or a part of it; the next token of one sequence, or of
 // several at once.
 import { Tensor } from '@huggingface/transformers';
+import { CACHE_LENGTHS } from '../../decoder/contract.js';
 import type { FastvCall } from '../../runtime/call.js';
 import type { ModelInputs } from '../../runtime/conversation.js';
 import { FastvError } from '../../errors.js';
 import { configuredPositions } from '../../runtime/limits.js';
 import type { OpenedModel } from '../../runtime/model.js';
-import { isRecord, type ForwardInputs, type OrtTensor } from '../../runtime/transformers.js';
+import { isRecord, type ForwardInputs } from '../../runtime/transformers.js';
 import { BatchCache, type HeldRow } from './batch-cache.js';
-import { joinRows, type CacheRow, type JoinedRows, type PaddingSide } from './cache-rows.js';
+import { joinRows, type CacheRow, type JoinedRows, type Numbers, type PaddingSide } from './cache-rows.js';
 import {
   cacheOf,
   decoderOutputs,
@@ -20,6 +21,7 @@ import {
   type SteppedModel,
 } from './hf-model.js';
 import type { Pruning } from './prompt.js';
+import { hasRoomyCaches } from './open-served.js';
 
 /** What a pass over a prompt gave. */
 export interface Prefilled {
@@ -48,9 +50,6 @@ export interface Past {
 const PLAIN =
   /^(?:inputs_embeds|attention_mask|position_ids|num_logits_to_keep|past_key_values\.\d+\.(?:key|value))$/u;
 
-/** ONNX Runtime writes nothing of its own: what fails is thrown. */
-const SILENT = { logSeverityLevel: 4 } as const;
-
 /** The decoder of one model. */
 export class DecoderPasses {
   readonly config: GenerationConfig;
@@ -59,26 +58,25 @@ export class DecoderPasses {
   readonly positions: number;
   /** Whether it has keys and values for states, and one position a token: its sequences can be cut and put together. */
   readonly plain: boolean;
+  /** Whether {@link decodeInPlace} may be called. */
+  readonly roomy: boolean;
   readonly model: SteppedModel;
   readonly #opened: OpenedModel;
-  /**
-   * What the names begin with of caches whose length the graph looks at: those of layer K, by which it knows how many tokens
-   * were dropped, and of layer K − 1, which ranks them.
-   */
-  readonly #stages: readonly string[];
+  /** The keys of its layers' caches, layer by layer. */
+  readonly #keys: readonly string[];
 
   constructor(opened: OpenedModel) {
     this.#opened = opened;
     this.model = steppedModel(opened.model);
-    this.#stages = (opened.fastv?.layer ?? []).flatMap((layer) =>
-      [layer - 1, layer].map((of) => `past_key_values.${of}.`),
-    );
     this.config = this.model._prepare_generation_config(null, {});
     this.positions = configuredPositions(this.model.config) ?? Infinity;
     this.vocabulary = vocabularyOf(this.model.config);
     const decoder = this.model.sessions['decoder_model_merged'];
+    const layers = decoder?.inputNames.filter((name) => /^past_key_values\.\d+\.key$/u.test(name)) ?? [];
+    this.#keys = layers.map((_, layer) => `past_key_values.${layer}.key`);
     const positions = decoder?.inputMetadata.find(({ name }) => name === 'position_ids');
     const axes = positions?.isTensor === true ? positions.shape.length : 2;
+    this.roomy = hasRoomyCaches(this.model);
     this.plain = axes === 2 && decoder?.inputNames.every((name) => PLAIN.test(name)) === true;
   }
 
@@ -131,9 +129,8 @@ export class DecoderPasses {
   }
 
   /**
-   * The same in the cache of the rows: the decoder writes into it behind what it holds. A graph must
-   * know a cache's length by its mask for that, as one of GroupQueryAttention does; the caches of a pruning stage
-   * (docs/graph-contract.md) are written anew.
+   * The same in buffers that stay: the decoder reads them where they lie, and gives the new token's keys and values.
+   * It must take caches with room ({@link hasRoomyCaches}).
    */
   async decodeInPlace(
     tokens: readonly bigint[],
@@ -143,20 +140,20 @@ export class DecoderPasses {
     const { decoder_model_merged: decoder, embed_tokens: embed } = this.model.sessions;
     if (decoder === undefined || embed === undefined)
       throw new FastvError('inference', 'the model has no embeddings of its own');
-    const batch =
-      rows.find((row) => row.batch !== undefined)?.batch ??
-      new BatchCache(side, (name) => !this.#stages.some((start) => name.startsWith(start)));
+    const batch = rows.find((row) => row.batch !== undefined)?.batch ?? new BatchCache(side);
     const { tensors, width, places } = batch.take(rows);
-    const targets = batch.targets();
     const order = rows.map((_, place) => places.indexOf(place));
     const placed = order.flatMap((index) => rows[index] ?? []);
     const last = BigInt64Array.from(order, (index) => tokens[index] ?? 0n);
     const ids = new Tensor('int64', last, [rows.length, 1]);
     const { inputs_embeds: embeds } = await embed.run({ input_ids: ids.ort_tensor });
-    const lengths = BigInt64Array.from(placed, ({ length }) => BigInt(length));
     const given: Readonly<Record<string, Tensor>> = {
       attention_mask: maskOf(placed, width),
-      position_ids: new Tensor('int64', lengths, [rows.length, 1]),
+      position_ids: new Tensor(
+        'int64',
+        BigInt64Array.from(placed, ({ length }) => BigInt(length)),
+        [rows.length, 1],
+      ),
       num_logits_to_keep: new Tensor('int64', [0n], []),
       ...tensors,
     };
@@ -166,15 +163,18 @@ export class DecoderPasses {
         return tensor === undefined ? [] : [[name, tensor]];
       }),
     );
-    const fetches: Record<string, OrtTensor | null> = { logits: null };
-    for (const [name, { ort_tensor: target }] of Object.entries(targets))
-      fetches[name.replace('past_key_values', 'present')] = target;
-    const { logits } = await decoder.run(feeds, fetches, SILENT);
+    const dropped = placed[0]?.dropped ?? {};
+    const lengths = BigInt64Array.from(this.#keys, (name) => BigInt(width - (dropped[name] ?? 0)));
+    const said = new Tensor('int64', lengths, [lengths.length]);
+    const outputs = await decoder.run({ ...feeds, [CACHE_LENGTHS]: said.ort_tensor });
+    const { logits } = outputs;
     if (logits === undefined) throw new FastvError('inference', 'the decoder gave no logits');
     const byPlace = lastLogits({ logits: new Tensor(logits) });
+    const newOf = (name: string): Numbers | undefined =>
+      outputs[name.replace('past_key_values', 'present')]?.data as Numbers | undefined;
     return {
       logits: places.flatMap((place) => byPlace[place] ?? []),
-      rows: batch.stepped(targets, rows, places),
+      rows: batch.stepped(newOf, rows, places),
     };
   }
 

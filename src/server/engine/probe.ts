@@ -31,10 +31,13 @@ export async function batchingOf(passes: DecoderPasses): Promise<Batching> {
   const [ragged = [], equal = []] = PROMPTS;
   for (const together of ['right', 'left'] as const) {
     if (!(await agrees(passes, ragged, together, false))) continue;
-    return { together, inPlace: await agrees(passes, ragged, together, true) };
+    return { together, inPlace: passes.roomy && (await agrees(passes, ragged, together, true)) };
   }
   const together = (await agrees(passes, equal, 'right', false)) ? 'equal' : 'never';
-  return { together, inPlace: await agrees(passes, together === 'equal' ? equal : [7], 'right', true) };
+  return {
+    together,
+    inPlace: passes.roomy && (await agrees(passes, together === 'equal' ? equal : [7], 'right', true)),
+  };
 }
 
 /** Whether rows together, two steps on, give what each gives alone and in a cache of its own. */

@@ -32,7 +32,10 @@ export function ModelChoice() {
     <section aria-label="Model">
       <h2>Model</h2>
       <p>
-        Now: <strong>{model === BUNDLED ? 'the bundled scenes model (12 MB)' : model}</strong>{' '}
+        Now:{' '}
+        <strong>
+          {model === BUNDLED ? `the bundled scenes model (${device.value === 'webgpu' ? 44 : 12} MB)` : model}
+        </strong>{' '}
         {model !== BUNDLED && (
           <button
             type="button"

@@ -5,10 +5,11 @@ export function Status() {
   const { value: loaded } = model;
   const { value: so_far } = progress;
   const threads = loaded?.threads ?? 1;
-  const where =
-    device.value === 'webgpu'
-      ? 'WebGPU'
-      : `WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`}${crossOriginIsolated ? '' : ' (the page is not isolated)'}`;
+  const reason = noWebGpu.value;
+  const onGpu = device.value === 'webgpu';
+  const where = onGpu
+    ? 'WebGPU'
+    : `WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`}${crossOriginIsolated ? '' : ' (the page is not isolated)'}`;
   return (
     <div class="status">
       <p role="status">
@@ -18,7 +19,7 @@ export function Status() {
             ? problem.value === ''
               ? 'Preparing the model …'
               : 'No model is loaded.'
-            : `Runs on ${where}. ${noWebGpu.value === undefined ? '' : `No WebGPU: ${noWebGpu.value}.`}`}
+            : `Runs on ${where}. ${reason === undefined ? '' : onGpu ? `It is slow: ${reason}.` : `No WebGPU: ${reason}.`}`}
       </p>
       {loaded?.warnings.map((warning) => (
         <p key={warning}>{warning}</p>

@@ -22,6 +22,8 @@ interface Open {
   readonly conversation: Conversation;
   readonly model: WithFastv<PreTrainedModel>;
   readonly info: LoadedModel;
+  /** Whether it has answered: the first answer of a model finds neither memory nor kernels ready. */
+  warm: boolean;
 }
 
 /** What the page can ask the worker for; everything is a promise on the other side. */
@@ -53,13 +55,14 @@ export class Engine {
       progress_callback,
     });
     const info = { depth, layers, cropsSquare: conversation.cropsSquare, threads: threads(), warnings };
-    this.#open = { key, request, conversation, model, info };
+    this.#open = { key, request, conversation, model, info, warm: false };
     return info;
   }
 
   /** Answers a question with the loaded model. @param onText called with the text so far */
   async ask(question: Question, onText: (text: string) => void): Promise<Answered> {
-    const { conversation, model, info } = this.#loaded();
+    const open = this.#loaded();
+    const { conversation, model, info } = open;
     const { signal } = (this.#abort = new AbortController());
     const inputs = await conversation.inputs(messagesOf(question));
     const asked: Asked = { conversation, model, call: (options: CallOptions) => model.fastv.call(options) };
@@ -75,6 +78,13 @@ export class Engine {
         signal,
         ...(tell === undefined ? {} : { onText: tell }),
       });
+    // or what is asked first, the original, would seem slower than it is
+    if (!open.warm)
+      await run(
+        info.layers.map(() => 0),
+        2,
+      );
+    open.warm = true;
     let text = '';
     const answer = await run(question.ratios, question.maxNewTokens, (piece) => {
       text += piece;
