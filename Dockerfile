@@ -7,6 +7,7 @@ COPY package.json package-lock.json ./
 COPY packages packages
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 COPY src src
 RUN npm run build && npm prune --omit=dev --ignore-scripts \
   # Transformers.js and ONNX Runtime are for the app to bring, and this is one

@@ -19,10 +19,16 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UnsupportedFunctionalityError, type LanguageModelV3FilePart } from '@ai-sdk/provider';
+import { createFastv } from '../src/ai-sdk/index.js';
 import { writeReport } from '../src/analysis/write-report.js';
 import { Checkpoint } from '../src/build/checkpoint/checkpoint.js';
 import { folderFiles } from '../src/build/checkpoint/files.js';
+import { ownMetrics } from '../src/cli/own-metrics.js';
+import { strategyFile } from '../src/cli/strategy-file.js';
 import { FastvError } from '../src/errors.js';
+import type { Answer } from '../src/eval/answerer.js';
+import { openAnswerCache } from '../src/eval/answer-cache.js';
 import { compareRuns } from '../src/eval/compare-runs.js';
 import { resolveSplit } from '../src/eval/datasets/hub.js';
 import { readPicture } from '../src/eval/datasets/picture.js';
@@ -41,6 +47,7 @@ import { Conversation } from '../src/runtime/conversation.js';
 import { EMBEDDED_MODEL, embeddedModel } from '../src/runtime/embedded.js';
 import { keepGraph, keptGraph } from '../src/runtime/rewrite-cache.js';
 import { Random } from '../src/scenes/random.js';
+import { answerRequest, runBatch } from '../src/server/batch.js';
 import { serve, type RunningServer } from '../src/server/serve.js';
 import { runCli } from './cli.js';
 import { fakeAnswerer } from './eval/fake-answerer.js';
@@ -63,6 +70,15 @@ let asked = 0;
 let server: Server;
 let api: RunningServer;
 let conversation: Conversation;
+const provider = createFastv({
+  dtype: 'fp32',
+  layer: 2,
+  ratio: 0.5,
+  cache: false,
+  onWarning: () => undefined,
+});
+/** A cache of answers as it should be; undefined where there is no SQLite. */
+let answers: Buffer | undefined;
 /** A run as it should be: its two files. */
 let run: { readonly summary: unknown; readonly results: readonly unknown[] };
 let port = 0;
@@ -90,9 +106,15 @@ beforeAll(async () => {
   const { summary } = await evaluate(fakeAnswerer(), { ...questions, out });
   const lines = readFileSync(join(out, 'results.jsonl'), 'utf8').trimEnd().split('\n');
   run = { summary, results: lines.map((line) => JSON.parse(line) as unknown) };
+  const path = join(inside, 'answers.sqlite');
+  const cache = await openAnswerCache(path).catch(() => undefined);
+  cache?.put([['name', ANSWER]]);
+  cache?.close();
+  if (cache !== undefined) answers = readFileSync(path);
 });
 afterAll(async () => {
   delete process.env['FASTV_CACHE'];
+  await provider.dispose();
   await api.close();
   server.close();
   rmSync(root, { recursive: true });
@@ -168,6 +190,17 @@ const questions = {
   conditions: [{ name: 'unpruned', pruning: null, imageScale: 1 }],
   limit: 2,
 };
+
+const ANSWER: Answer = {
+  text: 'yes',
+  cost: {
+    ...{ tokens: 1, imageTokens: 0, keptImageTokens: 0, generatedTokens: 1 },
+    ...{ visionMs: 0, prefillMs: 0, decodeMs: 0 },
+  },
+};
+
+/** As it comes out of JSON: a key like any other. */
+const PROTO = JSON.parse('{"__proto__":{"ratio":1}}') as Record<string, never>;
 
 const rowOf = (index: number): Row => ({ file: 'rows.jsonl', index, fields: {} });
 
@@ -356,6 +389,106 @@ const doors: Readonly<Record<string, (random: Random, seed: number) => Promise<u
     const text = await answer.text();
     expect(answer.status, text).toBeLessThan(500);
     return text;
+  },
+  'a prompt of the AI SDK': async (random) => {
+    const bytes = mutated(random, seeds[random.int(seeds.length)] ?? Buffer.alloc(0));
+    const address = place(random);
+    const data: LanguageModelV3FilePart['data'][] = [
+      bytes,
+      bytes.toString('base64'),
+      address,
+      URL.canParse(address) ? new URL(address) : address,
+    ];
+    const mediaType = ['image/png', 'image/*', 'image/svg+xml', 'video/mp4', ''][random.int(5)] ?? '';
+    const file = {
+      type: 'file',
+      mediaType,
+      data: data[random.int(data.length)] ?? '',
+      filename: address,
+    } as const;
+    const content = [file, { type: 'text', text: place(random) } as const];
+    const asked = { prompt: [{ role: 'user', content } as const], maxOutputTokens: 1 };
+    const options = [{ ratio: place(random) }, { layer: 1 }, PROTO] as const;
+    const fastv = options[random.int(8)];
+    try {
+      return await provider(EMBEDDED_MODEL).doGenerate({
+        ...asked,
+        ...(fastv === undefined ? {} : { providerOptions: { fastv } }),
+      });
+    } catch (error) {
+      if (UnsupportedFunctionalityError.isInstance(error)) return error.message;
+      throw error;
+    }
+  },
+  'requests of a batch': async (random) => {
+    const folder = fresh('batch');
+    const input = write(random, 'batch/in.jsonl', false);
+    const content = [{ type: 'image_url', image_url: { url: place(random) } }];
+    const request = {
+      ...{ custom_id: place(random), method: 'POST', url: '/v1/chat/completions' },
+      body: { messages: [{ role: 'user', content }], max_tokens: 1 },
+    };
+    const draw = (): number => random.int(2 ** 30) / 2 ** 30;
+    if (random.int(4) > 0)
+      writeFileSync(input, `${JSON.stringify(changed(request, draw))}\n${JSON.stringify(request)}\n`);
+    const output = join(folder, 'out.jsonl');
+    const planted = random.int(8);
+    if (planted === 0) symlinkSync(join(outside, 'canary.txt'), output);
+    else if (planted === 1) symlinkSync(join(outside, 'new.jsonl'), `${output.slice(0, -6)}.errors.jsonl`);
+    else if (planted === 2) symlinkSync(join(outside, 'canary.txt'), `${output}.lock`);
+    await runBatch({
+      ...{ input, output, portion: 1, concurrency: 2 },
+      answer: (requests) => Promise.all(requests.map((one) => answerRequest(api.fetch, one, 'scenes-llava'))),
+    });
+    return readFileSync(output, 'utf8');
+  },
+  "a server's configuration": async (random) => {
+    const draw = (): number => random.int(2 ** 30) / 2 ** 30;
+    const path = write(random, 'serve.json', false);
+    const config = {
+      port: 1,
+      'max-queue': 3,
+      ratio: '75%',
+      'api-key': 'x',
+      cors: ['x'],
+      'media-root': inside,
+    };
+    if (random.int(2) === 0) writeFileSync(path, JSON.stringify(changed(config, draw)));
+    const names = ['PORT', 'HOST', 'MEDIA_ROOT', 'GRACE', 'LOG_LEVEL', 'MAX_QUEUE', 'MAX_SECONDS', 'CONFIG'];
+    const name = `FASTV_${names[random.int(names.length)] ?? ''}`;
+    const value = place(random).replaceAll('\0', '');
+    try {
+      if (random.int(4) === 0) process.env[name] = value;
+      const { code, out, err } = await runCli('serve', '--print-config', '--config', path);
+      expect([0, 1, 2], err).toContain(code);
+      expect(err).not.toMatch(/inside fastv|\n\s+at /u);
+      return [out, err];
+    } finally {
+      Reflect.deleteProperty(process.env, name);
+      process.exitCode = undefined;
+    }
+  },
+  // what is named as a program is run: the user's own. What is no program must not be told, and nothing hang
+  "a module of the user's": async (random, seed) => {
+    const path = write(random, `module-${seed}.mjs`);
+    const named = random.int(2) === 0 ? path : place(random);
+    return random.int(2) === 0 ? strategyFile(named) : ownMetrics([named]);
+  },
+  'a cache of answers': async (random) => {
+    const path = write(random, 'cache.sqlite');
+    if (answers !== undefined && random.int(4) > 0) {
+      rmSync(path);
+      writeFileSync(path, mutated(random, answers));
+    }
+    const cache = await openAnswerCache(path);
+    try {
+      const kept = cache.get('name');
+      cache.put([['other', ANSWER]]);
+      return [kept, cache.get('other')];
+    } finally {
+      cache.close();
+      for (const end of ['-wal', '-shm', '-journal']) rmSync(path + end, { force: true });
+    }
   },
   // what is named on the command line may be a link: the user named it
   'a task file': async (random) =>

@@ -8,6 +8,9 @@ import type { ResultTable } from '../eval/results/table.js';
 import { openTask, type OpenOptions } from '../eval/tasks/open-task.js';
 import type { Task } from '../eval/tasks/task.js';
 
+/** Samples of a task that are read for the images of a few. */
+const MOST_READ = 20_000;
+
 export interface Failure {
   readonly unpruned: Result;
   readonly pruned: Result;
@@ -72,7 +75,10 @@ export async function withImages(
     if (wanted.size === 0) continue;
     const opened = openTask(task, { ...options, onBadRow: () => undefined });
     try {
+      let read = 0;
       for await (const sample of opened.samples()) {
+        // scenes have no end, and a sample that a stranger's run names may be none of them
+        if (++read > MOST_READ) break;
         if (!wanted.delete(sample.id)) continue;
         const pictures = await sample.images();
         images.set(`${task.name}\n${sample.id}`, await Promise.all(pictures.slice(0, 4).map(thumbnail)));

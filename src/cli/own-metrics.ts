@@ -4,15 +4,20 @@ import { pathToFileURL } from 'node:url';
 import { addMetrics } from '../eval/metrics/index.js';
 import type { Metric } from '../eval/metrics/metric.js';
 import { FastvError } from '../errors.js';
+import { readRegular } from '../files/read.js';
+
+/** A metric is some pages of JavaScript. */
+const MAX_BYTES = 2 ** 20;
 
 /**
  * Loads metrics and makes them known. A module exports one as `default`, or a list; `src/eval/metrics/metric.ts` says what a
  * metric holds.
- * @throws {FastvError} `invalid-option` for a module that cannot be loaded, or exports something else
+ * @throws {FastvError} `io` for a file that cannot be read, `invalid-option` for a module that cannot be loaded, or exports something else
  */
 export async function ownMetrics(files: readonly string[] = []): Promise<readonly Metric[]> {
   const all: Metric[] = [];
   for (const file of files) {
+    await readRegular(file, MAX_BYTES); // a pipe would never answer
     const { default: exported } = (await import(pathToFileURL(resolve(file)).href).catch((cause: unknown) => {
       throw new FastvError('invalid-option', 'the module cannot be loaded', { where: file, cause });
     })) as { default?: unknown };

@@ -7,10 +7,12 @@
  * times are those of the first time.
  */
 import { createHash } from 'node:crypto';
+import { closeSync, existsSync } from 'node:fs';
 import { FastvError } from '../errors.js';
+import { openRegular } from '../files/read.js';
 import { isSeeded } from '../strategies/index.js';
 import { version } from '../version.js';
-import type { Answer, Answerer, Ask, Condition } from './answerer.js';
+import type { Answer, AnswerCost, Answerer, Ask, Condition } from './answerer.js';
 
 /** The part of SQLite that is needed; better-sqlite3 and Node's own module both have it. */
 interface Database {
@@ -34,39 +36,85 @@ export interface AnswerCache {
  */
 export async function openAnswerCache(path: string): Promise<AnswerCache> {
   const open = await sqlite();
-  let database: Database;
-  try {
-    database = open(path);
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 10000;');
-    database.exec(
-      'CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID',
-    );
-  } catch (cause) {
-    throw new FastvError('io', 'this is no cache of answers, or cannot be opened', { where: path, cause });
-  }
-  const read = database.prepare('SELECT answer FROM answers WHERE name = ?');
-  const write = database.prepare('INSERT OR IGNORE INTO answers VALUES (?, ?)');
+  const trying = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new FastvError('io', `this is no cache of answers, or cannot be used: ${reason}`, {
+        where: path,
+        cause,
+      });
+    }
+  };
+  // a pipe would never answer
+  if (existsSync(path)) closeSync(openRegular(path).fd);
+  const { database, read, write } = trying(() => {
+    const database = open(path);
+    database.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA busy_timeout = 10000;');
+    // somebody else's file may have a view or a trigger, which is a program, where the table should be
+    const strange = database.prepare('SELECT name FROM sqlite_master WHERE sql IS NOT ?').get(TABLE);
+    if (strange !== undefined) throw new Error('it holds something else');
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    database.exec(TABLE.replace('TABLE', 'TABLE IF NOT EXISTS'));
+    return {
+      database,
+      read: database.prepare('SELECT answer FROM answers WHERE name = ? AND octet_length(answer) <= ?'),
+      write: database.prepare('INSERT OR REPLACE INTO answers VALUES (?, ?)'),
+    };
+  });
   let found = 0;
   return {
     get found() {
       return found;
     },
     get(name) {
-      const row = read.get(name) as { readonly answer: string } | undefined;
-      if (row === undefined) return undefined;
-      found++;
-      return JSON.parse(row.answer) as Answer;
+      const row = trying(() => read.get(name, MOST_BYTES)) as { readonly answer: unknown } | undefined;
+      const answer = answerOf(row?.answer);
+      if (answer !== undefined) found++;
+      return answer;
     },
     put(entries) {
-      database.exec('BEGIN IMMEDIATE');
-      for (const [name, answer] of entries) write.run(name, JSON.stringify(answer));
-      database.exec('COMMIT');
+      trying(() => {
+        database.exec('BEGIN IMMEDIATE');
+        for (const [name, answer] of entries) write.run(name, JSON.stringify(answer));
+        database.exec('COMMIT');
+      });
     },
     close() {
       database.close();
     },
   };
 }
+
+/** As SQLite writes it down. */
+const TABLE = 'CREATE TABLE answers (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID';
+/** An answer has some thousand tokens. */
+const MOST_BYTES = 2 ** 24;
+
+/** An answer as it was kept; undefined for what is none, which is asked anew. */
+function answerOf(kept: unknown): Answer | undefined {
+  if (typeof kept !== 'string') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(kept);
+  } catch {
+    return undefined;
+  }
+  const { text, cost, logLikelihoods = [] } = (value ?? {}) as Partial<Record<keyof Answer, unknown>>;
+  if (typeof text !== 'string' || typeof cost !== 'object' || cost === null) return undefined;
+  const numbers = { ...NO_COST, ...cost, shapeFrom: 0 };
+  const fits = [numbers, logLikelihoods].every(
+    (one) => typeof one === 'object' && one !== null && Object.values(one).every(Number.isFinite),
+  );
+  return fits && Array.isArray(logLikelihoods) ? (value as Answer) : undefined;
+}
+
+/** What every answer says of its cost. */
+const NO_COST = {
+  ...{ tokens: NaN, imageTokens: NaN, keptImageTokens: NaN, generatedTokens: NaN },
+  ...{ visionMs: NaN, prefillMs: NaN, decodeMs: NaN },
+} satisfies Partial<Record<keyof AnswerCost, number>>;
 
 /** How a database is opened, by whichever module there is. */
 async function sqlite(): Promise<(path: string) => Database> {

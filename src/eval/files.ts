@@ -112,6 +112,8 @@ export async function openRecords(path: string, size: number): Promise<RecordFil
 
 /** Bytes of one line at most: a result is a few thousand. */
 const LONGEST_LINE = 2 ** 23;
+/** Lines without anything that may follow each other. */
+const EMPTY_LINES = 1_000_000;
 const NEWLINE = 0x0a;
 
 /** A line of a file of JSON lines. */
@@ -129,6 +131,7 @@ class LineSplitter {
   readonly #path: string;
   readonly #isFromStart: boolean;
   #line = 0;
+  #empty = 0;
   #to: number;
   /** Of a line whose end has not come yet. */
   #parts: Buffer[] = [];
@@ -169,7 +172,10 @@ class LineSplitter {
     this.#to = to;
     this.#line++;
     [this.#parts, this.#held] = [[], 0];
-    if (text.trim() === '') return undefined;
+    this.#empty = text.trim() === '' ? this.#empty + 1 : 0;
+    if (this.#empty > EMPTY_LINES)
+      throw lineError(`${this.#empty} lines one after the other are empty`, this.#where(this.#line, from));
+    if (this.#empty > 0) return undefined;
     return { value: parseLine(text, this.#where(this.#line, from)), line: this.#line, from, to };
   }
 

@@ -87,6 +87,38 @@ describe('checkModelFolder', () => {
     expect(code()).toBe(expected);
   });
 
+  it('refuses lists of tokens without number', () => {
+    const tokens = { eos_token_id: Array(2 ** 18).fill(1) };
+    writeFileSync(join(folder, 'generation_config.json'), JSON.stringify(tokens));
+    expect(code()).toBe('invalid-input');
+  });
+
+  it('refuses a tokenizer with more in it than any has', () => {
+    const words = (count: number): object =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [i, i]));
+    const write = (tokenizer: object): void => {
+      writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+    };
+    // as many as Gemma's, which are the most that there are
+    write({ model: { vocab: words(262_144), merges: Array(515_000).fill(['a', 'b']) }, added_tokens: [] });
+    checkModelFolder(folder);
+    for (const [tokenizer, what] of [
+      [{ model: { vocab: words(2 ** 19 + 1) } }, 'words'],
+      [{ model: { merges: Array(2 ** 20 + 1).fill('a b') } }, 'pairs to join'],
+      [
+        { added_tokens: Array(2 ** 16).fill({ id: 1, a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1 }) },
+        'added tokens',
+      ],
+      [{ more: Array(2 ** 22 + 1).fill(0) }, 'values'],
+    ] as const) {
+      write(tokenizer);
+      expect(() => {
+        checkModelFolder(folder);
+      }).toThrow(what);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
   it('refuses a number without an end, naming file and field', () => {
     writeFileSync(join(folder, 'preprocessor_config.json'), '{"rescale_factor": 1e999}');
     expect(() => {

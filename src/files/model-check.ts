@@ -12,8 +12,19 @@ import { liesIn, readRegularSync } from './read.js';
 const MOST = {
   jsonBytes: 2 ** 27,
   layers: 4096,
-  /** Tokens of a vocabulary. */
+  /** The number of a token. */
   tokens: 2 ** 24,
+  /** Values of a configuration: lists of tokens, names of classes. */
+  configValues: 2 ** 17,
+  /** Values of a tokenizer.json, and those with names: Gemma's, the largest, has 1.8 million, 320,000 with names. */
+  values: 2 ** 22,
+  names: 2 ** 20,
+  /** From so many on they are told apart. */
+  fewValues: 2 ** 19,
+  /** Words, pairs that are joined, and tokens besides: Gemma has 262,000, 515,000 and 6,400. */
+  vocabulary: 2 ** 19,
+  merges: 2 ** 20,
+  addedTokens: 2 ** 15,
   /** Pixels of an image's side, after its processor. */
   side: 8192,
   /** Pixels of an image, where a processor is told areas: Qwen-VL's call them edges. */
@@ -58,15 +69,63 @@ export function checkModelFolder(folder: string): void {
     }
   }
   for (const name of CONFIGS) checkNumbers(join(folder, name));
+  checkTokenizer(join(folder, 'tokenizer.json'));
+}
+
+/** Transformers.js makes objects of all that is in a tokenizer, which takes microseconds each. */
+function checkTokenizer(path: string): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularSync(path, MOST.jsonBytes);
+  } catch {
+    return; // not there: whoever loads it says so
+  }
+  const { values, names } = counted(bytes);
+  if (values <= MOST.fewValues) return;
+  if (values > MOST.values || names > MOST.names)
+    throw tooMuch(path, `the tokenizer has ${values} values, ${names} of them with names`);
+  let tokenizer: unknown;
+  try {
+    tokenizer = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return; // no JSON: whoever loads it says so
+  }
+  const model = typed(tokenizer, 'model');
+  for (const [part, most, what] of [
+    [typed(model, 'vocab'), MOST.vocabulary, 'words'],
+    [typed(model, 'merges'), MOST.merges, 'pairs to join'],
+    [typed(tokenizer, 'added_tokens'), MOST.addedTokens, 'added tokens'],
+  ] as const) {
+    const count = typeof part === 'object' && part !== null ? Object.keys(part).length : 0;
+    if (count > most) throw tooMuch(path, `the tokenizer has ${count} ${what}, at most ${most} are taken`);
+  }
+}
+
+/** About how many values a text of JSON has, and how many of them have names. */
+function counted(bytes: Uint8Array): { readonly values: number; readonly names: number } {
+  let [values, names] = [0, 0];
+  for (const byte of bytes) {
+    if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
+    else if (byte === 0x3a) names++;
+  }
+  return { values, names };
 }
 
 /** Looks at every number in a configuration, however deep, by its name. */
 function checkNumbers(path: string): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularSync(path, MOST.jsonBytes);
+  } catch {
+    return; // not there: whoever loads it says so
+  }
+  const { values } = counted(bytes);
+  if (values > MOST.configValues) throw tooMuch(path, `the file has ${values} values`);
   let config: unknown;
   try {
-    config = JSON.parse(new TextDecoder().decode(readRegularSync(path, MOST.jsonBytes)));
+    config = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    return; // not there, or no JSON: whoever loads it says so
+    return; // no JSON: whoever loads it says so
   }
   const named = ['image_processor_type', 'video_processor_type', 'model_type'];
   const areas = named.some((name) => AREAS.test(String(typed(config, name))));

@@ -32,11 +32,16 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['MP4', 'Films end in .mp4, .m4v, .mov, .mkv, .webm or .avi, and need ffmpeg.'],
 ]);
 
-/** What a picture's header says: how many frames it has, and the pixels of one. */
-interface Header {
+/** A picture whose header was read: how many frames it has, and the pixels of one. */
+export interface EncodedPicture {
   readonly pages: number;
   readonly width: number;
   readonly height: number;
+  /**
+   * Decodes it, or one of its frames, to RGB: upright, as the camera was held (EXIF), transparency over white.
+   * @throws {FastvError} `invalid-input` if it is broken, or too large
+   */
+  decode(limits?: DecodeLimits): Promise<Picture>;
 }
 
 /**
@@ -51,13 +56,13 @@ export async function decodePictures(
   where: string,
   frames: number,
 ): Promise<{ pictures: Picture[]; pages: number }> {
-  const header = await inspectPicture(bytes, where);
-  const { pages } = header;
+  const encoded = await openPicture(bytes, where);
+  const { pages } = encoded;
   const wanted = evenly(pages, Math.min(frames, pages));
   const side = sideFor(wanted.length);
   const budget = new PixelBudget(LIMITS.videoPixels);
   const pictures: Picture[] = [];
-  for (const page of wanted) pictures.push(await decoded(bytes, where, header, { page, side, budget }));
+  for (const page of wanted) pictures.push(await encoded.decode({ page, side, budget }));
   return { pictures, pages };
 }
 
@@ -70,7 +75,7 @@ export function sideFor(count: number): number {
  * Looks at a picture without decoding it.
  * @throws {FastvError} `invalid-input` if the bytes are no picture that is read here
  */
-export async function inspectPicture(bytes: Uint8Array, where: string): Promise<Header> {
+export async function openPicture(bytes: Uint8Array, where: string): Promise<EncodedPicture> {
   if (bytes.length === 0) throw new FastvError('invalid-input', 'the image is empty', { where, hint: HINT });
   const format = formatOf(bytes);
   if (format === undefined) throw new FastvError('invalid-input', 'this is no image', { where, hint: HINT });
@@ -85,11 +90,12 @@ export async function inspectPicture(bytes: Uint8Array, where: string): Promise<
   if (metadata.format !== (format === 'AVIF' ? 'heif' : format.toLowerCase()))
     throw unread(metadata.format, where);
   const { width, height, pageHeight = height, pages = 1 } = metadata;
-  return { pages, width, height: pageHeight };
+  const size = { width, height: pageHeight };
+  return { pages, ...size, decode: (limits = {}) => decoded(bytes, where, size, limits) };
 }
 
 /**
- * Decodes one picture to RGB: upright, as the camera was held (EXIF), transparency over white.
+ * Decodes a picture, of an animated one the first frame.
  * @throws {FastvError} `invalid-input` if the bytes are no picture, are broken, or are too large
  */
 export async function decodePicture(
@@ -97,13 +103,13 @@ export async function decodePicture(
   where: string,
   limits: DecodeLimits = {},
 ): Promise<Picture> {
-  return decoded(bytes, where, await inspectPicture(bytes, where), limits);
+  return (await openPicture(bytes, where)).decode(limits);
 }
 
 async function decoded(
   bytes: Uint8Array,
   where: string,
-  { width, height }: Header,
+  { width, height }: Pick<EncodedPicture, 'width' | 'height'>,
   { pixels = LIMITS.pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits,
 ): Promise<Picture> {
   if (width * height > pixels) {

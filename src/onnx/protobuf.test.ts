@@ -294,6 +294,20 @@ describe('what is read', () => {
     expect(() => nested(65)).toThrow(/64 deep/u);
   });
 
+  it('has an end: four million numbers of a byte each', () => {
+    const count = 2 ** 22 + 1;
+    const bytes = new Uint8Array(5 + count).fill(1);
+    // dims, packed, and their length
+    bytes.set([
+      0x0a,
+      (count & 0x7f) | 0x80,
+      ((count >> 7) & 0x7f) | 0x80,
+      ((count >> 14) & 0x7f) | 0x80,
+      count >> 21,
+    ]);
+    expect(() => fromBinary(ours.TensorProtoSchema, bytes)).toThrow(/more than 4194304 numbers/u);
+  });
+
   it('has an end: four million messages of two bytes each', { timeout: 60_000 }, () => {
     const bytes = new Uint8Array(2 * (2 ** 22 + 1));
     for (let i = 0; i < bytes.length; i += 2) bytes[i] = 0x72; // metadata_props

@@ -30,6 +30,9 @@ const MAX_DEPTH = 64;
 /** How many messages a file may have: a hundred thousand nodes have a million, and two bytes can be one. */
 const MAX_MESSAGES = 2 ** 22;
 
+/** How many numbers of 64 bits: each is an object, and a byte can be one. */
+const MAX_NUMBERS = 2 ** 22;
+
 const { VARINT, EIGHT, LENGTH, GROUP, END_GROUP, FOUR } = WIRE;
 
 const NUMBERS: ReadonlySet<Kind> = new Set<Kind>(['int32', 'enum', 'float', 'double']);
@@ -91,6 +94,7 @@ class Reader {
   low = 0;
   high = 0;
   messages = 0;
+  numbers = 0;
 
   constructor({ buffer, byteOffset, length }: Uint8Array) {
     // A plain view: Node's Buffer overrides slice(), and its pool must not leak into tensors.
@@ -188,6 +192,7 @@ class Reader {
         return this.low;
       case 'int64':
       case 'uint64':
+        if (++this.numbers > MAX_NUMBERS) throw malformed(`it has more than ${MAX_NUMBERS} numbers`);
         this.varint();
         if (this.high === 0 && this.low >= 0) return BigInt(this.low);
         halves.setInt32(0, this.low, true);

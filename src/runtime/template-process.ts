@@ -16,10 +16,22 @@ const reasonOf = (error, { milliseconds }) =>
   error?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
     ? 'takes more than ' + milliseconds / 1000 + ' seconds'
     : 'fails: ' + String(error?.message ?? error).split('\\n')[0];
+// time is counted by the clock: where the processor worked for others, once more, and twice as long
+const limited = (run, milliseconds) => {
+  const start = process.cpuUsage();
+  for (let timeout = milliseconds; ; timeout *= 2) {
+    try {
+      return runInNewContext('run()', { run }, { timeout });
+    } catch (error) {
+      const { user, system } = process.cpuUsage(start);
+      if (error?.code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT' || (user + system) / 1000 > milliseconds / 4) throw error;
+    }
+  }
+};
 process.on('message', ({ template, context, most }) => {
   try {
     const run = () => new Template(template).render(context);
-    const text = runInNewContext('run()', { run }, { timeout: most.milliseconds });
+    const text = limited(run, most.milliseconds);
     process.send(text.length > most.characters ? { refused: 'gives a text without an end' } : { text });
   } catch (error) {
     process.send({ refused: reasonOf(error, most) });

@@ -3,9 +3,9 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { prometheus } from '@hono/prometheus';
 import type { Context, Next } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { routePath } from 'hono/route';
+import { hasManyValues } from '../eval/datasets/json.js';
 import { abortable } from '../runtime/abort.js';
 import { version } from '../version.js';
 import { ApiError, apiError, badRequest } from './api-error.js';
@@ -104,23 +104,13 @@ export class App {
   }
 
   #routes(): void {
-    const { limits, cors: origins } = this.#options;
+    const { cors: origins } = this.#options;
     const app = this.#hono;
     const { printMetrics, registerMetrics } = prometheus({ registry: this.#metrics.registry });
     app.use((c, next) => this.#around(c, next));
     app.use(registerMetrics);
     if (origins.length > 0) app.use(cors({ origin: [...origins], exposeHeaders: ['x-request-id'] }));
     app.use((c, next) => this.#authorized(c, next));
-    app.use(
-      bodyLimit({
-        maxSize: limits.bodyBytes,
-        onError: () => {
-          throw new ApiError(413, `the body has more than ${limits.bodyBytes} bytes`, {
-            code: 'body_too_large',
-          });
-        },
-      }),
-    );
     app.get('/health', (c) => this.#health(c));
     app.get('/v1/models', (c) =>
       c.json({ object: 'list', data: this.models.map((model) => this.#described(model)) }),
@@ -158,7 +148,7 @@ export class App {
     c.res.headers.set('x-request-id', id);
     if (c.res.status >= 400 && c.req.raw.body !== null && !c.req.raw.bodyUsed) {
       // a client that is still sending would see its connection break rather than the answer
-      await discard(c.req.raw.body, 4 * this.#options.limits.bodyBytes);
+      await discard(c.req.raw.body.getReader(), 4 * this.#options.limits.bodyBytes);
       c.res.headers.set('connection', 'close');
     }
     if (c.get('facts')['streams'] !== true) this.#logged(c, start);
@@ -329,7 +319,7 @@ export class App {
       },
     };
     try {
-      const response = await answer(await jsonBody(c, signal), controls);
+      const response = await answer(await jsonBody(c, this.#options.limits.bodyBytes, signal), controls);
       if (!streams.begun) done();
       return response;
     } catch (error) {
@@ -355,15 +345,16 @@ interface Controls {
   readonly streamed: () => (error?: unknown) => void;
 }
 
-/** @throws {ApiError} 400 for what is no JSON, 415 for what does not say that it is */
-async function jsonBody(c: Ctx, signal: AbortSignal): Promise<unknown> {
+/** @throws {ApiError} 400 for what is no JSON, 413 for more than there may be, 415 for what does not say that it is JSON */
+async function jsonBody(c: Ctx, mostBytes: number, signal: AbortSignal): Promise<unknown> {
   // a page of another origin may send anything but this without being asked
   if (!/^application\/json\b/iu.test(c.req.header('content-type') ?? '')) {
     throw new ApiError(415, 'the body must be JSON: content-type: application/json', {
       code: 'unsupported_media_type',
     });
   }
-  const text = await abortable(c.req.text(), signal, () => undefined);
+  const text = await bodyText(c, mostBytes, signal);
+  if (hasManyValues(text)) throw badRequest('the body has too many values', undefined, 'invalid_json');
   let body: unknown;
   try {
     body = JSON.parse(text) as unknown;
@@ -391,9 +382,33 @@ function depthOf(body: unknown): number {
   return depth;
 }
 
-/** Reads a body that nobody wants, so many bytes and two seconds at most. */
-async function discard(body: ReadableStream<Uint8Array>, most: number): Promise<void> {
-  const reader = body.getReader();
+/**
+ * A body's text. (Hono's own limit makes a request anew whose length is not said, and Node's adapter does not take that.)
+ * @throws {ApiError} 413; what the signal was aborted with
+ */
+async function bodyText(c: Ctx, most: number, signal: AbortSignal): Promise<string> {
+  const tooLarge = (): ApiError =>
+    new ApiError(413, `the body has more than ${most} bytes`, { code: 'body_too_large' });
+  const declared =
+    c.req.header('transfer-encoding') === undefined ? c.req.header('content-length') : undefined;
+  if (Number(declared ?? 0) > most) throw tooLarge();
+  if (declared !== undefined || c.req.raw.body === null)
+    return abortable(c.req.text(), signal, () => undefined);
+  const reader = c.req.raw.body.getReader();
+  const chunks: Uint8Array[] = [];
+  for (let size = 0; ;) {
+    const { done, value } = await abortable(reader.read(), signal, () => undefined);
+    if (done) return new TextDecoder().decode(Buffer.concat(chunks));
+    size += value.length;
+    chunks.push(value);
+    if (size <= most) continue;
+    await discard(reader, 4 * most);
+    throw tooLarge();
+  }
+}
+
+/** Reads what nobody wants of a body, so many bytes and two seconds at most. */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, most: number): Promise<void> {
   const timer = setTimeout(() => void reader.cancel().catch(() => undefined), 2000);
   let size = 0;
   try {

@@ -62,6 +62,7 @@ export class ChatCompletions {
     const { limits, sources } = this.#context;
     const use = toolUseOf(request);
     const engine = await engineFor(asked);
+    await refuseSystem(request, engine);
     const samplings = samplingsOf(request, engine);
     const pruning = requestPruning(request.fastv, engine, model.pruning);
     const format = request.response_format;
@@ -96,6 +97,13 @@ export class ChatCompletions {
     const { pingMs } = this.#context;
     return new PreparedChat(asked, { engine, generation, prepareMs, pingMs, calls: use !== undefined });
   }
+}
+
+/** A template that has no place for a system message may leave it out, and say nothing. @throws {ApiError} 400 naming it */
+async function refuseSystem({ messages }: ChatRequest, engine: Engine): Promise<void> {
+  const at = messages.findIndex(({ role }) => role === 'system' || role === 'developer');
+  if (at >= 0 && !(await engine.takesSystem()))
+    throw badRequest("this model's chat template has no system message", `messages.${at}`);
 }
 
 /** The decoder that a request asks for. @throws {ApiError} 400 naming the field, 429 */

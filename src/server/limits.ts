@@ -1,5 +1,7 @@
 // What a request may cost. All of it can be configured; these are the defaults.
 
+import { FastvError } from '../errors.js';
+
 /** Limits of a server. */
 export interface ServerLimits {
   /** Bytes of a request's body. */
@@ -46,3 +48,26 @@ export const DEFAULT_LIMITS: ServerLimits = {
   prefixCacheBytes: 256 * 2 ** 20,
   visionCacheBytes: 256 * 2 ** 20,
 };
+
+/** The least of each that makes sense, and the most seconds that a timer knows. */
+export const LEAST: Readonly<Record<keyof ServerLimits, number>> = {
+  ...{ bodyBytes: 1, images: 0, imagePixels: 1, decodedBytes: 3, promptTokens: 1, outputTokens: 1 },
+  ...{ seconds: 1, queue: 0, sequences: 1, frames: 1, plans: 0, prefixCacheBytes: 0, visionCacheBytes: 0 },
+};
+export const MOST_SECONDS = 2_000_000;
+
+/** The limits, those that are not said by default. @throws {FastvError} `invalid-option` for one that makes no sense */
+export function checkedLimits(limits: Partial<ServerLimits> = {}): ServerLimits {
+  for (const [name, value] of Object.entries(limits)) {
+    const where = `limits.${name}`;
+    if (!Object.hasOwn(LEAST, name))
+      throw new FastvError('invalid-option', 'there is no such limit', { where });
+    const least = LEAST[name as keyof ServerLimits];
+    const most = name === 'seconds' ? MOST_SECONDS : Infinity;
+    if (!((Number.isInteger(value) || value === Infinity) && value >= least && value <= most))
+      throw new FastvError('invalid-option', `${value} is no whole number from ${least} to ${most}`, {
+        where,
+      });
+  }
+  return { ...DEFAULT_LIMITS, ...limits };
+}

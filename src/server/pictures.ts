@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readRegular } from '../files/read.js';
-import { decodePicture, evenly, inspectPicture, sideFor, type Picture } from '../media/decode.js';
+import { evenly, openPicture, sideFor, type EncodedPicture, type Picture } from '../media/decode.js';
 import { formatOf, IMAGE_FORMATS } from '../media/format.js';
 import { PixelBudget } from '../media/limits.js';
 import { videoFrames } from '../media/video.js';
@@ -51,30 +51,26 @@ export class RequestPictures {
    */
   async image(url: string, param: string, side?: number): Promise<KnownPicture> {
     this.#take(1, param);
-    const bytes = await this.#bytes(url, param);
-    return this.#decode(bytes, param, { ...(side === undefined ? {} : { side }) });
+    const image = await opened(await this.#bytes(url, param), param);
+    return this.#decode(image, param, side === undefined ? {} : { side });
   }
 
   /** Frames of a video: of an animated GIF or WebP, or of a film where ffmpeg is installed. @throws {ApiError} 400 */
   async video(url: string, param: string, side = Infinity): Promise<KnownPicture[]> {
-    const { frames } = this.#sources.limits;
     const bytes = await this.#bytes(url, param);
+    const frames = IMAGE_FORMATS.has(formatOf(bytes) ?? '')
+      ? this.#pages(await opened(bytes, param))
+      : await this.#film(bytes, param);
+    this.#take(frames.length, param);
+    const most = Math.min(side, sideFor(frames.length));
     const known: KnownPicture[] = [];
-    if (IMAGE_FORMATS.has(formatOf(bytes) ?? '')) {
-      const { pages } = await inspectPicture(bytes, param).catch((error: unknown) => {
-        throw apiError(error, param);
-      });
-      const taken = evenly(pages, Math.min(frames, pages));
-      this.#take(taken.length, param);
-      for (const page of taken)
-        known.push(await this.#decode(bytes, param, { page, side: Math.min(side, sideFor(taken.length)) }));
-      return known;
-    }
-    const pngs = await this.#film(bytes, frames, param);
-    this.#take(pngs.length, param);
-    for (const png of pngs)
-      known.push(await this.#decode(png, param, { side: Math.min(side, sideFor(pngs.length)) }));
+    for (const { image, page } of frames) known.push(await this.#decode(image, param, { page, side: most }));
     return known;
+  }
+
+  #pages(image: EncodedPicture): Frame[] {
+    const count = Math.min(this.#sources.limits.frames, image.pages);
+    return evenly(image.pages, count).map((page) => ({ image, page }));
   }
 
   #take(count: number, param: string): void {
@@ -85,14 +81,14 @@ export class RequestPictures {
   }
 
   async #decode(
-    bytes: Uint8Array,
+    image: EncodedPicture,
     param: string,
     options: { readonly side?: number; readonly page?: number },
   ): Promise<KnownPicture> {
     this.#signal.throwIfAborted();
     const { imagePixels: pixels } = this.#sources.limits;
     try {
-      const picture = await decodePicture(bytes, param, { ...options, pixels, budget: this.#budget });
+      const picture = await image.decode({ ...options, pixels, budget: this.#budget });
       const { width, height, data } = picture;
       const hash = createHash('sha256').update(`${width}x${height}\n`).update(data).digest('base64');
       return { picture, hash };
@@ -116,12 +112,13 @@ export class RequestPictures {
   }
 
   /** ffmpeg reads files, so that a film becomes one for a moment. */
-  async #film(bytes: Uint8Array, frames: number, param: string): Promise<Uint8Array[]> {
+  async #film(bytes: Uint8Array, param: string): Promise<Frame[]> {
     const folder = await mkdtemp(join(tmpdir(), 'fastv-film-'));
+    let pngs: readonly Uint8Array[];
     try {
       const path = join(folder, 'film');
       await writeFile(path, bytes, { mode: 0o600 });
-      return await videoFrames(path, frames);
+      pngs = await videoFrames(path, this.#sources.limits.frames);
     } catch {
       // what ffmpeg says names the file
       throw badRequest(
@@ -131,7 +128,21 @@ export class RequestPictures {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+    return Promise.all(pngs.map(async (png) => ({ image: await opened(png, param), page: 0 })));
   }
+}
+
+/** A frame of a video, before it is decoded. */
+interface Frame {
+  readonly image: EncodedPicture;
+  readonly page: number;
+}
+
+/** @throws {ApiError} 400 */
+function opened(bytes: Uint8Array, param: string): Promise<EncodedPicture> {
+  return openPicture(bytes, param).catch((error: unknown) => {
+    throw apiError(error, param);
+  });
 }
 
 const DATA_URL = /^data:[\w.+/-]*(?:;[\w.+=-]*)*;base64,/u;

@@ -211,6 +211,9 @@ function mean(prunings: readonly Pruning[], param: string): Pruning {
   return { ...first, ratio: ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length };
 }
 
+/** Characters of a text that a token stands for, on average: four are usual. What has more is not even made into tokens. */
+const MOST_CHARACTERS = 64;
+
 /**
  * The prompt of a conversation, and how long an answer may be.
  * @param param the field that asks for the length
@@ -221,17 +224,20 @@ export async function checkedPrompt(
   turns: readonly Turn[],
   limits: ServerLimits,
 ): Promise<Prompt> {
+  const most = Math.min(engine.positions - 1, limits.promptTokens);
+  const refuse = (has: string): ApiError =>
+    new ApiError(400, `the prompt has ${has}; at most ${most} are read`, {
+      param: 'messages',
+      code: 'context_length_exceeded',
+    });
+  const characters = turns.reduce((sum, { message }) => sum + message.text.length, 0);
+  if (characters > MOST_CHARACTERS * most)
+    throw refuse(`${characters} characters, which are too many tokens`);
   const prompt = await engine.prompt(turns).catch((error: unknown) => {
     throw apiError(error, 'messages');
   });
   const tokens = prompt.ids.length;
-  const most = Math.min(engine.positions - 1, limits.promptTokens);
-  if (tokens > most) {
-    throw new ApiError(400, `the prompt has ${tokens} tokens; at most ${most} are read`, {
-      param: 'messages',
-      code: 'context_length_exceeded',
-    });
-  }
+  if (tokens > most) throw refuse(`${tokens} tokens`);
   return prompt;
 }
 

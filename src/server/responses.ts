@@ -118,17 +118,13 @@ export type ResponsesRequest = z.infer<typeof ResponsesRequest>;
 /** The same as a chat. */
 export function chatRequestOf(request: ResponsesRequest): ChatRequest {
   const { model, text, tools, tool_choice: choice, stream, user, fastv } = request;
-  const format = text?.format;
   return ChatRequest.parse({
     model,
     messages: messagesOf(request).map(({ message }) => message),
     max_completion_tokens: request.max_output_tokens,
     temperature: request.temperature,
     top_p: request.top_p,
-    response_format:
-      format?.type === 'json_schema'
-        ? { type: format.type, json_schema: { ...format, type: undefined } }
-        : format,
+    response_format: responseFormat(text?.format),
     tools: tools?.map(({ type, ...named }) => ({ type, function: named })),
     tool_choice:
       typeof choice === 'object' && choice !== null
@@ -139,6 +135,12 @@ export function chatRequestOf(request: ResponsesRequest): ChatRequest {
     user,
     fastv,
   });
+}
+
+function responseFormat(format: z.infer<typeof TextFormat> | null | undefined): object | null | undefined {
+  if (format?.type !== 'json_schema') return format;
+  const { type, ...schema } = format;
+  return { type, json_schema: schema };
 }
 
 /** A message of the chat, and the field that it is made of. */

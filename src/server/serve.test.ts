@@ -1,6 +1,8 @@
 // The server over HTTP: every field is honoured, or refused by its name; nothing is left behind.
-import { mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,6 +17,9 @@ import { scene, sceneUrl } from '../../test/server/scene-turn.js';
 import { EMBEDDED_MODEL } from '../runtime/embedded.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
 import type { ApiErrorBody } from './api-error.js';
+import { App } from './app.js';
+import { checkedLimits } from './limits.js';
+import { PublicFetch } from './public-fetch.js';
 import { createHandler, serve, type RunningServer, type ServeOptions } from './serve.js';
 import type { Usage } from './usage.js';
 
@@ -26,6 +31,7 @@ const TOOL_SCHEMA = {
   additionalProperties: false,
 };
 const KEY = 'a key that no log may show';
+const HAS_FFMPEG = ['ffmpeg', 'ffprobe'].every((name) => spawnSync(name, ['-version']).status === 0);
 
 interface Completion {
   readonly id: string;
@@ -264,6 +270,8 @@ describe('an answer', () => {
     const [first = '', second = ''] = whole.split(' ');
     const stopped = await completion(await about('caption', 1, { stop: [second] }));
     expect(stopped.choices[0]?.message.content).toBe(first);
+    const four = await completion(await about('caption', 1, { stop: ['@', '#', '%', second] }));
+    expect(four.choices[0]?.message.content).toBe(first);
     // the model repeats itself where it may not end
     const endless = { logit_bias: { 2: -100 } };
     const babble = await completion(await about('caption', 1, endless));
@@ -279,6 +287,23 @@ describe('an answer', () => {
     );
     const biased = await completion(await about('caption', 1, { logit_bias: { [id]: -100 } }));
     expect(biased.choices[0]?.message.content).not.toBe(whole);
+  });
+
+  it('of several is drawn by its seed and those that follow', async () => {
+    const drawn = { temperature: 2, max_tokens: 12 };
+    const several = await completion(await about('caption', 1, { ...drawn, seed: 5, n: 2 }));
+    const second = await completion(await about('caption', 1, { ...drawn, seed: 6 }));
+    expect(several.choices[1]?.message).toEqual(second.choices[0]?.message);
+    // and what a strategy draws by its own
+    const likely = async (seed: number): Promise<string[]> => {
+      const fastv = { strategy: 'random', ratio: 0.9, seed };
+      const asked = await about('caption', 1, { fastv, logprobs: true, max_tokens: 8 });
+      const { choices } = await completion(asked);
+      // another place in memory is another order of sums
+      return choices[0]?.logprobs?.content.map(({ logprob }) => logprob.toFixed(3)) ?? [];
+    };
+    expect(await likely(1)).toEqual(await likely(1));
+    expect(await likely(1)).not.toEqual(await likely(2));
   });
 
   it('is JSON where that is asked for, of the schema that is given', async () => {
@@ -307,6 +332,10 @@ describe('an answer', () => {
       await about('color', 1, { response_format: { type: 'json_object' }, max_tokens: 200 }),
     );
     expect(any.choices[0]?.message.content).toMatch(/^\{/u);
+    const cut = await completion(
+      await about('color', 1, { response_format: { type: 'json_object' }, max_tokens: 1 }),
+    );
+    expect(cut.choices[0]?.finish_reason).toBe('length');
     const text = await completion(await about('color', 1, { response_format: { type: 'text' } }));
     expect(text.choices[0]?.message.content).toBe(await expected('color', 1));
   });
@@ -455,6 +484,24 @@ describe('an answer', () => {
     const { usage } = await completion(of(`data:image/gif;base64,${gif.toString('base64')}`, 'video_url'));
     expect(usage.fastv.image_tokens).toBe(3 * 144);
   });
+
+  it.runIf(HAS_FFMPEG)('looks at a film', async () => {
+    const film = join(folder, 'film.mp4');
+    const source = 'testsrc=size=64x64:rate=4:duration=2';
+    spawnSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', source, film]);
+    const url = `data:video/mp4;base64,${(await readFile(film)).toString('base64')}`;
+    const content = [{ type: 'video_url', video_url: { url } }];
+    const asked = { model: MODEL, messages: [{ role: 'user', content }], max_tokens: 1 };
+    // eight frames are more pictures than this server takes
+    expect(await refused(asked)).toMatchObject({ code: 'too_many_images' });
+    const whole = await start({ limits: { frames: 3 } });
+    try {
+      const { usage } = (await (await post(asked, { to: whole })).json()) as Completion;
+      expect(usage.fastv.image_tokens).toBe(3 * 144);
+    } finally {
+      await whole.close();
+    }
+  });
 });
 
 describe('a refusal', () => {
@@ -538,6 +585,15 @@ describe('a refusal', () => {
     [{ model: MODEL, messages: message, max_tokens: 1e8 }, 'max_tokens'],
     [{ model: MODEL, messages: message, max_tokens: 2, max_completion_tokens: 2 }, 'max_tokens'],
     [{ model: MODEL, messages: message, n: 0 }, 'n'],
+    [{ model: MODEL, messages: message, stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
+    [{ model: MODEL, messages: message, seed: 0.5 }, 'seed'],
+    [{ model: MODEL, messages: message, top_p: 0 }, 'top_p'],
+    [{ model: MODEL, messages: message, frequency_penalty: 3 }, 'frequency_penalty'],
+    [{ model: MODEL, messages: message, presence_penalty: -3 }, 'presence_penalty'],
+    [{ model: MODEL, messages: message, logprobs: 1 }, 'logprobs'],
+    [{ model: MODEL, messages: message, logit_bias: { 1: 101 } }, 'logit_bias.1'],
+    [{ model: MODEL, messages: message, stream_options: { include: 1 } }, 'stream_options.include'],
+    [{ model: MODEL, messages: message, user: 3 }, 'user'],
     [{ model: MODEL, messages: message, logit_bias: { 99999: 1 } }, 'logit_bias'],
     [{ model: MODEL, messages: message, fastv: { ratio: 2 } }, 'fastv.ratio'],
     [{ model: MODEL, messages: message, fastv: { ratio: 0.5, budget: 3 } }, 'fastv.budget'],
@@ -631,6 +687,11 @@ describe('a refusal', () => {
     expect(await refused(nested)).toMatchObject({ status: 400, code: 'invalid_json' });
     expect(await refused({}, { headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 });
     expect(await refused('x'.repeat(2 ** 21))).toMatchObject({ status: 413 });
+    expect(await refused(`{"x":[${'[],'.repeat(2 ** 18)}`)).toMatchObject({ status: 400 });
+    const wide = `{"model": "${MODEL}", "messages": [${'0,'.repeat(2 ** 20)}0]}`;
+    const roomy = await start({ limits: { bodyBytes: 2 ** 23 } });
+    expect(await refused(wide, { to: roomy })).toMatchObject({ status: 400, code: 'invalid_json' });
+    await roomy.close();
     const headers = { authorization: `Bearer ${KEY}` };
     expect((await fetch(`${server.url}/v1/nothing`, { headers })).status).toBe(404);
     expect((await fetch(`${server.url}/v1/chat/completions`, { headers })).status).toBe(405);
@@ -645,7 +706,12 @@ describe('the server', () => {
     expect((await fetch(`${server.url}/v1/models`)).status).toBe(401);
     const models = (await (await fetch(`${server.url}/v1/models`, { headers })).json()) as { data: object[] };
     expect(models.data).toMatchObject([
-      { id: MODEL, input_modalities: ['text', 'image', 'video'], context_length: 2048 },
+      {
+        id: MODEL,
+        input_modalities: ['text', 'image', 'video'],
+        context_length: 2048,
+        fastv: { layer: [2], strategy: 'attention' },
+      },
     ]);
     expect(await (await fetch(`${server.url}/v1/models/${MODEL}`, { headers })).json()).toMatchObject({
       id: MODEL,
@@ -767,6 +833,81 @@ describe('the server', () => {
     } finally {
       await small.close();
     }
+  });
+
+  it('lets pages ask of the origins that it is told, and no others', async () => {
+    const origin = 'https://page.example';
+    const preflight = async (of: RunningServer, from: string): Promise<string | null> => {
+      const headers = { origin: from, 'access-control-request-method': 'POST' };
+      const response = await fetch(`${of.url}/v1/chat/completions`, { method: 'OPTIONS', headers });
+      return response.headers.get('access-control-allow-origin');
+    };
+    expect(await preflight(server, origin)).toBeNull();
+    const open = await start({ cors: [origin] });
+    try {
+      expect(await preflight(open, origin)).toBe(origin);
+      expect(await preflight(open, 'https://other.example')).toBeNull();
+      const response = await post(await about('color', 1, { max_tokens: 1 }), {
+        headers: { origin },
+        to: open,
+      });
+      expect(response.status).toBe(200);
+      expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+    } finally {
+      await open.close();
+    }
+  });
+
+  it('fetches pictures where it may, from public addresses', async () => {
+    const png = Buffer.from((await sceneUrl('color', 6)).split(',')[1] ?? '', 'base64');
+    const pictures = createServer((_, response) => response.end(png));
+    await new Promise<void>((done) => pictures.listen(0, '127.0.0.1', done));
+    const { port } = pictures.address() as AddressInfo;
+    const web = new PublicFetch({ allowed: (address) => address === '127.0.0.1' });
+    const models = [
+      {
+        id: MODEL,
+        pruning: { ratio: 0.5 },
+        open: () => openModel(EMBEDDED_MODEL, { loading: { dtype: 'fp32' } }),
+      },
+    ];
+    const limits = checkedLimits();
+    const shared = { models, limits, logger, pingMs: 1000, cors: [], basePath: '', allowNetwork: true };
+    const [strict, trusting] = [new App(shared), new App({ ...shared, web })];
+    const asked = async (app: App): Promise<Response> => {
+      await Promise.all(app.models.map((model) => model.loaded));
+      const content = [
+        { type: 'image_url', image_url: { url: `http://127.0.0.1:${port}/scene.png` } },
+        { type: 'text', text: scene('color', 6).question },
+      ];
+      const body = JSON.stringify({ model: MODEL, messages: [{ role: 'user', content }] });
+      const headers = { 'content-type': 'application/json' };
+      return app.fetch(new Request('http://x/v1/chat/completions', { method: 'POST', headers, body }));
+    };
+    const refusal = await asked(strict);
+    expect(refusal.status).toBe(400);
+    expect(await refusal.json()).toMatchObject({ error: { param: 'messages.0.content.0.image_url.url' } });
+    const { choices } = (await (await asked(trusting)).json()) as Completion;
+    expect(choices[0]?.message.content).toBe(await expected('color', 6, { ratio: 0 }));
+    await Promise.all([strict.close(0), trusting.close(0)]);
+    pictures.close();
+  });
+
+  it('takes a body that comes in pieces, whose length nobody says', async () => {
+    const send = async (chunks: readonly string[], method = 'POST'): Promise<number> => {
+      const response = await fetch(`${server.url}/v1/chat/completions`, {
+        ...{ method, duplex: 'half' },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
+        body: new Blob([...chunks]).stream(),
+      });
+      await response.text();
+      return response.status;
+    };
+    const body = JSON.stringify(await about('color', 1, { max_tokens: 1 }));
+    expect(await send([body.slice(0, 100), body.slice(100)])).toBe(200);
+    expect(await send(Array<string>(20).fill('x'.repeat(2 ** 17)))).toBe(413);
+    expect(await send([body], 'PUT')).toBe(405);
+    expect(await send([], 'OPTIONS')).toBe(405);
   });
 
   it('does not wait for a body that never comes', async () => {

@@ -10,7 +10,7 @@ import type { PlugOptions } from '../runtime/options.js';
 import { App } from './app.js';
 import { openServed } from './engine/open-served.js';
 import type { Pruning } from './engine/prompt.js';
-import { DEFAULT_LIMITS, type ServerLimits } from './limits.js';
+import { checkedLimits, DEFAULT_LIMITS, type ServerLimits } from './limits.js';
 import { stderrLogger, type Logger } from './log.js';
 import { planOf, withPlan } from './plan.js';
 import { throwFailure, type ModelToServe } from './served-model.js';
@@ -160,7 +160,7 @@ function appOf(options: HandlerOptions): App {
   if (models.length === 0) throw new FastvError('invalid-option', 'no model is given', { where: 'models' });
   return new App({
     models,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: checkedLimits(options.limits),
     allowNetwork,
     cors,
     logger: options.logger ?? stderrLogger('error'),

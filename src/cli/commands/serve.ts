@@ -6,6 +6,7 @@ import { addMethodOptions } from '../options/strategy.js';
 import { defaultModel } from '../default-model.js';
 import { PORTS, wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
+import { MOST_SECONDS } from '../../server/limits.js';
 import { LIMIT_OPTIONS, limitFlag } from '../options/serve-limits.js';
 
 /** The command, to be added to the program. */
@@ -38,7 +39,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option('--cors <origins...>', 'origins whose pages may ask')
     .addOption(
       new Option('--grace <seconds>', 'how long running answers may take when the server is told to end')
-        .argParser(wholeNumber('--grace'))
+        .argParser(wholeNumber('--grace', 0, MOST_SECONDS))
         .default(30)
         .env('FASTV_GRACE'),
     )

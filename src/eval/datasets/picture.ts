@@ -9,7 +9,7 @@ import { isAbsolute, resolve, sep } from 'node:path';
 import { FastvError } from '../../errors.js';
 import { fileCode } from '../../files/file-error.js';
 import { liesIn, readRegular } from '../../files/read.js';
-import { decodePicture, inspectPicture } from '../../media/decode.js';
+import { openPicture } from '../../media/decode.js';
 import { PixelBudget } from '../../media/limits.js';
 import { describe, LIMITS, rowError, type Row } from './row.js';
 
@@ -47,7 +47,7 @@ export async function readPicture(
   folder?: string,
   budget = rowBudget(),
 ): Promise<Picture> {
-  return decode(row, field, await imageBytes(row, field, value, folder), { budget });
+  return decode(row, field, await imageBytes(row, field, value, folder), budget);
 }
 
 /** The encoded bytes of the image that a field's value is. */
@@ -90,21 +90,38 @@ export async function insideFolder(row: Row, field: string, path: string, folder
   return real;
 }
 
+/** An image whose header was read: how many pages it has (frames of a GIF), and what each of them shows. */
+export interface EncodedImage {
+  readonly pages: number;
+  decode(page?: number): Promise<Picture>;
+}
+
+/** Looks at an image; its pages share a budget. */
+export async function openImage(
+  row: Row,
+  field: string,
+  bytes: Uint8Array,
+  budget = rowBudget(),
+): Promise<EncodedImage> {
+  const image = await readable(row, field, openPicture(bytes, ''));
+  return {
+    pages: image.pages,
+    decode: async (page = 0) => {
+      const decoded = await readable(row, field, image.decode({ pixels: LIMITS.pixels, page, budget }));
+      const { width, height, data } = decoded;
+      return picture(width, height, new Uint8Array(data.buffer, data.byteOffset, data.length));
+    },
+  };
+}
+
 /** Decodes an image to RGB; transparency is laid over white, turned photographs are put upright. */
 export async function decode(
   row: Row,
   field: string,
   bytes: Uint8Array,
-  { page = 0, budget = rowBudget() }: { readonly page?: number; readonly budget?: PixelBudget } = {},
+  budget = rowBudget(),
 ): Promise<Picture> {
-  const limits = { pixels: LIMITS.pixels, page, budget };
-  const { width, height, data } = await readable(row, field, decodePicture(bytes, '', limits));
-  return picture(width, height, new Uint8Array(data.buffer, data.byteOffset, data.length));
-}
-
-/** How many pages (frames of a GIF) an image has. */
-export async function pages(row: Row, field: string, bytes: Uint8Array): Promise<number> {
-  return (await readable(row, field, inspectPicture(bytes, ''))).pages;
+  return (await openImage(row, field, bytes, budget)).decode();
 }
 
 async function readable<T>(row: Row, field: string, work: Promise<T>): Promise<T> {

@@ -25,9 +25,10 @@ export const LIMITS = {
   rowPixels: 150_000_000,
   /** Images of a row. */
   images: 64,
-  /** Bytes of a JSON line, or of an annotation file that is one JSON value. */
-  jsonLine: 128 * 2 ** 20,
-  json: 512 * 2 ** 20,
+  /** Bytes of a row in JSON, a line of JSON Lines or an item of a list: an image in base64 fits. */
+  jsonLine: 96 * 2 ** 20,
+  /** Lines without anything that may follow each other. */
+  emptyLines: 1_000_000,
   /** Bytes of a Parquet row group or an Arrow record batch. */
   batch: 2 ** 30,
 } as const;

@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { FastvError } from '../../errors.js';
 import { fileCode } from '../../files/file-error.js';
 import { videoFrames } from '../../media/video.js';
-import { decode, insideFolder, pages, readInside, rowBudget, type Picture } from './picture.js';
+import { decode, insideFolder, openImage, readInside, rowBudget, type Picture } from './picture.js';
 import { rowError, whereOf, type Row } from './row.js';
 
 const ANIMATED = ['', '.gif', '.webp'];
@@ -38,11 +38,9 @@ export async function readFrames(
       if (FILMS.includes(extension)) return filmFrames(row, field, path, count);
       const info = await stat(path).catch(() => undefined);
       if (info?.isDirectory() === true) return folderFrames(row, field, candidate, path, count, folder);
-      const bytes = await readInside(row, field, candidate, folder);
-      const total = await pages(row, field, bytes);
-      const budget = rowBudget();
+      const image = await openImage(row, field, await readInside(row, field, candidate, folder));
       const frames: Picture[] = [];
-      for (const page of spread(total, count)) frames.push(await decode(row, field, bytes, { page, budget }));
+      for (const page of spread(image.pages, count)) frames.push(await image.decode(page));
       return frames;
     }
   }
@@ -89,7 +87,7 @@ async function folderFrames(
   const pictures: Picture[] = [];
   for (const i of spread(frames.length, count)) {
     const bytes = await readInside(row, field, `${name}/${frames[i] ?? ''}`, folder);
-    pictures.push(await decode(row, field, bytes, { budget }));
+    pictures.push(await decode(row, field, bytes, budget));
   }
   return pictures;
 }
@@ -113,7 +111,7 @@ async function filmFrames(row: Row, field: string, path: string, count: number):
   }
   const budget = rowBudget();
   const frames: Picture[] = [];
-  for (const png of pngs) frames.push(await decode(row, field, png, { budget }));
+  for (const png of pngs) frames.push(await decode(row, field, png, budget));
   return frames;
 }
 

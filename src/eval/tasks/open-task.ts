@@ -226,6 +226,9 @@ async function annotationFiles(repository: string, options: OpenOptions): Promis
 /** Bytes of images of another subset that the temporary folder may take. */
 const MAX_IMAGES = 32 * 2 ** 30;
 
+/** Rows there that may be broken: what has no end has no images either. */
+const MOST_BAD_ROWS = 1000;
+
 /** Images of another subset: they are put into a temporary folder when the first one is needed. */
 function joined(
   task: Task,
@@ -240,10 +243,14 @@ function joined(
     cleanups.push(() => rm(folder, { recursive: true, force: true }));
     const ids = new Set<string>();
     let size = 0;
+    let left = MOST_BAD_ROWS;
     const { config, split } = imagesFrom;
     for (const listed of await resolveSplit(repository, config, split, withOthers(options))) {
       for await (const row of readRows(await listed.open())) {
-        if (row instanceof FastvError) continue; // its absence is noticed where it is needed
+        if (row instanceof FastvError) {
+          if (left-- === 0) throw row;
+          continue; // its absence is noticed where it is needed
+        }
         const id = textField(row, imagesFrom.id);
         const bytes = await imageBytes(row, imagesFrom.image, field(row, imagesFrom.image));
         size += bytes.length;
