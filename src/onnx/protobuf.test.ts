@@ -308,10 +308,14 @@ describe('what is read', () => {
     expect(() => fromBinary(ours.TensorProtoSchema, bytes)).toThrow(/more than 4194304 numbers/u);
   });
 
-  it('has an end: four million messages of two bytes each', { timeout: 60_000 }, () => {
-    const bytes = new Uint8Array(2 * (2 ** 22 + 1));
-    for (let i = 0; i < bytes.length; i += 2) bytes[i] = 0x72; // metadata_props
-    expect(() => fromBinary(ours.ModelProtoSchema, bytes)).toThrow(/more than 4194304 messages/u);
+  it.each([
+    ['metadata of a model', ours.ModelProtoSchema, 0x72, 2],
+    // each has eight lists or more
+    ['tensors of a graph', ours.GraphProtoSchema, 0x2a, 10],
+  ] as const)('has an end: messages of two bytes each, %s', { timeout: 60_000 }, (_, schema, tag, weight) => {
+    const bytes = new Uint8Array(2 * (Math.floor(2 ** 21 / weight) + 1));
+    for (let i = 0; i < bytes.length; i += 2) bytes[i] = tag;
+    expect(() => fromBinary<ours.Message>(schema, bytes)).toThrow(/more messages than any model/u);
   });
 });
 

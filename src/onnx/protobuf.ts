@@ -27,8 +27,11 @@ export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 /** How deep messages may lie in each other. A layer of If or Loop takes three. */
 const MAX_DEPTH = 64;
 
-/** How many messages a file may have: a hundred thousand nodes have a million, and two bytes can be one. */
-const MAX_MESSAGES = 2 ** 22;
+/**
+ * How many messages a file may have, each counted with what it takes when it is empty: itself, and its lists. Thirty
+ * thousand nodes, each with its attributes and the shape of what it gives, come to three quarters of it.
+ */
+const MAX_MESSAGES = 2 ** 21;
 
 /** How many numbers of 64 bits: each is an object, and a byte can be one. */
 const MAX_NUMBERS = 2 ** 22;
@@ -232,7 +235,8 @@ class Reader {
 
 function readMessage(reader: Reader, schema: Schema, message: Fields, depth: number): void {
   if (depth > MAX_DEPTH) throw tooDeep();
-  if (++reader.messages > MAX_MESSAGES) throw malformed(`it has more than ${MAX_MESSAGES} messages`);
+  reader.messages += 2 + schema.lists.length;
+  if (reader.messages > MAX_MESSAGES) throw malformed('it has more messages than any model');
   // Where a run of unknown fields begins: one view for all of them, or small fields would make a large heap.
   let unknown = -1;
   while (reader.pos < reader.end) {

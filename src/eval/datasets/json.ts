@@ -25,7 +25,7 @@ export async function* readJsonLines(file: DataFile): AsyncGenerator<RowOrError>
 /**
  * Records of a `.json` file that is one list or one record of them, in the order of the file. It is cut at its outermost
  * commas, and what lies between them is parsed as a line of JSON Lines is: the file is never held whole, and none of its
- * records can cost more than a line. A JSON parser that streams would make the values itself, at a tenth of the speed.
+ * records can cost more than a line. A JSON parser that streams would make the values itself, whatever they are.
  * @throws FastvError `invalid-input`, behind the rows before it, where the file is broken
  */
 export async function* readJson(file: DataFile): AsyncGenerator<RowOrError> {
