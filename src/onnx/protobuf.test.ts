@@ -315,7 +315,7 @@ describe('what is read', () => {
   ] as const)('has an end: messages of two bytes each, %s', { timeout: 60_000 }, (_, schema, tag, weight) => {
     const bytes = new Uint8Array(2 * (Math.floor(2 ** 21 / weight) + 1));
     for (let i = 0; i < bytes.length; i += 2) bytes[i] = tag;
-    expect(() => fromBinary<ours.Message>(schema, bytes)).toThrow(/more messages than any model/u);
+    expect(() => fromBinary<Message>(schema, bytes)).toThrow(/more messages than any model/u);
   });
 });
 
