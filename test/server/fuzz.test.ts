@@ -16,7 +16,7 @@ beforeAll(async () => {
   server = await serve({
     port: 0,
     logger: pino({ level: 'silent' }),
-    limits: { bodyBytes: 2 ** 20, imagePixels: 4e6, images: 4, outputTokens: 8, seconds: 5 },
+    limits: { bodyBytes: 2 ** 20, imagePixels: 4e6, images: 4, outputTokens: 8, seconds: 60 },
   });
   await server.loaded;
   url = await sceneUrl('color', 1);
