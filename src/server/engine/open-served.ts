@@ -36,7 +36,8 @@ const STEPPED: Loader = {
     const given = options['session_options'] ?? {};
     const swapped = withSwapAfter(given, async (source, { model: asked }) => {
       const decoder = typeof asked === 'string' ? isDecoderFile(asked) : looksLikeDecoder(asked);
-      if (!decoder) return source;
+      // on a GPU the caches would go there and the branches come back at every step
+      if (!decoder || options['device'] !== 'cpu') return source;
       const other = await editedSource(source, stepCaches);
       loaded.changed = other !== source;
       return other;
