@@ -65,7 +65,11 @@ describe('streams', () => {
     const { code, out } = await shell(`${command} 2> >(exec 0<&-; sleep 0.1) && echo done`);
     expect(code).toBe(0);
     expect(out).toMatch(/scenes-color +unpruned[^]*done/u);
-    expect((await readdir(join(folder, 'out'))).sort()).toEqual(['results.jsonl', 'summary.json']);
+    expect((await readdir(join(folder, 'out'))).sort()).toEqual([
+      'results.index',
+      'results.jsonl',
+      'summary.json',
+    ]);
   });
 });
 
@@ -114,7 +118,11 @@ describe('a signal', { timeout: 180_000 }, () => {
     expect(code).toBe(130);
     expect(JSON.parse(out)).toMatchObject({ complete: false });
     expect(err).toMatch(/ending after this question/u);
-    expect((await readdir(join(folder, 'out'))).sort()).toEqual(['results.jsonl', 'summary.json']);
+    expect((await readdir(join(folder, 'out'))).sort()).toEqual([
+      'results.index',
+      'results.jsonl',
+      'summary.json',
+    ]);
   });
 
   it.each([
