@@ -74,22 +74,12 @@ export function checkModelFolder(folder: string): void {
 
 /** Transformers.js makes objects of all that is in a tokenizer, which takes microseconds each. */
 function checkTokenizer(path: string): void {
-  let bytes: Uint8Array;
-  try {
-    bytes = readRegularSync(path, MOST.jsonBytes);
-  } catch {
-    return; // not there: whoever loads it says so
-  }
-  const { values, names } = counted(bytes);
-  if (values <= MOST.fewValues) return;
-  if (values > MOST.values || names > MOST.names)
-    throw tooMuch(path, `the tokenizer has ${values} values, ${names} of them with names`);
-  let tokenizer: unknown;
-  try {
-    tokenizer = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return; // no JSON: whoever loads it says so
-  }
+  const tokenizer = jsonOf(path, ({ values, names }) => {
+    if (values <= MOST.fewValues) return false;
+    if (values > MOST.values || names > MOST.names)
+      throw tooMuch(path, `the tokenizer has ${values} values, ${names} of them with names`);
+    return true;
+  });
   const model = typed(tokenizer, 'model');
   for (const [part, most, what] of [
     [typed(model, 'vocab'), MOST.vocabulary, 'words'],
@@ -101,8 +91,32 @@ function checkTokenizer(path: string): void {
   }
 }
 
+/**
+ * What a file of JSON holds. Of one that is not there or no JSON, nothing: whoever loads it says so.
+ * @param isWanted is told how much it is before it is parsed
+ */
+function jsonOf(path: string, isWanted: (counts: Counts) => boolean): unknown {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularSync(path, MOST.jsonBytes);
+  } catch {
+    return undefined;
+  }
+  if (!isWanted(counted(bytes))) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+interface Counts {
+  readonly values: number;
+  readonly names: number;
+}
+
 /** About how many values a text of JSON has, and how many of them have names. */
-function counted(bytes: Uint8Array): { readonly values: number; readonly names: number } {
+function counted(bytes: Uint8Array): Counts {
   let [values, names] = [0, 0];
   for (const byte of bytes) {
     if (byte === 0x2c || byte === 0x5b || byte === 0x7b) values++;
@@ -113,20 +127,10 @@ function counted(bytes: Uint8Array): { readonly values: number; readonly names: 
 
 /** Looks at every number in a configuration, however deep, by its name. */
 function checkNumbers(path: string): void {
-  let bytes: Uint8Array;
-  try {
-    bytes = readRegularSync(path, MOST.jsonBytes);
-  } catch {
-    return; // not there: whoever loads it says so
-  }
-  const { values } = counted(bytes);
-  if (values > MOST.configValues) throw tooMuch(path, `the file has ${values} values`);
-  let config: unknown;
-  try {
-    config = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return; // no JSON: whoever loads it says so
-  }
+  const config = jsonOf(path, ({ values }) => {
+    if (values > MOST.configValues) throw tooMuch(path, `the file has ${values} values`);
+    return true;
+  });
   const named = ['image_processor_type', 'video_processor_type', 'model_type'];
   const areas = named.some((name) => AREAS.test(String(typed(config, name))));
   const open: unknown[] = [config];

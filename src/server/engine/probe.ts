@@ -31,13 +31,10 @@ export async function batchingOf(passes: DecoderPasses): Promise<Batching> {
   const [ragged = [], equal = []] = PROMPTS;
   for (const together of ['right', 'left'] as const) {
     if (!(await agrees(passes, ragged, together, false))) continue;
-    return { together, inPlace: passes.roomy && (await agrees(passes, ragged, together, true)) };
+    return { together, inPlace: await agrees(passes, ragged, together, true) };
   }
   const together = (await agrees(passes, equal, 'right', false)) ? 'equal' : 'never';
-  return {
-    together,
-    inPlace: passes.roomy && (await agrees(passes, together === 'equal' ? equal : [7], 'right', true)),
-  };
+  return { together, inPlace: await agrees(passes, together === 'equal' ? equal : [7], 'right', true) };
 }
 
 /** Whether rows together, two steps on, give what each gives alone and in a cache of its own. */
@@ -47,6 +44,7 @@ async function agrees(
   side: PaddingSide,
   inPlace: boolean,
 ): Promise<boolean> {
+  if (inPlace && !passes.roomy) return false;
   const begun: CacheRow[] = [];
   const alone: Float32Array[] = [];
   const first = lengths.map((length) => token(length, passes.vocabulary));
@@ -69,7 +67,7 @@ async function agrees(
       [one, next].every(({ logits }, at) => areClose(alone[2 * row + at], logits[row])),
     );
   } catch (error) {
-    // a graph that wants a cache of another shape says so
+    // what fails in buffers that stay is decoded in caches that are put together
     if (inPlace) return false;
     throw error;
   }
