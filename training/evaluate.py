@@ -3,8 +3,10 @@
   python training/evaluate.py accuracy runs/final.pt --data runs/test.jsonl
   python training/evaluate.py fastv    runs/final.pt --data runs/test.jsonl
   python training/evaluate.py oracle   runs/final.pt --data runs/test.jsonl
+  python training/evaluate.py sizes    runs/final.pt --data runs/held/validation.jsonl --sizes 96 120 144
 
-The data is written by `fastv scenes DIR --split test --no-images`. Exact match under teacher forcing is
+The data is written by `fastv scenes DIR --split test --no-images`; that of `sizes` in the layout of conversations, ten
+questions a picture side by side. Exact match under teacher forcing is
 exact match of greedy decoding: the first wrong token is where greedy decoding leaves the answer.
 
 FastV here is a mask: from layer K on no token sees the dropped image tokens. The rest, positions
@@ -25,7 +27,7 @@ import torch
 import scenes
 from data import Encoder
 from model import rope_table, rotate
-from train import MODEL, load
+from train import MODEL, Runner, accuracy, load
 from train_tower import normalize
 
 IGNORE = -100
@@ -219,13 +221,30 @@ def cider(pairs):
     return 10 * total / 4 / len(pairs)
 
 
+def by_size(model, encoder, args):
+    """Accuracy by family, a column a size; `--limit` pictures."""
+    if args.tower:
+        model.tower.load_state_dict(torch.load(args.tower)["tower"])
+    runner = Runner(model, encoder, "cpu", thaw=False, compiled=False)
+    lines = open(args.data).read().splitlines()[: args.limit]
+    columns = []
+    for size in args.sizes:
+        scores, total = accuracy(runner, lines, encoder, len(lines) // 25 * 25, 25, 10, size)
+        columns.append(scores)
+        print(f"{size} px: mean of families {100 * np.mean(list(scores.values())):.1f}", flush=True)
+    for f in sorted(total):
+        print(f"{f:16}", *(f"{100 * c[f]:5.1f}" for c in columns), f" n={total[f]}")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=["accuracy", "fastv", "oracle", "attention"])
+    p.add_argument("what", choices=["accuracy", "fastv", "oracle", "attention", "sizes"])
     p.add_argument("checkpoint", type=Path)
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--limit", type=int, help="items a family")
     p.add_argument("--families", nargs="*")
+    p.add_argument("--sizes", type=int, nargs="+", default=[scenes.SIZE], help="sizes: pixels that pictures are seen at")
+    p.add_argument("--tower", type=Path, help="sizes: a checkpoint of train_tower.py, in the place of the model's tower")
     p.add_argument("--k", type=int, nargs="*", default=[1, 2, 3, 5])
     p.add_argument("--r", type=float, nargs="*", default=[0.25, 0.5, 0.75, 0.9])
     p.add_argument("--by-family", action="store_true", help="fastv: a row a family: unpruned, then every K and R")
@@ -237,6 +256,9 @@ def main():
     model.eval()
     if args.bf16:
         torch.autocast("cpu", dtype=torch.bfloat16).__enter__()
+    if args.what == "sizes":
+        by_size(model, encoder, args)
+        return
     by = read(args.data, args.families, args.limit)
     if args.what == "accuracy":
         for f, rows in by.items():

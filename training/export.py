@@ -1,6 +1,7 @@
 """Writes the Transformers.js folder of a checkpoint: configs and ONNX files, full precision and 8 bit.
 
   python training/export.py runs/final.pt [models/scenes-llava] [--check]
+  python training/export.py runs/sizes.pt models/scenes-llava-sizes --sizes [--check]
   python training/export.py --restore models/scenes-llava runs/restored.pt
 
 The decoder is the graph that the ONNX Runtime GenAI builder would write, GroupQueryAttention,
@@ -8,6 +9,8 @@ SkipSimplifiedLayerNormalization, past_key_values.* in and present.* out, but fo
 position_ids and a mask that hides padding, so that rows may be padded on the left. Weights keep
 their names, so `--restore` can make a checkpoint of the folder, to train on (the guided layers' numbers
 travel in the graph's metadata).
+
+With --sizes the vision encoder takes pictures of other sizes too, its positions interpolated in the graph.
 
 --check compares every ONNX file with Hugging Face's LlavaForConditionalGeneration: prefill and decoding.
 """
@@ -141,8 +144,8 @@ def decoder(model: Llava, path: Path):
     )
 
 
-def vision_encoder(model: Llava, path: Path):
-    """pixel_values [n, 3, 96, 96] → image_features [n, 144, width]: tower and projector."""
+def vision_encoder(model: Llava, path: Path, sizes=False):
+    """pixel_values [n, 3, 96, 96] → image_features [n, 144, width]: tower and projector. With `sizes`, of any multiple of 8."""
     c, g, t = model.config, Graph(), model.tower
     d, p, heads = c.tower_width, c.patch, c.tower_heads
     kernel = t.patch_embedding.weight.view(d, 3, p, p)
@@ -153,7 +156,8 @@ def vision_encoder(model: Llava, path: Path):
     size = g.add("Concat", "/tower/class/size", [count, g.weight("one_by_width", np.array([1, d], np.int64))], axis=0)
     token = g.add("Expand", "/tower/class/Expand", [g.weight("vision_tower.class_embedding", t.class_embedding.view(1, 1, d)), size])
     x = g.add("Concat", "/tower/Concat", [token, x], axis=1)
-    x = g.add("Add", "/tower/position/Add", [x, g.weight("vision_tower.position_embedding", t.position_embedding)])
+    table = g.weight("vision_tower.position_embedding", t.position_embedding)
+    x = g.add("Add", "/tower/position/Add", [x, interpolated(g, table, c) if sizes else table])
 
     def norm(name, x, layer, key):
         return g.add("LayerNormalization", name, [x, g.weight(f"{key}.weight", layer.weight), g.weight(f"{key}.bias", layer.bias)], axis=-1, epsilon=1e-5)
@@ -184,7 +188,26 @@ def vision_encoder(model: Llava, path: Path):
     x = g.add("Gelu", "/projector/Gelu", [g.linear("/projector/linear_1", x, model.linear_1, "projector.linear_1")])
     x = g.linear("/projector/linear_2", x, model.linear_2, "projector.linear_2")
     g.nodes[-1].output[0] = "image_features"
-    g.save(path, "vision_encoder", [("pixel_values", FLOAT, ["num_images", 3, 96, 96])], [("image_features", FLOAT, ["num_images", c.patches, c.width])])
+    sides, patches = (["height", "width"], "num_patches") if sizes else ([c.image_size] * 2, c.patches)
+    g.save(path, "vision_encoder", [("pixel_values", FLOAT, ["num_images", 3, *sides])], [("image_features", FLOAT, ["num_images", patches, c.width])])
+
+
+def interpolated(g: Graph, table: str, c: Config) -> str:
+    """Tower.positions of the grid of pixel_values: the class token's position, and the others bicubically."""
+    ints = lambda name, *values: g.weight(f"position_{name}", np.array(values, np.int64))  # noqa: E731
+    side, zero, one, end = c.image_size // c.patch, ints("zero", 0), ints("one", 1), ints("end", 1 << 30)
+    first = g.add("Slice", "/tower/position/class", [table, zero, one, zero])
+    rest = g.add("Slice", "/tower/position/patches", [table, one, end, zero])
+    grid = g.add("Reshape", "/tower/position/grid", [rest, ints("grid", 1, side, side, c.tower_width)])
+    grid = g.add("Transpose", "/tower/position/map", [grid], perm=[0, 3, 1, 2])
+    sides = g.add("Shape", "/tower/position/pixels", ["pixel_values"], start=2, end=4)
+    sides = g.add("Div", "/tower/position/sides", [sides, ints("patch", c.patch)])
+    sizes = g.add("Concat", "/tower/position/sizes", [ints("width", 1, c.tower_width), sides], axis=0)
+    how = {"mode": "cubic", "cubic_coeff_a": -0.75, "coordinate_transformation_mode": "half_pixel"}
+    grid = g.add("Resize", "/tower/position/Resize", [grid, "", "", sizes], **how)
+    flat = g.add("Reshape", "/tower/position/flat", [grid, ints("flat", c.tower_width, -1)])
+    flat = g.add("Transpose", "/tower/position/rows", [flat], perm=[1, 0])
+    return g.add("Concat", "/tower/position/table", [first, flat], axis=0)
 
 
 def embed_tokens(model: Llava, path: Path):
@@ -438,6 +461,7 @@ def main():
     p.add_argument("target", type=Path, nargs="?", default=MODEL)
     p.add_argument("--restore", action="store_true")
     p.add_argument("--check", action="store_true")
+    p.add_argument("--sizes", action="store_true", help="pictures of several sizes, positions interpolated")
     args = p.parse_args()
     if args.restore:
         restore(args.source, args.target)
@@ -449,7 +473,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     configs(model, encoder, args.target)
     decoder(model, folder / "decoder_model_merged.onnx")
-    vision_encoder(model, folder / "vision_encoder.onnx")
+    vision_encoder(model, folder / "vision_encoder.onnx", args.sizes)
     embed_tokens(model, folder / "embed_tokens.onnx")
     quantize(folder)
     for f in sorted(folder.glob("*.onnx")):

@@ -65,7 +65,10 @@ class TowerBlock(nn.Module):
 
 
 class Tower(nn.Module):
-    """Images [batch, 3, 96, 96] → patch features [batch, 144, width], the class token dropped."""
+    """Images [batch, 3, h, w] → patch features [batch, h · w / 64, width], the class token dropped.
+
+    Positions of another grid than the 12 × 12 of 96 pixels are interpolated, as Hugging Face's CLIP does
+    (`interpolate_pos_encoding`: bicubic)."""
 
     def __init__(self, c: Config):
         super().__init__()
@@ -82,11 +85,21 @@ class Tower(nn.Module):
         p = self.patch
         x = images.view(b, 3, h // p, p, w // p, p).permute(0, 2, 4, 1, 3, 5).reshape(b, -1, 3 * p * p)
         x = self.patch_embedding(x)
-        x = torch.cat([self.class_embedding.expand(b, 1, -1).to(x.dtype), x], 1) + self.position_embedding
+        x = torch.cat([self.class_embedding.expand(b, 1, -1).to(x.dtype), x], 1) + self.positions(h // p, w // p)
         x = self.pre_layrnorm(x)
         for layer in self.layers:
             x = layer(x)
         return x[:, 1:]
+
+    def positions(self, rows: int, columns: int):
+        """The position table [1 + rows · columns, width] of a grid."""
+        table = self.position_embedding
+        side = math.isqrt(len(table) - 1)
+        if (rows, columns) == (side, side):
+            return table
+        grid = table[1:].view(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
+        return torch.cat([table[:1], grid.flatten(2).squeeze(0).T])
 
 
 def rms_norm(x, weight, eps: float):

@@ -6,7 +6,8 @@ import torch
 def orthogonalize(g, steps: int = 5):
     """The Newton-Schulz iteration of Muon on a stack of matrices [n, rows, columns]."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16()
+    fast = g.is_cuda or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    x = g.bfloat16() if fast else g
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT

@@ -122,12 +122,35 @@ def _blend(image: np.ndarray, x: int, y: int, rgb_alpha: np.ndarray, alpha: np.n
     part[:] = (s + part * (255 - a) + 127) // 255
 
 
-def patch_of(x: int, y: int) -> int:
-    return min(max(y // PATCH, 0), GRID - 1) * GRID + min(max(x // PATCH, 0), GRID - 1)
+@lru_cache
+def _bicubic(size: int) -> np.ndarray:
+    """[size, 96]: what each pixel of an enlarged line is made of; Keys' cubic with a = -1/2, as Pillow's."""
+    at = (np.arange(size)[:, None] + 0.5) * SIZE / size - 0.5
+    x = np.abs(at - np.arange(SIZE))
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    w = np.where(x < 1, near, np.where(x < 2, far, 0))
+    return (w / w.sum(1, keepdims=True)).astype(np.float32)
 
 
-def center_patch(box: dict) -> int:
-    return patch_of(box["x"] + box["width"] // 2, box["y"] + box["height"] // 2)
+def enlarge(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [b, 96, 96, 3] → uint8 [b, size, size, 3], as the image processor resizes (Pillow's bicubic, size >= 96)."""
+    if size == SIZE:
+        return images
+    bytes_ = lambda x: np.floor(x + 0.5).clip(0, 255).astype(np.float32)  # noqa: E731
+    wide = bytes_(np.einsum("xw,bhwc->bhxc", _bicubic(size), images.astype(np.float32), optimize=True))
+    return bytes_(np.einsum("yh,bhxc->byxc", _bicubic(size), wide, optimize=True)).astype(np.uint8)
+
+
+def patches_of(size: int) -> int:
+    """Image tokens of a picture that is seen at `size` pixels."""
+    return (size // PATCH) ** 2
+
+
+def center_patch(box: dict, size: int = SIZE) -> int:
+    """The patch that holds a box's centre, where the picture is seen at `size` pixels."""
+    grid = size // PATCH
+    place = lambda at, length: min(max((at + length // 2) * size // (SIZE * PATCH), 0), grid - 1)  # noqa: E731
+    return place(box["y"], box["height"]) * grid + place(box["x"], box["width"])
 
 
 def glyph_box(text: dict, i: int) -> dict:
@@ -135,12 +158,13 @@ def glyph_box(text: dict, i: int) -> dict:
     return {"x": text["box"]["x"] + i * width, "y": text["box"]["y"], "width": width, "height": text["box"]["height"]}
 
 
-def patch_labels(scene: dict) -> dict[str, np.ndarray]:
-    """What the vision tower must be able to say of each of the 144 patches.
+def patch_labels(scene: dict, seen: int = SIZE) -> dict[str, np.ndarray]:
+    """What the vision tower must be able to say of each patch (144 at 96 pixels) of a picture seen at `seen` pixels.
 
     category: 0 background, then the classes, then the characters: what covers most of the patch, if
       anything covers an eighth of it. center: the patch holds an object's centre. size: index of its
       sprite size (-100 elsewhere). index: which character of the text its glyph is (-100 elsewhere).
+      thing: the number of the object or glyph whose centre it holds (-1 elsewhere).
     """
     a = atlas()
     cover = np.full((SIZE, SIZE), -1, np.int16)
@@ -157,20 +181,25 @@ def patch_labels(scene: dict) -> dict[str, np.ndarray]:
         x, y = box["x"], box["y"]
         part = cover[y : y + alpha.shape[0], x : x + alpha.shape[1]]
         part[alpha[: part.shape[0], : part.shape[1], 0] > 60] = n
-    patches = cover.reshape(GRID, PATCH, GRID, PATCH).transpose(0, 2, 1, 3).reshape(PATCHES, PATCH * PATCH)
-    flat = (np.arange(PATCHES)[:, None] * (len(things) + 1) + patches + 1).ravel()
-    counts = np.bincount(flat, minlength=PATCHES * (len(things) + 1)).reshape(PATCHES, -1)[:, 1:]
-    category = np.zeros(PATCHES, np.int64)
-    size = np.full(PATCHES, -100, np.int64)
-    index = np.full(PATCHES, -100, np.int64)
-    center = np.zeros(PATCHES, np.int64)
+    if seen != SIZE:
+        at = np.arange(seen) * SIZE // seen
+        cover = cover[at[:, None], at]
+    grid, count = seen // PATCH, patches_of(seen)
+    patches = cover.reshape(grid, PATCH, grid, PATCH).transpose(0, 2, 1, 3).reshape(count, PATCH * PATCH)
+    flat = (np.arange(count)[:, None] * (len(things) + 1) + patches + 1).ravel()
+    counts = np.bincount(flat, minlength=count * (len(things) + 1)).reshape(count, -1)[:, 1:]
+    category = np.zeros(count, np.int64)
+    size = np.full(count, -100, np.int64)
+    index = np.full(count, -100, np.int64)
+    center = np.zeros(count, np.int64)
+    thing = np.full(count, -1, np.int64)
     if things:
         owner = counts.argmax(1)
         held = counts.max(1) >= PATCH * PATCH // 8
         for p in np.nonzero(held)[0]:
             _, _, category[p], size[p], index[p] = things[owner[p]]
     for n, (box, _, cat, s, i) in enumerate(things):
-        p = center_patch(box)
-        center[p] = 1
+        p = center_patch(box, seen)
+        center[p], thing[p] = 1, n
         category[p], size[p], index[p] = cat, s, i
-    return {"category": category, "center": center, "size": size, "index": index}
+    return {"category": category, "center": center, "size": size, "index": index, "thing": thing}

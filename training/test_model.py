@@ -12,6 +12,7 @@ import scenes
 from evaluate import Batch, attention_drop, forward, keep_count
 from model import Config, Llava
 from train import MODEL, Runner, grow, load
+from train_tower import same_at_96
 
 GOLDEN = json.loads((scenes.ROOT / "src" / "scenes" / "golden.json").read_text())
 
@@ -138,6 +139,70 @@ def test_dropping_nothing_changes_nothing_and_dropping_all_does(model, encoder):
 
 def test_round_half_even():
     assert [keep_count(n, 0.5) for n in (1, 3, 5, 144)] == [0, 2, 2, 72]
+
+
+@pytest.mark.parametrize("size", [120, 144])
+def test_an_enlarged_picture_has_more_patches_and_the_same_things(encoder, size):
+    scene = GOLDEN[0]["scene"]
+    small, large = scenes.patch_labels(scene), scenes.patch_labels(scene, size)
+    grid = size // scenes.PATCH
+    assert len(large["category"]) == grid**2
+    for o in scene["objects"]:
+        at = scenes.center_patch(o["box"], size)
+        assert large["center"][at] == 1
+        assert large["category"][at] == 1 + scenes.atlas().class_id[o["class"]]
+    same = same_at_96(scene, large, (2 * np.arange(grid) + 1) * scenes.SIZE // (2 * size))
+    there = same >= 0
+    assert there.mean() > 0.8
+    assert (small["category"][same[there]] == large["category"][there]).all()
+    assert (small["thing"][same[there]] == large["thing"][there]).all()
+
+
+def test_enlarging_is_pillows():
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3), np.uint8)
+    pillow = pytest.importorskip("PIL.Image")
+    for size in (120, 144):
+        want = np.asarray(pillow.fromarray(pixels[0]).resize((size, size), pillow.Resampling.BICUBIC))
+        assert np.abs(scenes.enlarge(pixels, size)[0].astype(int) - want).max() <= 1
+
+
+def test_aims_follow_an_enlarged_picture(encoder):
+    scene = GOLDEN[0]["scene"]
+    thing = scene["objects"][0]
+    asked = {
+        **question(f"Is there a {thing['class']} in the image?", "yes"),
+        "mentions": [{"word": thing["class"], "evidence": [{"image": 0, "box": thing["box"]}]}],
+    }
+    line = json.dumps({"scenes": [scene], "questions": [asked]})
+    batch = next(data.batches(iter([line]), encoder, 1, 1, 18, np.random.default_rng(0), ask_both, sizes=(144,)))
+    prefix = encoder.prefix(1, 324)
+    assert batch.images.shape == (1, 144, 144, 3)
+    assert batch.kept.shape == (1, len(prefix))
+    _, to = batch.aims["guide"]
+    assert set(np.flatnonzero(to[0].numpy())) == {0, prefix.patches[scenes.center_patch(thing["box"], 144)]}
+
+
+def test_positions_are_interpolated_as_by_hugging_face(model, tmp_path, encoder):
+    pytest.importorskip("transformers")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((MODEL / name).read_bytes())
+    export.configs(model, encoder, tmp_path)
+    tower = export.hf_model(model, tmp_path).model.vision_tower
+    pixels = torch.rand(1, 3, 120, 144) * 2 - 1
+    with torch.no_grad():
+        want = tower(pixels, interpolate_pos_encoding=True).last_hidden_state[:, 1:]
+        assert torch.allclose(model.tower(pixels), want, atol=1e-4)
+
+
+def test_the_encoder_of_several_sizes_is_exact(model, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    export.vision_encoder(model, tmp_path / "vision.onnx", sizes=True)
+    session = runtime.InferenceSession(tmp_path / "vision.onnx", providers=["CPUExecutionProvider"])
+    for height, width in ((96, 96), (144, 144), (120, 96)):
+        pixels = torch.rand(2, 3, height, width) * 2 - 1
+        with torch.no_grad():
+            want = model.project(model.tower(pixels)).numpy()
+        assert np.abs(session.run(None, {"pixel_values": pixels.numpy()})[0] - want).max() < 1e-4
 
 
 def test_export_is_exact_and_can_be_restored(model, encoder, tmp_path):

@@ -21,7 +21,7 @@ import scenes
 from data import AIMS, IGNORE, Encoder, batches, pick_caption, pick_questions
 from model import Config, DecoderLayer, Llava, decode, guide_loss, layer_math, layout
 from muon import Both
-from train_tower import normalize
+from train_tower import half, normalize
 
 MODEL = Path(__file__).resolve().parent.parent / "models" / "scenes-llava"
 
@@ -144,7 +144,7 @@ class Runner:
         """The decoder's output [b, tokens, width], and each layer's q and k."""
         m = self.model
         b, blocks, length = ids.shape
-        prefix = self.encoder.prefix(features.shape[0] // b)
+        prefix = self.encoder.prefix(features.shape[0] // b, features.shape[1])
         text = m.embed_tokens(torch.from_numpy(prefix.ids).to(self.device)).expand(b, -1, -1)
         patches = torch.from_numpy(prefix.patches).to(self.device)
         x = text.index_copy(1, patches, m.project(features).float().reshape(b, len(patches), -1))
@@ -156,7 +156,7 @@ class Runner:
         """Logits at the labelled positions, their labels and places, and the attention losses by aim."""
         length, size = batch.blocks.shape[2], batch.kept.shape[1]
         images = normalize(batch.images).to(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        with half(self.device):
             with torch.set_grad_enabled(self.thaw and torch.is_grad_enabled()):
                 features = self.see(images)
             x, attended = self.run(features, batch.kept.to(self.device), batch.blocks.to(self.device))
@@ -174,21 +174,20 @@ class Runner:
 
 
 @torch.no_grad()
-def accuracy(runner: Runner, lines, encoder: Encoder, images: int, size: int = 50):
-    """Exact-match accuracy by family. All answer tokens right under teacher forcing is greedy exact match."""
-    one = lambda rng, questions, n: questions[:n]  # noqa: E731
+def accuracy(runner: Runner, lines, encoder: Encoder, images: int, size: int = 50, questions: int = 1, seen: int = scenes.SIZE):
+    """Exact-match accuracy by family, of pictures seen at `seen` pixels with so many questions each, and how many
+    questions. All answer tokens right under teacher forcing is greedy exact match."""
+    first = lambda rng, asked, n: asked[:n]  # noqa: E731
     right, total = {}, {}
-    stream = batches(iter(lines), encoder, size, 1, 20, np.random.default_rng(0), one)
+    stream = batches(iter(lines), encoder, size, questions, 20, np.random.default_rng(0), first if questions == 1 else pick_questions, sizes=(seen,))
     for _ in range(images // size):
         batch = next(stream)
         logits, labels, where, _ = runner(batch)
-        ok = torch.ones(size, dtype=torch.bool)
-        wrong = where[(logits.argmax(-1) != labels)] // 20
-        ok[wrong.cpu()] = False
-        for b, (family,) in enumerate(batch.families):
+        wrong = set((where[logits.argmax(-1) != labels] // 20).tolist())
+        for i, family in enumerate(f for asked in batch.families for f in asked):
             total[family] = total.get(family, 0) + 1
-            right[family] = right.get(family, 0) + int(ok[b])
-    return {f: right[f] / total[f] for f in total}
+            right[family] = right.get(family, 0) + (i not in wrong)
+    return {f: right[f] / total[f] for f in total}, total
 
 
 def validation_lines(path: Path, families=None, limit=10**9):
@@ -239,6 +238,8 @@ def main():
     p.add_argument("--sequences-every", type=int, default=4)
     p.add_argument("--two-turns", type=float, default=0.0)
     p.add_argument("--thin", type=float, default=0.4, help="the share of batches that lack part of the background (see data.py)")
+    p.add_argument("--sizes", type=int, nargs="+", default=[scenes.SIZE], help="pixels that single pictures are seen at, one of them a batch")
+    p.add_argument("--eager", action="store_true", help="compile nothing: for short runs, and where compiling takes long")
     p.add_argument("--guide", type=float, default=1.0)
     p.add_argument("--look", type=float, default=0.3)
     p.add_argument("--muon-lr", type=float, default=0.01)
@@ -273,11 +274,11 @@ def main():
     if args.resume_optimizer and "optimizer" in state:
         for part, saved in zip(optimizer.parts, state["optimizer"]):
             part.load_state_dict(saved)
-    runner = Runner(model, encoder, device, args.thaw)
+    runner = Runner(model, encoder, device, args.thaw, compiled=not args.eager)
     lines = lines_of(args.train, seen)
-    short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions, thin=(args.thin, 80))
-    captions = batches(lines, encoder, args.batch, 1, 80, rng, pick_caption)
-    turns = batches(lines, encoder, args.batch, 5, 36, rng, pick_questions, two_turns=1.0)
+    short = batches(lines, encoder, args.batch, args.questions, 18, rng, pick_questions, thin=(args.thin, 80), sizes=args.sizes)
+    captions = batches(lines, encoder, args.batch, 1, 80, rng, pick_caption, sizes=args.sizes)
+    turns = batches(lines, encoder, args.batch, 5, 36, rng, pick_questions, two_turns=1.0, sizes=args.sizes)
     sequences = [
         batches(lines_of(f), encoder, max(1, round(2 * args.batch / n)), 4, 18, rng, pick_questions, count=n, thin=(0.8, 60 * n))
         for f in args.sequences
@@ -327,7 +328,7 @@ def main():
             next_check = now + 240
             save(args.out, model, optimizer, seen)
     save(args.out, model, optimizer, seen)
-    scores = accuracy(runner, check, encoder, len(check) // 50 * 50)
+    scores, _ = accuracy(runner, check, encoder, len(check) // 50 * 50)
     print("validation", " ".join(f"{f} {100 * a:.1f}" for f, a in scores.items()), flush=True)
 
 
