@@ -13,7 +13,7 @@ import { Config } from './checkpoint/config.js';
 import { folderFiles, type CheckpointFiles } from './checkpoint/files.js';
 import { DataFiles } from './data-files.js';
 import { familyOf } from './families/index.js';
-import type { FamilyParts } from './families/family.js';
+import type { Family, FamilyParts } from './families/family.js';
 import { madeFiles, modelFiles } from './model-files.js';
 import { PartGraph } from './part.js';
 import { PARTS, type PartDtype, type PartName } from './part-names.js';
@@ -30,6 +30,11 @@ export interface BuildOptions {
   readonly dtype?: BuildDtype;
   /** A LoRA adapter of PEFT that is merged into the weights: a folder, or its files. */
   readonly adapter?: string | CheckpointFiles;
+  /**
+   * Whether the vision encoder takes pictures of other sizes too, its learned positions interpolated: LLaVA's with CLIP. The model
+   * was trained on one size, and is worse at others.
+   */
+  readonly interpolatePositions?: boolean;
   /** Told how many of all weights are written. */
   readonly onProgress?: (done: number, total: number, part: PartName) => void;
   /** Gives it up; nothing stays. */
@@ -63,6 +68,7 @@ export async function build(
   const config = Config.parse(await files.text('config.json'), `${files.where}/config.json`);
   refuseQuantized(config);
   const family = familyOf(config);
+  if (options.interpolatePositions === true) refuseOneSize(family, config);
   const made = await madeFiles(files, family, config);
   const opened = await Checkpoint.open(files);
   let adapter: Adapter | undefined;
@@ -70,7 +76,7 @@ export async function build(
     adapter = await openAdapter(options.adapter);
     const weights = new Weights(opened, adapter);
     const parts = family.parts(config, weights);
-    const graphs = makeGraphs(config, parts, options.dtype ?? 'fp32');
+    const graphs = makeGraphs(config, parts, options);
     weights.refuseUnexpected();
     return await stagedFolder(output, async (folder) => {
       const built = await writeParts(graphs, join(folder, 'onnx'), options);
@@ -91,7 +97,21 @@ async function openAdapter(given: string | CheckpointFiles | undefined): Promise
   return Adapter.open(typeof given === 'string' ? folderFiles(given, 'adapter_config.json') : given);
 }
 
-function makeGraphs(config: Config, parts: FamilyParts, dtype: BuildDtype): PartGraph[] {
+/** @throws {FastvError} for towers whose positions are not interpolated here */
+function refuseOneSize({ name }: Family, config: Config): void {
+  const tower = config.section('vision_config').text('model_type', 'clip_vision_model');
+  if (name === 'llava' && tower === 'clip_vision_model') return;
+  throw new FastvError('unsupported-decoder', `positions of ${name} with ${tower} cannot be interpolated`, {
+    where: '--interpolate-positions',
+    hint: "It is for LLaVA with CLIP's tower; Qwen2-VL's family takes any number of pixels as it is.",
+  });
+}
+
+function makeGraphs(
+  config: Config,
+  parts: FamilyParts,
+  { dtype = 'fp32', interpolatePositions = false }: BuildOptions,
+): PartGraph[] {
   const make: Readonly<Record<PartName, ((g: PartGraph) => void) | undefined>> = {
     video_encoder: parts.video,
     vision_encoder: parts.vision,
@@ -104,7 +124,8 @@ function makeGraphs(config: Config, parts: FamilyParts, dtype: BuildDtype): Part
   };
   return PARTS.flatMap((name) => {
     if (make[name] === undefined) return [];
-    const graph = new PartGraph(name, typeof dtype === 'string' ? dtype : (dtype[name] ?? 'fp32'));
+    const own = typeof dtype === 'string' ? dtype : (dtype[name] ?? 'fp32');
+    const graph = new PartGraph(name, own, interpolatePositions);
     make[name](graph);
     return [graph];
   });

@@ -65,9 +65,12 @@ export class PartGraph {
   readonly #weights = new Map<string, WriteWeight>();
   /** What quantisation lost, by weight; known when they are written. */
   readonly quantized: QuantizedLayer[] = [];
+  /** Whether a tower's positions are to fit pictures of other sizes than its own. */
+  readonly interpolatePositions: boolean;
   readonly #activations = new Map<string, readonly string[]>();
 
-  constructor(name: PartName, dtype: PartDtype) {
+  constructor(name: PartName, dtype: PartDtype, interpolatePositions = false) {
+    this.interpolatePositions = interpolatePositions;
     this.name = name;
     this.dtype = dtype;
     this.float = dtype === 'fp16' || dtype === 'q4f16' ? DataType.FLOAT16 : DataType.FLOAT;

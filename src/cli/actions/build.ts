@@ -16,18 +16,20 @@ export interface BuildFlags {
   readonly dtype?: BuildDtype;
   readonly adapter?: string;
   readonly check?: boolean;
+  readonly interpolatePositions?: boolean;
   readonly revision: string;
   readonly allowNetwork?: boolean;
 }
 
 /** Builds a model. */
 export async function build(checkpoint: string, flags: BuildFlags, terminal: Terminal): Promise<void> {
-  const { output, dtype, adapter, check = false } = flags;
+  const { output, dtype, adapter, check = false, interpolatePositions = false } = flags;
   const started = performance.now();
   const { progress } = terminal;
   const report = await buildModel(await filesOf(checkpoint, flags), output, {
     ...(dtype === undefined ? {} : { dtype }),
     ...(adapter === undefined ? {} : { adapter }),
+    interpolatePositions,
     onProgress: (done, total, part) => {
       if (progress.isTTY === true)
         progress.write(`\r\u001b[K${done}/${total} ${part}${done === total ? '\n' : ''}`);

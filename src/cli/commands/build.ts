@@ -18,6 +18,10 @@ export function buildCommand(terminal: Terminal): Command {
       '--dtype <dtypes>',
       'fp32, fp16, q8, q4 or q4f16; for parts of their own: vision_encoder=fp16,decoder_model_merged=q4 (default: fp32)',
     ).argParser(partDtypes),
+    new Option(
+      '--interpolate-positions',
+      "take pictures of other sizes too, CLIP's learned positions interpolated (LLaVA)",
+    ),
     new Option('--adapter <folder>', 'a LoRA adapter of PEFT to merge into the weights'),
     new Option(
       '--check',

@@ -1,5 +1,6 @@
 // CLIP's vision tower (arXiv 2103.00020) as transformers has it: patches, a class token in front, learned positions, a
-// norm before the layers. Defaults are CLIPVisionConfig's.
+// norm before the layers. Defaults are CLIPVisionConfig's. Positions may be interpolated, for pictures of other sizes, as its
+// `interpolate_pos_encoding` does.
 import { DataType } from '../../../onnx/tensor.js';
 import type { Config } from '../../checkpoint/config.js';
 import type { PartGraph } from '../../part.js';
@@ -29,7 +30,10 @@ export function clip(
 
   const grid = patches(g, pixels, w, 'embeddings.patch_embedding', { hidden, patch, bias: false });
   const withClass = withClassToken(g, grid, w.get('embeddings.class_embedding', hidden));
-  const positions = g.weight(w.get('embeddings.position_embedding.weight', side * side + 1, hidden));
+  const table = w.get('embeddings.position_embedding.weight', side * side + 1, hidden);
+  const positions = g.interpolatePositions
+    ? interpolated(g, pixels, g.table(table), { side, hidden, patch })
+    : g.weight(table);
   const placed = emit.op('Add', [withClass, positions]);
   const x = layerNorm(g, placed, linearOf(w, 'pre_layrnorm', [hidden]), epsilon);
 
@@ -39,9 +43,33 @@ export function clip(
   return { hidden, side, classToken: true, states, layers };
 }
 
-/** The pixels of images of a fixed size: float32 [images, 3, height, width]. */
+/** Positions [1 + side², hidden] for the patches of other pictures: bicubic, as PyTorch does it (a = −0.75, no corners aligned). */
+function interpolated(
+  g: PartGraph,
+  pixels: string,
+  table: string,
+  { side, hidden, patch }: { readonly side: number; readonly hidden: number; readonly patch: number },
+): string {
+  const { emit } = g;
+  const rest = emit.slice(table, emit.ints(1), emit.ints(1 + side * side), 0);
+  const grid = emit.transpose(emit.reshape(rest, emit.ints(1, side, side, hidden)), 0, 3, 1, 2);
+  const count = (axis: number): string => emit.op('Div', [emit.dim1(pixels, axis), emit.ints(patch)]);
+  const sizes = emit.concat([emit.ints(1, hidden), count(2), count(3)], 0);
+  const resized = emit.op('Resize', [grid, '', '', sizes], {
+    attributes: {
+      mode: 'cubic',
+      cubic_coeff_a: -0.75,
+      coordinate_transformation_mode: 'pytorch_half_pixel',
+    },
+  });
+  const flat = emit.transpose(emit.reshape(resized, emit.ints(hidden, -1)), 1, 0);
+  return g.toFloat(emit.concat([emit.slice(table, emit.ints(0), emit.ints(1), 0), flat], 0));
+}
+
+/** The pixels of images of a fixed size, or of any where positions are interpolated: float32 [images, 3, height, width]. */
 export function pixelInput(g: PartGraph, vision: Config, size: number): string {
   const side = vision.side('image_size', size);
   const channels = vision.int('num_channels', 3);
-  return g.toFloat(g.input('pixel_values', DataType.FLOAT, ['num_images', channels, side, side]));
+  const sides = g.interpolatePositions ? ['height', 'width'] : [side, side];
+  return g.toFloat(g.input('pixel_values', DataType.FLOAT, ['num_images', channels, ...sides]));
 }
