@@ -30,7 +30,7 @@ export function tasksPlot(
   { intervalsOf = () => new Map(), metricOf = () => undefined }: TaskPlotOptions = {},
 ): string | null {
   const base = points.find((p) => p.kind === 'unpruned');
-  const shown = points.filter((p) => p.layer === layer || p.kind === 'downsample');
+  const shown = points.filter((p) => p.layer === layer || p.kind.startsWith('downsample'));
   const tasks = Object.keys((base ?? shown[0])?.byTask ?? {});
   if (shown.length === 0 || tasks.length === 0) return null;
   const kinds = [...new Set(shown.map((p) => p.kind))].sort((a, b) => curveOrder(a) - curveOrder(b));
@@ -74,7 +74,7 @@ export function tasksPlot(
       'R = 0 is the unpruned model.',
       ...(hasIntervals ? ['Upright lines: 95% intervals over samples.'] : []),
       ...(kinds.length > 1 ? ['Curves are set a little apart, so that none hides another.'] : []),
-      ...(kinds.includes('downsample') ? ['Downsampling has no K.'] : []),
+      ...(kinds.some((kind) => kind.startsWith('downsample')) ? ['Downsampling has no K.'] : []),
     ].join(' '),
     key: kinds.map((kind, i) => ({ text: kind, ...curveStyle(kind), shape: shapeAt(i) })),
     height: 60 + 150 * rows,

@@ -33,6 +33,7 @@ const CURVES: Readonly<Record<string, CurveStyle>> = {
   'key-norm': { color: '#8f7a00', dash: '4,2' },
   random: { color: '#d55e00', dash: '7,3' },
   grid: { color: '#b06a94', dash: '2,3' },
+  'image size': { color: '#333333', dash: '1,4' },
   downsample: { color: '#009e73', dash: '9,3,2,3' },
 };
 
@@ -57,8 +58,17 @@ const MORE: ReadonlyMap<string, CurveStyle> = new Map(
     ]),
 );
 
-/** The style of a strategy; one that is not in the list is grey and dotted. What stands for others is darker. */
-export function curveStyle(kind: string): CurveStyle {
+/**
+ * The style of a strategy; one that is not in the list is grey and dotted. What stands for others is darker. Of an image size of
+ * its own (`attention@144px`), dashes are set apart by one dot a hundred pixels.
+ */
+export function curveStyle(sized: string): CurveStyle {
+  const [kind = '', size] = sized.split('@');
+  if (size !== undefined) {
+    const { color, dash } = curveStyle(kind);
+    const dots = ',1,2'.repeat(1 + Math.floor(parseInt(size, 10) / 100));
+    return { color, dash: `${dash === '' ? '14,2' : dash}${dots}` };
+  }
   const [strategy = '', ...standing] = kind.split('+');
   if (standing.length > 0) {
     const { color, dash } = curveStyle(strategy);
@@ -73,7 +83,7 @@ export function curveStyle(kind: string): CurveStyle {
 /** Where a strategy stands in keys: the model without pruning first, what is not in the list last. */
 export function curveOrder(kind: string): number {
   const all = [...Object.keys(CURVES), ...MORE.keys()];
-  const place = all.indexOf(kind);
+  const place = all.indexOf(kind.split('@')[0] ?? '');
   return place === -1 ? all.length : place;
 }
 

@@ -24,4 +24,5 @@ export {
   type Tokens,
 } from './paper.js';
 export type { DecoderShape } from './shape.js';
+export { visionMacs, visionShape, type VisionShape } from './vision.js';
 export { checkStages, keptTokens, tokensOfLayers, type LayerTokens, type Stage } from './stages.js';

@@ -134,11 +134,12 @@ async function sqlite(): Promise<(path: string) => Database> {
 /** A model whose answers are looked up in a cache first, and kept there. Closing it closes the cache too. */
 export function cachedAnswerer(answerer: Answerer, cache: AnswerCache): Answerer {
   const { identity } = answerer;
-  const nameOf = (ask: Ask, { pruning, imageScale }: Condition): string => {
+  const nameOf = (ask: Ask, { pruning, imageScale, imageSize }: Condition): string => {
     const { sample, images, video = false, prompt, parts = null, candidates = null, maxTokens } = ask;
     const drawnFor = pruning !== null && isSeeded(pruning.strategy) ? (sample ?? null) : null;
     const facts = [
-      ...[version, identity, pruning, imageScale, drawnFor],
+      ...[version, identity, pruning, imageSize === undefined ? imageScale : { imageScale, imageSize }],
+      drawnFor,
       ...[images.map(({ key }) => key), video, prompt, parts, candidates, maxTokens],
     ];
     return createHash('sha256').update(JSON.stringify(facts)).digest('hex');

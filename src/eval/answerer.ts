@@ -33,9 +33,18 @@ export interface Pruning extends AskedMethod {
 
 /**
  * How many image tokens are kept behind K; how many a layer sees on average over all layers, the papers' "192, 128, 64
- * tokens" (SparseVLM, arXiv 2410.04417); or as many as hold this share of the attention to image tokens.
+ * tokens" (SparseVLM, arXiv 2410.04417); as many as hold this share of the attention to image tokens; or the most with which
+ * a prompt costs no more than the same prompt unpruned, its images seen at `sameAs` pixels, does: the FLOPs of the decoder, or
+ * of the vision encoder too.
  */
-export type TokenTarget = { readonly keep: number } | { readonly mean: number } | { readonly mass: number };
+export type TokenTarget =
+  | { readonly keep: number }
+  | { readonly mean: number }
+  | { readonly mass: number }
+  | { readonly sameAs: number; readonly flops: FlopsOf };
+
+/** Whose FLOPs are counted. */
+export type FlopsOf = 'decoder' | 'total';
 
 /** Under what a model answers: one cell of a sweep. */
 export interface Condition {
@@ -44,6 +53,8 @@ export interface Condition {
   readonly pruning: Pruning | null;
   /** Side length that images are scaled to, as a share of their own, before the model sees them; 1 is unscaled. */
   readonly imageScale: number;
+  /** Pixels of the side at which the model sees images, where that is not its processor's own. */
+  readonly imageSize?: number;
 }
 
 /** A question to be answered. */
@@ -74,6 +85,8 @@ export interface AnswerCost {
   /** Prefill FLOPs of the decoder, and what they would be without pruning. */
   readonly flops?: number;
   readonly flopsUnpruned?: number;
+  /** FLOPs of the vision encoder, where its shape is known. */
+  readonly visionFlops?: number;
   /** Bytes of the KV cache after prefill, and what they would be without pruning. */
   readonly kvBytes?: number;
   readonly kvBytesUnpruned?: number;
@@ -119,6 +132,16 @@ export interface Answerer {
 
 export const UNPRUNED: Condition = { name: 'unpruned', pruning: null, imageScale: 1 };
 
+/** What the others of a run are compared with: the first that neither prunes nor scales down. */
+export function baseOf(conditions: readonly Condition[]): Condition | undefined {
+  return conditions.find(({ pruning, imageScale }) => pruning === null && imageScale === 1);
+}
+
+/** A condition with images seen at so many pixels: `144px-unpruned`, `144px-K2-R50-attention`. */
+export function atSize(imageSize: number, condition: Condition): Condition {
+  return { ...condition, name: `${imageSize}px-${condition.name}`, imageSize };
+}
+
 /** The condition of one K, R and method, by its usual name; a strategy alone is a method too. */
 export function prunedCondition(
   layer: number,
@@ -139,8 +162,8 @@ export function prunedCondition(
 }
 
 /**
- * The condition of one K and a number of image tokens: `K2-B64-attention`, `K2-M128-attention` for a mean over layers, or
- * `K2-A90-attention` for 90 % of the attention.
+ * The condition of one K and a number of image tokens: `K2-B64-attention`, `K2-M128-attention` for a mean over layers,
+ * `K2-A90-attention` for 90 % of the attention, `K2-F96px-attention` for the decoder's FLOPs at 96 px (`T`: all FLOPs).
  */
 export function tokensCondition(
   layer: number,
@@ -160,6 +183,7 @@ export function tokensCondition(
 
 function countOf(tokens: TokenTarget): string {
   if ('keep' in tokens) return `B${tokens.keep}`;
+  if ('sameAs' in tokens) return `${tokens.flops === 'decoder' ? 'F' : 'T'}${tokens.sameAs}px`;
   return 'mean' in tokens ? `M${tokens.mean}` : `A${Number((100 * tokens.mass).toFixed(4))}`;
 }
 
@@ -206,7 +230,7 @@ export function scheduledRatios(
  * @throws FastvError `invalid-option` for a mean that K layers of all tokens exceed already
  */
 export function ratioOf({ layer, ratio, tokens }: Pruning, imageTokens: number, layers?: number): number {
-  if (tokens === undefined || 'mass' in tokens) return ratio;
+  if (tokens === undefined || 'mass' in tokens || 'sameAs' in tokens) return ratio;
   const keep = 'keep' in tokens ? tokens.keep : behind(layer, tokens.mean, imageTokens, layers);
   return imageTokens === 0 ? 0 : Math.max(0, 1 - keep / imageTokens);
 }

@@ -45,3 +45,10 @@ it('has one median: the mean of the two in the middle', () => {
   expect(costOf(of({ prefillMs: 10 }, { prefillMs: 20 }), []).prefillMs).toBe(15);
   expect(costOf([], []).prefillMs).toBe(0);
 });
+
+it("adds the vision encoder's FLOPs where they are known, and says nothing of a sum where they are not", () => {
+  const large = of({ flops: 60, visionFlops: 90 });
+  const small = of({ flops: 100, visionFlops: 20 });
+  expect(costOf(large, small)).toMatchObject({ flopsRatio: 0.6, visionFlops: 90, totalFlopsRatio: 1.25 });
+  expect(costOf(of({ flops: 60 }), small)).toMatchObject({ visionFlops: null, totalFlopsRatio: null });
+});

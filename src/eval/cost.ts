@@ -15,6 +15,10 @@ export interface CellCost {
   readonly flops: number | null;
   /** Over those of the unpruned model at full resolution, where that has run; else over the same prompt's, unpruned. */
   readonly flopsRatio: number | null;
+  /** FLOPs of the vision encoder; null where they are not known. */
+  readonly visionFlops: number | null;
+  /** FLOPs of both over the unpruned model's; null where one of them is not known. */
+  readonly totalFlopsRatio: number | null;
   readonly kvBytes: number | null;
   readonly kvRatio: number | null;
 }
@@ -25,6 +29,8 @@ export interface CellCost {
  */
 export function costOf(results: readonly TaskResults[], base: readonly TaskResults[]): CellCost {
   const flops = meanOf(results, 'flops');
+  const visionFlops = meanOf(results, 'visionFlops');
+  const visionUnpruned = meanOf(base, 'visionFlops') ?? visionFlops;
   const kvBytes = meanOf(results, 'kvBytes');
   const flopsUnpruned = meanOf(base, 'flops') ?? meanOf(results, 'flopsUnpruned');
   const kvUnpruned = meanOf(base, 'kvBytes') ?? meanOf(results, 'kvBytesUnpruned');
@@ -41,6 +47,8 @@ export function costOf(results: readonly TaskResults[], base: readonly TaskResul
     ),
     flops,
     flopsRatio: ratio(flops, flopsUnpruned),
+    visionFlops,
+    totalFlopsRatio: ratio(sum(flops, visionFlops), sum(flopsUnpruned, visionUnpruned)),
     kvBytes,
     kvRatio: ratio(kvBytes, kvUnpruned),
   };
@@ -48,6 +56,10 @@ export function costOf(results: readonly TaskResults[], base: readonly TaskResul
 
 function ratio(own: number | null, whole: number | null): number | null {
   return own === null || whole === null || whole === 0 ? null : own / whole;
+}
+
+function sum(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
 }
 
 /** The mean of what was measured; null where nothing was. */

@@ -9,12 +9,15 @@ import {
   kvCacheLengths,
   macsOfLayers,
   shapeOfDecoder,
+  visionMacs,
+  visionShape,
   type DecoderShape,
 } from '../cost/index.js';
 import { FastvError } from '../errors.js';
 import { readModelBytes } from '../files/model-file.js';
 import { decodeModel } from '../onnx/index.js';
-import type { AnswerCost } from './answerer.js';
+import { isHfTensor } from '../runtime/transformers.js';
+import type { AnswerCost, TokenTarget } from './answerer.js';
 
 /** What an answer's cost says of FLOPs and bytes. */
 export type ExactCost = Pick<
@@ -75,6 +78,76 @@ export function exactCost(
     kvBytesUnpruned: kvCacheBytes(shape, whole).total,
     shapeFrom: from,
   };
+}
+
+/**
+ * FLOPs of the vision encoder on the images of some inputs; empty where its shape is not known.
+ * @param questions whose inputs they are, of equal images: FLOPs are of one
+ */
+export function visionCost(
+  config: Readonly<Record<string, unknown>>,
+  inputs: Readonly<Record<string, unknown>>,
+  questions = 1,
+): Pick<AnswerCost, 'visionFlops'> {
+  const shape = visionShape(config);
+  if (shape === undefined) return {};
+  const { pixel_values: pixels, image_grid_thw: grids } = inputs;
+  let patches: number[] = [];
+  if (isHfTensor(grids)) {
+    const sizes = Array.from(grids.data, Number);
+    // a frame is seen on its own
+    for (let i = 0; i < sizes.length; i += 3)
+      patches.push(...Array<number>(sizes[i] ?? 0).fill((sizes[i + 1] ?? 0) * (sizes[i + 2] ?? 0)));
+  } else if (isHfTensor(pixels) && pixels.dims.length === 4) {
+    const [images = 0, , height = 0, width = 0] = pixels.dims;
+    const side = (shape.patchValues / 3) ** 0.5;
+    patches = Array<number>(images).fill(Math.floor(height / side) * Math.floor(width / side));
+  }
+  return { visionFlops: flops(visionMacs(shape, patches)) / questions };
+}
+
+/** A prompt's tokens, and FLOPs of the vision encoder where they are known. */
+export interface PromptCost {
+  readonly text: number;
+  readonly image: number;
+  readonly vision: number | undefined;
+}
+
+/**
+ * The most image tokens that can be kept behind K without costing more than another prompt does unpruned.
+ * @throws {FastvError} `invalid-option` where the costs are not known, or none is few enough
+ */
+export function keptAtCost(
+  known: KnownShape | undefined,
+  layer: number,
+  { sameAs, flops: of }: Extract<TokenTarget, { readonly sameAs: number }>,
+  own: PromptCost,
+  other: PromptCost,
+): number {
+  const where = `the ${of === 'total' ? 'FLOPs' : "decoder's FLOPs"} of ${sameAs} px at K = ${layer}`;
+  const refuse = (message: string, hint?: string): FastvError =>
+    new FastvError('invalid-option', message, { where, ...(hint === undefined ? {} : { hint }) });
+  if (known === undefined) throw refuse("the decoder's FLOPs are not known");
+  if (of === 'total' && (own.vision === undefined || other.vision === undefined))
+    throw refuse("the vision encoder's FLOPs are not known");
+  const { shape } = known;
+  const extra = of === 'total' ? (own.vision ?? 0) - (other.vision ?? 0) : 0;
+  const most = flops(macsOfLayers(shape, kvCacheLengths(shape, other)).total) - extra;
+  const costs = (keep: number): number => {
+    const saw = Array.from({ length: shape.layers }, (_, i) => own.text + (i < layer ? own.image : keep));
+    return flops(macsOfLayers(shape, saw, [layer]).total);
+  };
+  let [fits, not] = [-1, own.image + 1];
+  while (not - fits > 1) {
+    const middle = (fits + not) >> 1;
+    if (costs(middle) <= most) fits = middle;
+    else not = middle;
+  }
+  if (fits >= 0) return fits;
+  throw refuse(
+    'what comes before the cut costs more already, whatever is dropped',
+    of === 'total' ? 'Leave total out of --same-flops, or choose sizes nearer to each other.' : undefined,
+  );
 }
 
 /** A decoder's shape from its configuration, where it says all of it. */

@@ -1,6 +1,6 @@
 /** How long a run will take, before it is begun: its first question is asked twice, and the second time counts. */
 import type { Answerer } from './answerer.js';
-import { UNPRUNED } from './answerer.js';
+import { baseOf, UNPRUNED } from './answerer.js';
 import { askOf } from './asking.js';
 import type { RunOptions } from './run-options.js';
 import { openTask } from './tasks/open-task.js';
@@ -29,9 +29,11 @@ export async function estimateRun(
         throw error;
       });
       if (asked === undefined) continue;
-      await answerer.answer([asked.ask], UNPRUNED);
+      const base = baseOf(conditions) ?? UNPRUNED;
+      await answerer.prepare?.([base]);
+      await answerer.answer([asked.ask], base);
       const start = clock();
-      await answerer.answer([asked.ask], UNPRUNED);
+      await answerer.answer([asked.ask], base);
       return { answers, secondsEach: (clock() - start) / 1000 };
     }
     return { answers, secondsEach: 0 };

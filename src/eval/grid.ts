@@ -9,12 +9,14 @@ import {
   type StrategyName,
 } from '../strategies/index.js';
 import {
+  atSize,
   downsampledCondition,
   prunedCondition,
   tokensCondition,
   UNPRUNED,
   type AskedMethod,
   type Condition,
+  type FlopsOf,
   type TokenTarget,
 } from './answerer.js';
 
@@ -39,6 +41,16 @@ export interface Grid {
   readonly schedules?: readonly TokenTarget[];
   /** Whether images scaled down to the same number of tokens are run too (default true). */
   readonly downsample?: boolean;
+  /**
+   * Pixels at which images are seen: all of the grid is run at each. The first, unpruned, is what everything else is compared
+   * with. Default: the size of the model's own processor.
+   */
+  readonly imageSizes?: readonly number[];
+  /**
+   * Whether the other sizes are pruned so far besides that they cost what the first one costs unpruned, by the FLOPs of the
+   * decoder or of both; with the decoder's, features averaged to the first size's grid are run too, unless `downsample` is false.
+   */
+  readonly sameFlops?: readonly FlopsOf[];
 }
 
 const MIN_SEEDS = 3;
@@ -50,10 +62,39 @@ const baselines = listed.flatMap(({ name, baseline }) => (baseline === true ? [n
  * @throws FastvError `invalid-option` for an empty grid, too few seeds, or nonsense
  */
 export function gridConditions(grid: Grid): readonly Condition[] {
+  const { imageSizes = [], sameFlops = [], layers, strategies, downsample = true } = grid;
+  const own = cells(grid);
+  const [first, ...others] = [...new Set(imageSizes)];
+  if (first === undefined) return own;
+  const sized = [first, ...others].flatMap((size) => own.map((condition) => atSize(size, condition)));
+  const equal = others.flatMap((size) => {
+    const pruned = sameFlops.flatMap((flops) =>
+      layers.flatMap((layer) =>
+        strategies
+          .filter((method) => typeof method === 'string' || method.schedule === undefined)
+          .filter((method) => layer > 0 || !needsLayer(typeof method === 'string' ? method : method.strategy))
+          .map((method) => tokensCondition(layer, { sameAs: first, flops }, method)),
+      ),
+    );
+    const smaller = downsample && size > first && sameFlops.includes('decoder');
+    const averaged = smaller ? [downsampledCondition(1 - (first / size) ** 2)] : [];
+    return [...pruned, ...averaged].map((condition) => atSize(size, condition));
+  });
+  return [...new Map([...sized, ...equal].map((condition) => [condition.name, condition])).values()];
+}
+
+/** The conditions at one size. */
+function cells(grid: Grid): readonly Condition[] {
   const { layers, ratios, strategies, seeds, tokens = [], downsample = true } = grid;
+  const { imageSizes = [], sameFlops = [] } = grid;
   const invalid = (message: string, where: string): FastvError =>
     new FastvError('invalid-option', message, { where });
-  if (layers.length === 0 || ratios.length + tokens.length === 0 || strategies.length === 0) {
+  const sizesAlone = imageSizes.length > 1 || sameFlops.length > 0;
+  if (
+    layers.length === 0 ||
+    (ratios.length + tokens.length === 0 && !sizesAlone) ||
+    strategies.length === 0
+  ) {
     throw invalid('a sweep needs at least one K, one R and one strategy', 'grid');
   }
   if (new Set(seeds).size < MIN_SEEDS) {

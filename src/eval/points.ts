@@ -8,7 +8,7 @@
 import { FastvError } from '../errors.js';
 import { mean } from '../statistics.js';
 import { methodName, type StrategyName } from '../strategies/index.js';
-import { downsampledCondition, type Condition } from './answerer.js';
+import { atSize, baseOf, downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
@@ -30,7 +30,7 @@ import { resampledScores } from './statistics/resample.js';
 import { wilsonInterval } from './statistics/wilson.js';
 import type { Task } from './tasks/task.js';
 
-/** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned` or `downsample`. */
+/** What a point stands for: the name of a method (`scope+sizes+mean`), `unpruned`, `image size` or `downsample`. */
 export type PointKind = StrategyName | 'unpruned' | 'downsample' | (string & {});
 
 /** The samples on one side of a split. */
@@ -86,6 +86,8 @@ export interface Point {
   readonly bySeed: readonly number[];
   /** Prefill FLOPs over those of the unpruned model at full resolution; null where they are not known. */
   readonly flopsRatio: number | null;
+  /** The same with the vision encoder's; null where they are not known. */
+  readonly totalFlopsRatio?: number | null;
   readonly kvRatio: number | null;
   readonly prefillMs: number;
   readonly keptImageTokens: number;
@@ -105,7 +107,7 @@ export function sweepPoints(
 ): readonly Point[] {
   const higherIsBetter = directionOf(tasks);
   const under = ({ name }: Condition): TaskResults[] => tasks.map((task) => results.of(task.name, name));
-  const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
+  const base = baseOf(conditions);
   const baseResults = base === undefined ? [] : under(base);
   const numbers = new UnitNumbers();
   const whole = base === undefined ? [] : scoresOf(tasks, results, base, numbers);
@@ -118,11 +120,11 @@ export function sweepPoints(
     const each = members.map(under);
     const isBase = first === base;
     const cost = costOf(each.flat(), baseResults);
-    const small = first.pruning === null ? null : downsampledCondition(first.pruning.ratio);
+    const small = first.pruning === null ? null : downsampledAs(first, first.pruning.ratio);
     return [
       {
         name,
-        kind: kindOf(first),
+        kind: kindOf(first, isBase),
         layer: first.pruning?.layer ?? null,
         ratio: ratioOf(first, cost),
         score: scoreInterval(own, options),
@@ -137,6 +139,7 @@ export function sweepPoints(
         seeds: members.length,
         bySeed: seeds.map(macroScore),
         flopsRatio: cost.flopsRatio,
+        totalFlopsRatio: cost.totalFlopsRatio,
         kvRatio: cost.kvRatio,
         prefillMs: cost.prefillMs,
         keptImageTokens: cost.keptImageTokens,
@@ -513,7 +516,15 @@ function loyalty(
   return of === 0 ? null : same / of;
 }
 
-function kindOf({ pruning, imageScale }: Condition): PointKind {
-  if (pruning !== null) return methodName(pruning);
-  return imageScale === 1 ? 'unpruned' : 'downsample';
+/** At another size than the processor's own, with the size behind it: `attention@144px`; the unpruned ones are one kind. */
+function kindOf({ pruning, imageScale, imageSize }: Condition, isBase: boolean): PointKind {
+  if (pruning === null && imageScale === 1) return isBase ? 'unpruned' : 'image size';
+  const kind = pruning === null ? 'downsample' : methodName(pruning);
+  return imageSize === undefined ? kind : `${kind}@${imageSize}px`;
+}
+
+/** As much downsampled, at the same size. */
+function downsampledAs({ imageSize }: Condition, ratio: number): Condition {
+  const small = downsampledCondition(ratio);
+  return imageSize === undefined ? small : atSize(imageSize, small);
 }

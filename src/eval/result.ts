@@ -57,10 +57,11 @@ export function keyPrefix(
 ): string {
   const { model, options: settings, versions } = identity;
   // the condition's name is for people; what it does is what counts
-  const { pruning, imageScale } = condition;
+  const { pruning, imageScale, imageSize } = condition;
+  const seen = imageSize === undefined ? imageScale : { imageScale, imageSize };
   const asked = { ...task, metric: findMetric(task.metric).name };
   const program = { fastv: version, ...versions };
-  return hash([model, settings, program, options, pruning, imageScale, asked, revision]);
+  return hash([model, settings, program, options, pruning, seen, asked, revision]);
 }
 
 /** What {@link Result.image} is. */

@@ -48,20 +48,22 @@ export function checkRun({ tasks, conditions, limit, shard, batch = 1 }: RunOpti
     throw invalid('1 or more is needed', '--limit');
   if (shard !== undefined) checkShard(shard);
   if (!Number.isInteger(batch) || batch < 1) throw invalid('1 or more is needed', '--batch');
-  for (const { name, pruning, imageScale } of conditions) {
+  for (const { name, pruning, imageScale, imageSize = 1 } of conditions) {
     if (pruning !== null && !(pruning.ratio >= 0 && pruning.ratio <= 1))
       throw invalid('R must be in [0, 1]', name);
     if (pruning !== null && (!Number.isInteger(pruning.layer) || pruning.layer < 0)) {
       throw invalid('K must be a whole number, 0 or more', name);
     }
     const target = pruning?.tokens ?? { keep: 0 };
-    const counts = 'mass' in target ? [] : Object.values<number>(target);
+    const counts = 'mass' in target || 'sameAs' in target ? [] : Object.values<number>(target);
     if (counts.some((count) => !Number.isInteger(count) || count < 0))
       throw invalid('a number of tokens must be whole, 0 or more', name);
     if ('mass' in target && !(target.mass >= 0 && target.mass <= 1))
       throw invalid('a share of the attention must be in [0, 1]', name);
     if ('mass' in target && pruning?.layer === 0)
       throw invalid('before layer 0 there is no attention to go by', name);
+    if (!Number.isInteger(imageSize) || imageSize < 1)
+      throw invalid('the side of an image must be a whole number of pixels', name);
     if (!(imageScale > 0 && imageScale <= 1)) throw invalid('images can be scaled down only', name);
   }
   const endless = limit === undefined ? tasks.find((t) => t.data.kind === 'scenes') : undefined;

@@ -1,7 +1,7 @@
 /** The summary of a run: scores, loyalty, costs and differences, by task and condition, and what ran where. */
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { version } from '../version.js';
-import type { AnswererIdentity, Condition } from './answerer.js';
+import { baseOf, type AnswererIdentity, type Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { costOf, type CellCost } from './cost.js';
 import { findMetric } from './metrics/index.js';
@@ -64,7 +64,7 @@ export interface SummaryInput {
 /** Summarises results. Says nothing of when they were made, so equal results have equal summaries. */
 export function summarize(input: SummaryInput): Summary {
   const { identity, tasks, conditions, seed } = input;
-  const base = conditions.find((c) => c.pruning === null && c.imageScale === 1);
+  const base = baseOf(conditions);
   return {
     model: identity.model,
     options: {

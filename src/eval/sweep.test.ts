@@ -25,6 +25,20 @@ describe('gridConditions', () => {
     expect(gridConditions({ ...grid, baselineLayers: [1], downsample: false })).toHaveLength(1 + 4 + 2 * 4);
   });
 
+  it('is run at each size of images, the first of which is what others are compared with', () => {
+    const sizes = { ...grid, layers: [2], ratios: [0.5], baselineLayers: [], imageSizes: [96, 144] };
+    const own = ['unpruned', 'K2-R50-attention', 'downsample-50'];
+    const both = [96, 144].flatMap((size) => own.map((name) => `${size}px-${name}`));
+    expect(gridConditions(sizes).map((c) => c.name)).toEqual(both);
+    const equal = gridConditions({ ...sizes, ratios: [], sameFlops: ['decoder', 'total'] });
+    expect(equal.map((c) => c.name)).toEqual([
+      ...['96px-unpruned', '144px-unpruned', '144px-K2-F96px-attention', '144px-K2-T96px-attention'],
+      '144px-downsample-55.5556',
+    ]);
+    expect(equal.at(-1)).toMatchObject({ imageSize: 144, imageScale: 96 / 144 });
+    expect(equal[2]?.pruning?.tokens).toEqual({ sameAs: 96, flops: 'decoder' });
+  });
+
   it('ranks by no attention at K = 0', () => {
     const names = gridConditions({ ...grid, layers: [0] }).map((c) => c.name);
     expect(names.filter((n) => n.startsWith('K0'))).toHaveLength(2 * 4);

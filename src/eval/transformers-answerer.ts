@@ -18,6 +18,7 @@ import type { WarningListener } from '../runtime/index.js';
 import { openModel, type OpenedModel } from '../runtime/model.js';
 import { defaultDtype } from '../runtime/model-folder.js';
 import { isDecoderFile } from '../runtime/node-session.js';
+import { checkSees, conversationAt, countsPixels } from '../runtime/image-size.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
 import type { HfModel } from '../runtime/transformers.js';
@@ -35,7 +36,7 @@ import {
 } from './answerer.js';
 import { batchKey, joinInputs } from './batch.js';
 import type { Picture } from './datasets/picture.js';
-import { exactCost, knownShape, type KnownShape } from './decoder-cost.js';
+import { exactCost, keptAtCost, knownShape, visionCost, type KnownShape } from './decoder-cost.js';
 import { pooledFeatures, poolInputs, scaledPicture, type ScaledInputs } from './downsample.js';
 import { greedyReplies, type Reply } from './greedy.js';
 import { choiceLogLikelihoods } from './likelihood.js';
@@ -104,8 +105,12 @@ class TransformersAnswerer implements Answerer {
   readonly #layers = new Map<Variant, readonly number[]>();
   readonly #methods = new Map<Variant, Pruning>();
   readonly #models = new Map<Variant, Promise<OpenedModel>>();
-  /** Inputs of the questions at hand: they are the same under every condition of one scale. */
-  #inputs = new WeakMap<Ask, Map<number, Promise<ModelInputs>>>();
+  /** Its conversation at each size of images that is asked for. */
+  readonly #sized = new Map<number, Conversation>();
+  /** Sizes that the model was found to see. */
+  readonly #sees = new Set<number>();
+  /** Inputs of the questions at hand: they are the same under every condition of one size and scale. */
+  #inputs = new WeakMap<Ask, Map<string, Promise<ModelInputs>>>();
   readonly #shapes = new WeakMap<OpenedModel, KnownShape>();
   /** What the vision encoder is to do for a call. */
   readonly #seen = new WeakMap<FastvCall, Seen>();
@@ -161,20 +166,42 @@ class TransformersAnswerer implements Answerer {
     // a decoder that cannot be pruned is to be refused before the first question, not after hours
     const variants = new Set(conditions.map(variantOf));
     for (const variant of variants) await this.#model(variant);
+    await this.#prepareSizes(conditions);
     if ('files' in this.#identity.options || env.cacheDir === null) return;
     const files = await modelFingerprint(join(env.cacheDir, this.#options.model));
     if (files === undefined) return;
     this.#identity = { ...this.#identity, options: { ...this.#identity.options, files } };
   }
 
+  /** Refuses sizes of images that the model cannot see. */
+  async #prepareSizes(conditions: readonly Condition[]): Promise<void> {
+    for (const condition of conditions) {
+      const { imageSize, pruning } = condition;
+      const target = pruning?.tokens;
+      for (const pixels of [imageSize, target && 'sameAs' in target ? target.sameAs : undefined]) {
+        if (pixels === undefined || this.#sees.has(pixels)) continue;
+        const sized = this.#conversationAt(pixels);
+        await checkSees(await this.#model(variantOf(condition)), sized, pixels);
+        this.#sees.add(pixels);
+      }
+    }
+  }
+
+  /** The conversation with images of a size; undefined: of its processor's own. */
+  #conversationAt(pixels: number | undefined): Conversation {
+    if (pixels === undefined) return this.#conversation;
+    const known = this.#sized.get(pixels) ?? conversationAt(this.#conversation, pixels);
+    this.#sized.set(pixels, known);
+    return known;
+  }
+
   async batches(asks: readonly Ask[], condition: Condition, most: number): Promise<number[][]> {
     if (most === 1) return asks.map((_, i) => [i]);
     const model = await this.#modelFor(condition);
-    const ids = imageTokenIds(model.model.config);
     const open = new Map<string, number[]>();
     const batches: number[][] = [];
     for (const [i, ask] of asks.entries()) {
-      const key = await this.#batchKey(ask, condition, model, ids);
+      const key = await this.#batchKey(ask, condition, model);
       const batch = key === null ? undefined : open.get(key);
       if (batch !== undefined && batch.length < most) {
         batch.push(i);
@@ -188,16 +215,13 @@ class TransformersAnswerer implements Answerer {
   }
 
   /** Questions with one key can share a batch; null for one that has to be asked alone. */
-  async #batchKey(
-    ask: Ask,
-    { imageScale }: Condition,
-    model: OpenedModel,
-    ids: ReadonlySet<bigint>,
-  ): Promise<string | null> {
+  async #batchKey(ask: Ask, condition: Condition, model: OpenedModel): Promise<string | null> {
     try {
-      const { inputs, poolTo } = await this.#inputsOf(ask, imageScale, model);
-      const key = batchKey(inputs, ids);
-      return key === null ? null : JSON.stringify([key, poolTo, ask.candidates === undefined, ask.maxTokens]);
+      const { inputs, poolTo } = await this.#inputsOf(ask, condition, model);
+      const key = batchKey(inputs, imageTokenIds(model.model.config));
+      const kept = await this.#kept(ask, condition, model);
+      const how = [poolTo, ask.candidates === undefined, ask.maxTokens, kept];
+      return key === null ? null : JSON.stringify([key, ...how]);
     } catch (error) {
       if (error instanceof FastvError) return null; // it is refused when it is asked
       throw error;
@@ -238,13 +262,18 @@ class TransformersAnswerer implements Answerer {
 
   /** Answers questions that can share a batch. */
   async #answer(asks: readonly Ask[], condition: Condition): Promise<Answer[]> {
-    const { pruning, imageScale } = condition;
     const model = await this.#modelFor(condition);
     const prepared: ScaledInputs[] = [];
-    for (const one of asks) prepared.push(await this.#inputsOf(one, imageScale, model));
+    for (const one of asks) prepared.push(await this.#inputsOf(one, condition, model));
     const [first] = prepared;
-    const [{ candidates, maxTokens } = { maxTokens: 0 }] = asks;
-    if (first === undefined) return [];
+    const [ask] = asks;
+    if (first === undefined || ask === undefined) return [];
+    const { candidates, maxTokens } = ask;
+    const keep = await this.#kept(ask, condition, model);
+    const pruning =
+      condition.pruning === null || keep === undefined
+        ? condition.pruning
+        : { ...condition.pruning, tokens: { keep } };
     const inputs = joinInputs(prepared.map((p) => p.inputs));
     const stages = this.#layers.get(variantOf(condition)) ?? [];
     const mask = imageTokenMask(first.inputs.input_ids, imageTokenIds(model.model.config));
@@ -300,8 +329,34 @@ class TransformersAnswerer implements Answerer {
         prefillMs: share * ms.prefill,
         decodeMs: share * ms.decode,
         ...exact,
+        ...visionCost(model.model.config, first.inputs, asks.length),
       },
     }));
+  }
+
+  /** How many image tokens are kept where another size's FLOPs say so. */
+  async #kept(
+    ask: Ask,
+    { pruning, ...condition }: Condition,
+    model: OpenedModel,
+  ): Promise<number | undefined> {
+    const target = pruning?.tokens;
+    if (pruning === null || target === undefined || !('sameAs' in target)) return undefined;
+    const ids = imageTokenIds(model.model.config);
+    const [own, other] = [
+      await this.#inputsOf(ask, { ...condition, pruning: null }, model),
+      await this.#inputsOf(
+        ask,
+        { ...condition, pruning: null, imageScale: 1, imageSize: target.sameAs },
+        model,
+      ),
+    ].map(({ inputs }) => {
+      const image = countOf(inputs, ids);
+      const tokens = inputs.input_ids.dims[1] ?? 0;
+      return { text: tokens - image, image, vision: visionCost(model.model.config, inputs).visionFlops };
+    });
+    if (own === undefined || other === undefined) return undefined;
+    return keptAtCost(this.#shapes.get(model), pruning.layer, target, own, other);
   }
 
   /** Each row's logits of the reply's first token. */
@@ -321,25 +376,34 @@ class TransformersAnswerer implements Answerer {
     });
   }
 
-  async #inputsOf(one: Ask, scale: number, model: OpenedModel): Promise<ScaledInputs> {
-    const whole = await this.#prepared(one, 1);
+  async #inputsOf(
+    one: Ask,
+    { imageScale: scale, imageSize: size }: Condition,
+    model: OpenedModel,
+  ): Promise<ScaledInputs> {
+    const whole = await this.#prepared(one, 1, size);
     if (scale === 1) return { inputs: whole, poolTo: null };
-    const smaller = await this.#prepared(one, scale);
     const ids = imageTokenIds(model.model.config);
-    const count = ({ input_ids }: ModelInputs): number =>
-      Array.from(input_ids.data as BigInt64Array).filter((id) => ids.has(id)).length;
+    // an image that is brought to a size is seen no smaller for being made smaller before
+    const smaller =
+      size === undefined
+        ? await this.#prepared(one, scale)
+        : countsPixels(this.#conversation)
+          ? await this.#prepared(one, 1, Math.round(size * scale))
+          : whole;
     // where resolution decides the number of tokens, a smaller image is all that is needed
-    if (count(smaller) < count(whole)) return { inputs: smaller, poolTo: null };
+    if (countOf(smaller, ids) < countOf(whole, ids)) return { inputs: smaller, poolTo: null };
     return poolInputs(whole, ids, one.images.length, scale);
   }
 
-  #prepared(one: Ask, scale: number): Promise<ModelInputs> {
-    const known = this.#inputs.get(one) ?? new Map<number, Promise<ModelInputs>>();
+  #prepared(one: Ask, scale: number, size?: number): Promise<ModelInputs> {
+    const known = this.#inputs.get(one) ?? new Map<string, Promise<ModelInputs>>();
+    const conversation = this.#conversationAt(size);
     this.#inputs.set(one, known);
     const prepare = async (): Promise<ModelInputs> => {
       const images =
         scale === 1 ? one.images : await Promise.all(one.images.map((image) => scaledPicture(image, scale)));
-      return this.#conversation.inputs([
+      return conversation.inputs([
         {
           role: 'user',
           text: one.prompt,
@@ -349,8 +413,9 @@ class TransformersAnswerer implements Answerer {
         },
       ]);
     };
-    const inputs = known.get(scale) ?? prepare();
-    known.set(scale, inputs);
+    const key = `${scale} ${size ?? 'own'}`;
+    const inputs = known.get(key) ?? prepare();
+    known.set(key, inputs);
     return inputs;
   }
 
@@ -433,6 +498,10 @@ class TransformersAnswerer implements Answerer {
         ]),
       );
   }
+}
+
+function countOf({ input_ids }: ModelInputs, ids: ReadonlySet<bigint>): number {
+  return Array.from(input_ids.data as BigInt64Array).filter((id) => ids.has(id)).length;
 }
 
 /** What the vision encoder has to know of a call. */

@@ -96,6 +96,9 @@ describe('imageSpans', () => {
     expect(runsAreImages(two, two.length, pictures(2))).toBe(true);
     expect(runsAreImages(two, two.length, pictures(1))).toBe(false);
     expect(imageSpans(two, {}, [], true)).toHaveLength(2);
+    // at twice its side, an image has as many tokens as four of the configuration's
+    const [large] = imageSpans(mask('.################.'), { image_seq_length: 4 }, [], true);
+    expect(large).toMatchObject({ rows: 4, columns: 4 });
   });
   it('joins rows that a token separates (Mistral3)', () => {
     expect(imageSpans(mask('.###|###|.'), {})).toEqual([

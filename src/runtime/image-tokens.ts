@@ -61,8 +61,9 @@ export function imageSpans(
   const spans: ImageSpan[] = [];
   let unknown: number[][] = [];
   const guess = (): void => {
-    const runs = apart ? unknown.map((positions) => ({ positions })) : joinRows(unknown, config);
-    for (const run of runs) spans.push(...imagesOf(run, config));
+    // seen at twice its side, an image has as many tokens as four have at their own size
+    if (apart) spans.push(...unknown.map(grid));
+    else for (const run of joinRows(unknown, config)) spans.push(...imagesOf(run, config));
     unknown = [];
   };
   for (const run of runsOf(mask)) {

@@ -1,6 +1,6 @@
 /** What `fastv eval` does. */
 import type { Command } from 'commander';
-import { prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
+import { atSize, prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
 import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
@@ -31,8 +31,8 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
   const { layer, ratio, seed = 0 } = flags;
   const tasks = await tasksOf(flags);
   refuseIdleForTasks(command, flags, tasks, flags.limit);
-  const own = flags.strategyFile === undefined ? undefined : await strategyFile(flags.strategyFile);
-  const method = { ...methodOf(flags), ...(own && { strategy: own.strategy }) };
+  const file = flags.strategyFile === undefined ? undefined : await strategyFile(flags.strategyFile);
+  const method = { ...methodOf(flags), ...(file && { strategy: file.strategy }) };
   const tokens = tokensOf(flags);
   const pruned =
     tokens !== undefined
@@ -40,9 +40,12 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
       : ratio === 0 && method.schedule === undefined
         ? []
         : [prunedCondition(layer, ratio, method, seed)];
-  const conditions = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
+  const own = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
+  const sizes = [...new Set(flags.imageSizes ?? [])];
+  const conditions =
+    sizes.length === 0 ? own : sizes.flatMap((size) => own.map((condition) => atSize(size, condition)));
   const options = runOptions(flags, tasks, terminal);
-  const records = own && { strategy: own.digest };
+  const records = file && { strategy: file.digest };
   const { summary } = await evaluateAsFlagged(
     { ...flags, ...(records && { records }) },
     { ...options, conditions },

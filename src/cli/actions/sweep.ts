@@ -1,6 +1,6 @@
 /** What `fastv sweep` does. */
 import type { Command } from 'commander';
-import type { Condition, TokenTarget } from '../../eval/answerer.js';
+import type { Condition, FlopsOf, TokenTarget } from '../../eval/answerer.js';
 import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { gridConditions, type Grid } from '../../eval/grid.js';
 import type { Point } from '../../eval/points.js';
@@ -40,6 +40,7 @@ export interface SweepFlags extends EvalFlags {
   readonly strategies?: readonly Method[];
   readonly seeds?: readonly number[];
   readonly baselineLayers?: readonly number[];
+  readonly sameFlops?: readonly FlopsOf[];
   readonly downsample: boolean;
   readonly yes?: boolean;
 }
@@ -55,10 +56,14 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
     ...(flags.meanTokens ?? []).map((mean) => ({ mean })),
     ...(flags.masses ?? []).map((mass) => ({ mass })),
   ];
+  const imageSizes = flags.imageSizes ?? recipe?.grid.imageSizes ?? [];
+  const sameFlops = flags.sameFlops ?? recipe?.grid.sameFlops ?? [];
   const grid: Grid = {
     layers: flags.layers ?? recipe?.grid.layers ?? [2],
-    ratios: flags.ratios ?? recipe?.grid.ratios ?? (tokens.length > 0 ? [] : [0.5]),
+    ratios: flags.ratios ?? recipe?.grid.ratios ?? (tokens.length > 0 || sameFlops.length > 0 ? [] : [0.5]),
     tokens,
+    imageSizes,
+    sameFlops,
     strategies: flags.strategies ?? recipe?.grid.strategies ?? [DEFAULT_STRATEGY],
     seeds: flags.seeds ?? recipe?.grid.seeds ?? [0, 1, 2],
     ...baselinesOf(flags, recipe?.grid),
@@ -92,7 +97,7 @@ export async function sweep(flags: SweepFlags, terminal: Terminal, command: Comm
 function refuseIdleForGrid(
   command: Command,
   { queue }: SweepFlags,
-  { layers, ratios, strategies, baselineLayers = [] }: Grid,
+  { layers, ratios, strategies, baselineLayers = [], imageSizes = [], sameFlops = [] }: Grid,
   conditions: readonly Condition[],
 ): void {
   if (conditions.every(({ pruning }) => pruning === null || !isSeeded(pruning.strategy)))
@@ -101,7 +106,9 @@ function refuseIdleForGrid(
     refuseIdle(command, '--strategies', 'before layer 0 there is no attention to rank by', 'add --layers 2');
   if (baselineLayers.some((k) => !layers.includes(k)))
     refuseIdle(command, '--baseline-layers', 'K of the sweep are needed', 'name some of --layers');
-  if (ratios.length === 0)
+  if (imageSizes.length < 2)
+    refuseIdle(command, '--same-flops', 'there is one size of images', 'give two or more --image-sizes');
+  if (ratios.length === 0 && sameFlops.length === 0)
     refuseIdle(command, '--no-downsample', 'images are scaled down for --ratios only', 'leave it out');
   if (queue !== undefined)
     refuseIdle(command, '--yes', 'with a queue nothing is estimated, and nobody asked', 'leave it out');

@@ -6,6 +6,7 @@ import type { SweepFlags } from '../actions/sweep.js';
 import { addEvalOptions } from '../options/evaluation.js';
 import { listOf } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
+import { oneOf } from '../parse/one-of.js';
 import { share } from '../parse/share.js';
 import type { Terminal } from '../terminal.js';
 
@@ -36,6 +37,14 @@ export function sweepCommand(terminal: Terminal): Command {
       '--baseline-layers <ks>',
       'K at which the baselines are run (default: every K)',
       numbers('--baseline-layers'),
+    )
+    .addOption(
+      new Option(
+        '--same-flops <of>',
+        "of --image-sizes, prune the others to what the first costs: the decoder's FLOPs, or those of both",
+      ).argParser(
+        listOf('--same-flops', 'names', oneOf('--same-flops', 'whose FLOPs', ['decoder', 'total'] as const)),
+      ),
     )
     .option('-y, --yes', 'do not ask whether to go on, however long it may take')
     .option('--no-downsample', 'leave images scaled down to as few tokens out')

@@ -1,6 +1,7 @@
 /** Options that `fastv eval` and `fastv sweep` have in common: tasks, data, limits, the model. */
 import { Option, type Command } from 'commander';
 import type { Shard } from '../../eval/shard.js';
+import { listOf } from '../parse/list.js';
 import { wholeNumber } from '../parse/number.js';
 import { shard } from '../parse/shard.js';
 import {
@@ -30,6 +31,7 @@ export interface EvalFlags {
   readonly sample: 'random' | 'first';
   readonly sampleSeed: number;
   readonly shard?: Shard;
+  readonly imageSizes?: readonly number[];
   readonly queue?: string;
   readonly answerCache?: string;
   readonly batch: number;
@@ -57,6 +59,10 @@ export function addEvalOptions(command: Command): Command {
       .choices(['random', 'first'])
       .default('random'),
     new Option('--sample-seed <n>', 'seed of that draw').argParser(wholeNumber('--sample-seed')).default(0),
+    new Option(
+      '--image-sizes <pixels>',
+      'sides at which images are seen, the first to compare with; the model must take them',
+    ).argParser(listOf('--image-sizes', 'pixels', wholeNumber('--image-sizes', 8))),
     new Option('--shard <i/n>', 'part i, from 0, of n that together are the run (fastv merge)').argParser(
       shard('--shard'),
     ),

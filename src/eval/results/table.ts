@@ -35,7 +35,7 @@ const FIELD = {
 /** What is counted and the same for many results, in the order of their tuples. */
 const COUNTS = [
   ...(['tokens', 'imageTokens', 'keptImageTokens', 'generatedTokens'] as const),
-  ...(['flops', 'flopsUnpruned', 'kvBytes', 'kvBytesUnpruned'] as const),
+  ...(['flops', 'flopsUnpruned', 'visionFlops', 'kvBytes', 'kvBytesUnpruned'] as const),
 ] as const;
 const TIMES = ['visionMs', 'prefillMs', 'decodeMs'] as const;
 
