@@ -10,7 +10,7 @@ import { closeSync } from 'node:fs';
 import { FastvError } from '../../errors.js';
 import { openRegular } from '../../files/read.js';
 import { lineAt } from '../files.js';
-import type { ScoredSample } from '../metrics/metric.js';
+import type { Samples, ScoredSample } from '../metrics/metric.js';
 import type { Result } from '../result.js';
 import { Column, TextTable, TupleTable } from './columns.js';
 
@@ -50,7 +50,7 @@ export interface TaskResults {
   /** The number of each row's sample in its task, rising; the same under every condition. */
   readonly names: Uint32Array;
   /** As metrics take them; each field is read when it is asked for. */
-  samples(): readonly ScoredSample[];
+  samples(): Samples;
 }
 
 /** Results. */
@@ -67,7 +67,8 @@ export class ResultTable {
   readonly #choice = new Column(Int32Array);
   readonly #score = new Column(Float64Array);
   readonly #count = new Column(Uint32Array);
-  readonly #times = TIMES.map(() => new Column(Float64Array));
+  /** Milliseconds; seven digits of them. */
+  readonly #times = TIMES.map(() => new Column(Float32Array));
   readonly #file = new Column(Uint16Array);
   readonly #from = new Column(Float64Array);
   /** Rows by task and condition, and numbers of names; both made when they are first asked for. */
@@ -123,7 +124,9 @@ export class ResultTable {
   /** Results of a task under a condition. */
   of(task: string, condition: string): TaskResults {
     this.#groups ??= this.#grouped();
-    return this.#groups.get(`${condition}\n${task}`) ?? this.#results(task, [], []);
+    return (
+      this.#groups.get(`${condition}\n${task}`) ?? this.#results(task, new Uint32Array(), new Uint32Array())
+    );
   }
 
   prediction(row: number): string {
@@ -235,10 +238,12 @@ export class ResultTable {
     return id === 0 ? null : this.#texts.text(id - 1);
   }
 
-  #results(task: string, rows: ArrayLike<number>, names: ArrayLike<number>): TaskResults {
-    const own = Uint32Array.from(rows);
-    const samples = (): readonly ScoredSample[] => Array.from(own, (row) => new Row(this, row));
-    return { table: this, task, rows: own, names: Uint32Array.from(names), samples };
+  #results(task: string, rows: Uint32Array, names: Uint32Array): TaskResults {
+    const at = (place: number): Row | undefined => {
+      const row = rows[place];
+      return row === undefined ? undefined : new Row(this, row);
+    };
+    return { table: this, task, rows, names, samples: () => ({ length: rows.length, at }) };
   }
 
   #grouped(): Map<string, TaskResults> {
