@@ -30,7 +30,7 @@ async function features(model: string, dtype: string, height: number, width: num
   return found ?? expect.fail();
 }
 
-describe('build with interpolated positions', () => {
+describe('build with interpolated positions', { timeout: 60_000 }, () => {
   it("gives Hugging Face's features of a picture of another size, in fp32 and fp16", async () => {
     const golden = JSON.parse(readFileSync(join(FIXTURES, 'llava', 'interpolated.json'), 'utf8')) as Golden;
     for (const [dtype, most] of [

@@ -461,12 +461,15 @@ def main():
     p.add_argument("target", type=Path, nargs="?", default=MODEL)
     p.add_argument("--restore", action="store_true")
     p.add_argument("--check", action="store_true")
+    p.add_argument("--tower", type=Path, help="a checkpoint of train_tower.py, in the place of the model's tower")
     p.add_argument("--sizes", action="store_true", help="pictures of several sizes, positions interpolated")
     args = p.parse_args()
     if args.restore:
         restore(args.source, args.target)
         return
     model, _ = load(args.source)
+    if args.tower:
+        model.tower.load_state_dict(torch.load(args.tower)["tower"])
     model.eval()
     encoder = Encoder(MODEL)
     folder = args.target / "onnx"

@@ -27,4 +27,5 @@ python train_tower.py --eager --scenes runs/tower.jsonl --init runs/restored.pt 
 python train.py --eager --init $init --resume-optimizer --tower runs/sizes-tower.pt --sizes 96 120 144 144 \
   --batch "$BATCH" --muon-lr 0.002 --adam-lr 2e-4 --captions-every 12 --minutes "$(minutes 60)" --out runs/sizes.pt
 python evaluate.py sizes runs/sizes.pt --data runs/held/train.jsonl --sizes 96 120 144
+python tokenizer.py runs/scenes-llava-sizes
 python export.py runs/sizes.pt runs/scenes-llava-sizes --sizes --check

@@ -194,12 +194,12 @@ def validation_lines(path: Path, families=None, limit=10**9):
     """Rows of single-image questions, wrapped as conversations of one question; captions left out."""
     rows = []
     for line in open(path):
+        if len(rows) >= limit:
+            break
         r = json.loads(line)
         if len(r["scenes"]) > 1 or r["family"] == "caption" or (families and r["family"] not in families):
             continue
         rows.append(json.dumps({"scenes": r["scenes"], "questions": [r]}))
-        if len(rows) == limit:
-            break
     return rows
 
 
@@ -224,6 +224,7 @@ def main():
     p.add_argument("--train", type=Path, default=Path("runs/train.jsonl"))
     p.add_argument("--validation", type=Path, default=Path("runs/validation.jsonl"))
     p.add_argument("--tower", type=Path, help="the tower of train_tower.py; with --init, it takes the place of the other")
+    p.add_argument("--validation-limit", type=int, default=10**9, help="questions that it ends with")
     p.add_argument("--init", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--layers", type=int, default=4)
@@ -284,7 +285,7 @@ def main():
         for f in args.sequences
         for n in [int(f.stem.split("-")[-1])]
     ]
-    check = validation_lines(args.validation)
+    check = validation_lines(args.validation, limit=args.validation_limit)
     step, log, tally = 0, [], {}
     now, last, next_check = 0.0, time.time(), 180.0
     while True:

@@ -29,7 +29,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe('conversationAt', () => {
+describe('conversationAt', { timeout: 60_000 }, () => {
   it("sees CLIP's pictures at another size, with as many tokens as there are patches then", async () => {
     const own = await Conversation.load(EMBEDDED_MODEL);
     const image = BigInt(own.tokenizer.encode('<image>', { add_special_tokens: false })[0] ?? -1);
@@ -79,7 +79,7 @@ describe('conversationAt', () => {
   });
 });
 
-describe('checkSees', () => {
+describe('checkSees', { timeout: 60_000 }, () => {
   it('refuses an encoder of one size, and lets pass one whose positions are interpolated', async () => {
     await using fixed = await openModel(EMBEDDED_MODEL);
     await expect(checkSees(fixed, conversationAt(fixed.conversation, 120), 120)).rejects.toThrow(
