@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 
-type NumberArray = Float64Array | Uint32Array | Int32Array | Uint16Array;
+type NumberArray = Float64Array | Float32Array | Uint32Array | Int32Array | Uint16Array;
 
 const CHUNK_BITS = 16;
 const CHUNK = 1 << CHUNK_BITS;

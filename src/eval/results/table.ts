@@ -67,7 +67,8 @@ export class ResultTable {
   readonly #choice = new Column(Int32Array);
   readonly #score = new Column(Float64Array);
   readonly #count = new Column(Uint32Array);
-  readonly #times = TIMES.map(() => new Column(Float64Array));
+  /** Milliseconds; seven digits of them. */
+  readonly #times = TIMES.map(() => new Column(Float32Array));
   readonly #file = new Column(Uint16Array);
   readonly #from = new Column(Float64Array);
   /** Rows by task and condition, and numbers of names; both made when they are first asked for. */
