@@ -105,7 +105,7 @@ function refuseOthers(path: string): void {
 /** As SQLite writes it down. */
 const TABLE = 'CREATE TABLE answers (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID';
 /** An answer has some thousand tokens. */
-const MOST_BYTES = 2 ** 24;
+const MOST_BYTES = 2 ** 22;
 
 /** An answer as it was kept; undefined for what is none, which is asked anew. */
 function answerOf(kept: unknown): Answer | undefined {
