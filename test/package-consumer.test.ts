@@ -22,6 +22,31 @@ function targets(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(targets) : [];
 }
 
+/** What TypeScript says of a file of the app's, in its strictest. */
+function checked(
+  file: string,
+  module: ts.ModuleKind,
+  moduleResolution: ts.ModuleResolutionKind,
+): { readonly program: ts.Program; readonly ours: readonly string[] } {
+  const program = ts.createProgram([file], {
+    ...{ module, moduleResolution, strict: true, noEmit: true, skipLibCheck: false },
+    ...{
+      target: ts.ScriptTarget.ES2022,
+      lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
+    },
+    ...{ exactOptionalPropertyTypes: true, types: ['node'] },
+  });
+  // others' types have errors of their own
+  const ours = ts
+    .getPreEmitDiagnostics(program)
+    .filter((one) => one.file === undefined || one.file.fileName.startsWith(app.replaceAll('\\', '/')))
+    .map(
+      ({ file: where, messageText }) =>
+        `${where?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+    );
+  return { program, ours };
+}
+
 let app = '';
 let packed: string[] = [];
 let manifest: Manifest;
@@ -91,26 +116,50 @@ describe('the package', { timeout: 480_000 }, () => {
         '}',
       ].join('\n'),
     );
-    const program = ts.createProgram([file], {
-      ...{ module, moduleResolution, strict: true, noEmit: true, skipLibCheck: false },
-      ...{
-        target: ts.ScriptTarget.ES2022,
-        lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
-      },
-      ...{ exactOptionalPropertyTypes: true, types: ['node'] },
-    });
-    // others' types have errors of their own
-    const ours = ts
-      .getPreEmitDiagnostics(program)
-      .filter((one) => one.file === undefined || one.file.fileName.startsWith(app.replaceAll('\\', '/')))
-      .map(
-        ({ file: where, messageText }) =>
-          `${where?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-      );
+    const { program, ours } = checked(file, module, moduleResolution);
     expect(ours).toEqual([]);
     expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith('fastv/dist/index.d.ts'))).toBe(
       true,
     );
+  });
+
+  it.each([
+    // the dynamic import that docs/library.md names for Node 20
+    [
+      'node16',
+      ts.ModuleKind.Node16,
+      ts.ModuleResolutionKind.Node16,
+      "const { fastv } = await import('fastv');",
+    ],
+    // require, which finds modules since Node 22
+    ['nodenext', ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext, 'const { fastv } = fastvModule;'],
+  ])('has types that hold in a CommonJS file under %s', async (name, module, moduleResolution, line) => {
+    const file = join(app, `use-${name}.cts`);
+    const required = line.includes('import(') ? '' : "import fastvModule = require('fastv');\n";
+    await writeFile(
+      file,
+      `${required}import type { AutoModelForImageTextToText as Class } from '@huggingface/transformers' with { 'resolution-mode': 'import' };
+export async function use(modelClass: typeof Class): Promise<boolean> {
+  ${line}
+  const model = await fastv(modelClass, 'name', { layer: 2, ratio: 0.5, dtype: 'q4' });
+  return model.fastv.active;
+}
+`,
+    );
+    expect(checked(file, module, moduleResolution).ours).toEqual([]);
+  });
+
+  it('is imported by CommonJS, and required where Node requires modules', async () => {
+    const script = join(app, 'use.cjs');
+    await writeFile(
+      script,
+      `import('fastv').then(({ fastv, FastvError }) => {
+        console.log(typeof fastv, new FastvError('io', 'x') instanceof Error);
+        console.log(process.features.require_module !== true || require('fastv').fastv === fastv);
+      });`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [script], { cwd: app });
+    expect(stdout).toBe('function true\ntrue\n');
   });
 
   it('says that there are two copies of ONNX Runtime, whatever of it is imported', async () => {
