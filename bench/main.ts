@@ -9,6 +9,7 @@ import { benchMemory } from './memory.js';
 import { benchPrefill } from './prefill.js';
 import { benchProfile } from './profile.js';
 import { benchRoofline, type RooflineOptions } from './roofline.js';
+import { benchLaboratory, type LaboratoryOptions } from './laboratory.js';
 import { benchSelectors } from './selectors.js';
 import { benchTtft, type TtftOptions } from './ttft.js';
 
@@ -159,6 +160,12 @@ program
   .option('--rounds <n>', 'rounds; the variants take turns in each', number, 9)
   .option('--new-tokens <n>', 'tokens of every answer', number, 32)
   .action((flags: EmbeddedOptions) => benchEmbedded(flags));
+program
+  .command('laboratory')
+  .description('results in great numbers: going on with a run, its summary, its report')
+  .option('--results <n>', 'how many', number, 1_000_000)
+  .option('--conditions <n>', 'under so many conditions', number, 5)
+  .action((flags: LaboratoryOptions) => benchLaboratory(flags));
 program
   .command('formats')
   .description('one linear layer in every weight format')

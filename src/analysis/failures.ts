@@ -35,7 +35,7 @@ export function findFailures(
   const pairs = tasks.flatMap((task) => {
     const [pruned, unpruned] = [results.of(task, condition), results.of(task, base)];
     const [own, its] = commonPlaces(pruned.names, unpruned.names);
-    const both = own.map((place, i): [number, number] => [
+    const both = Array.from(own, (place, i): [number, number] => [
       pruned.rows[place] ?? -1,
       unpruned.rows[its[i] ?? -1] ?? -1,
     ]);

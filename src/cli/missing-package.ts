@@ -4,7 +4,7 @@ import { FastvError } from '../errors.js';
 
 const LAB = [
   ...['@bull-board/api', '@bull-board/hono', '@observablehq/plot', 'apache-arrow', 'bullmq'],
-  ...['fastest-levenshtein', 'hyparquet', 'hyparquet-compressors', 'ioredis', 'linkedom'],
+  ...['fastest-levenshtein', 'hyparquet', 'hyparquet-compressors', 'ioredis', 'linkedom', 'pluralize'],
 ];
 const SERVER = [
   ...['@hono/node-server', '@hono/prometheus', '@hono/zod-openapi', '@mlc-ai/web-xgrammar', 'hono'],

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { mean } from '../statistics.js';
 import { costOf, type CellCost } from './cost.js';
 import { findMetric } from './metrics/index.js';
-import { pairedComparison, type PairedComparison } from './paired.js';
+import { scoreAgainst, type PairedComparison } from './paired.js';
 import { ResultTable, type TaskResults } from './results/table.js';
-import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
+import type { TaskScore } from './score.js';
 import { holm } from './statistics/holm.js';
 import type { Summary } from './summary.js';
 import { addResults, resultsFile } from './sweep.js';
@@ -159,13 +159,8 @@ function systemOf(one: Answers, base: Answers, tasks: readonly Task[], seed: num
   const scores = tasks.flatMap(({ name, metric }): [string, SystemScore][] => {
     const results = one.of(name);
     if (results.rows.length === 0) return [];
-    const found = findMetric(metric);
-    const samples = samplesFor(found, results);
-    const score = scoreTask(found, placed(samples, wholePlaces(found, samples)), seed);
-    const paired = isBase
-      ? { loyalty: null, difference: null }
-      : pairedComparison(found, results, base.of(name), seed);
-    return [[name, { ...score, ...paired, pHolm: null }]];
+    const scored = scoreAgainst(metric, results, isBase ? null : base.of(name), seed);
+    return [[name, { ...scored, pHolm: null }]];
   });
   const ratios = scores.flatMap(([, { score, difference }]) =>
     difference === null ? [] : [score / (score - difference.estimate)],

@@ -2,7 +2,7 @@
 import { findMetric, type MetricName } from './metrics/index.js';
 import { scoreOf, unitsOf, type Metric, type ScoredSample, type Units } from './metrics/metric.js';
 import type { TaskResults } from './results/table.js';
-import { placed, samplesFor, wholePlaces } from './score.js';
+import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
 import { differenceInterval, type PairedDifference } from './statistics/bootstrap.js';
 import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { mcnemarExact } from './statistics/mcnemar.js';
@@ -31,16 +31,36 @@ export function pairedComparison(
   seed: number,
 ): PairedComparison {
   const found = findMetric(metric);
-  const { same, of } = agreement(found, results, base);
-  if (of === 0) return { loyalty: null, difference: null };
-  const loyalty = same / of;
-  const [all, others] = commonPlaces(results.names, base.names);
-  const common = placed(samplesFor(found, results), all);
-  const places = wholePlaces(found, common);
-  const own = placed(common, places);
-  const its = placed(placed(samplesFor(found, base), others), places);
+  return compared(found, inCommon(found, results, base), seed);
+}
+
+/**
+ * A task's score, and how it compares with a base.
+ * @param base null: with nothing
+ * @param seed of the bootstrap
+ */
+export function scoreAgainst(
+  metric: MetricName | Metric,
+  results: TaskResults,
+  base: TaskResults | null,
+  seed: number,
+): TaskScore & PairedComparison {
+  const found = findMetric(metric);
+  // a million samples are made once
+  const samples = samplesFor(found, results);
+  const score = scoreTask(found, placed(samples, wholePlaces(found, samples)), seed);
+  if (base === null) return { ...score, loyalty: null, difference: null };
+  return { ...score, ...compared(found, inCommon(found, results, base, samples), seed) };
+}
+
+function compared(found: Metric, common: Common, seed: number): PairedComparison {
+  if (common.own.length === 0) return { loyalty: null, difference: null };
+  const loyalty = agreeing(found, common) / common.own.length;
+  const places = wholePlaces(found, common.own);
+  const [own, its] = [placed(common.own, places), placed(common.its, places)];
   if (own.length === 0) return { loyalty, difference: null };
-  const [units, baseUnits] = [unitsOf(found, own), unitsOf(found, its)];
+  // drawn as the first's are
+  const [units, baseUnits] = [unitsOf(found, own), unitsOf(found, its, { clustered: false })];
   const [scores = new Float64Array(), baseScores = new Float64Array()] = resampledScores(
     found,
     [units, baseUnits],
@@ -50,7 +70,7 @@ export function pairedComparison(
     scoreOf(found, units) - scoreOf(found, baseUnits),
     scores.map((score, resample) => score - (baseScores[resample] ?? NaN)),
   );
-  const mcnemar = mcnemarOf(rights(units, own), rights(baseUnits, its));
+  const mcnemar = mcnemarOf({ units, samples: own }, { units: baseUnits, samples: its });
   return { loyalty, difference: { ...difference, mcnemar } };
 }
 
@@ -60,49 +80,87 @@ export function agreement(
   results: TaskResults,
   base: TaskResults,
 ): { readonly same: number; readonly of: number } {
+  const common = inCommon(metric, results, base);
+  return { same: agreeing(metric, common), of: common.own.length };
+}
+
+/** The samples that two sets of results have in common, one beside the other. */
+interface Common {
+  readonly own: readonly ScoredSample[];
+  readonly its: readonly ScoredSample[];
+  /** Of the table of both. */
+  readonly table: TaskResults['table'];
+  readonly rows: Uint32Array;
+  readonly baseRows: Uint32Array;
+}
+
+function inCommon(
+  metric: Metric,
+  results: TaskResults,
+  base: TaskResults,
+  samples = samplesFor(metric, results),
+): Common {
   const [own, its] = commonPlaces(results.names, base.names);
-  const [samples, others] = [samplesFor(metric, results), samplesFor(metric, base)];
-  const { table } = results;
+  const rowsAt = ({ rows }: TaskResults, places: Uint32Array): Uint32Array =>
+    places.map((place) => rows[place] ?? -1);
+  return {
+    own: placed(samples, own),
+    its: placed(samplesFor(metric, base), its),
+    table: results.table,
+    rows: rowsAt(results, own),
+    baseRows: rowsAt(base, its),
+  };
+}
+
+function agreeing(metric: Metric, { own, its, table, rows, baseRows }: Common): number {
   let same = 0;
-  own.forEach((place, i) => {
-    const other = its[i] ?? -1;
-    const [one, two] = [samples[place], others[other]];
-    if (one === undefined || two === undefined) return;
+  own.forEach((one, i) => {
+    const other = its[i];
+    const [row, baseRow] = [rows[i] ?? -1, baseRows[i] ?? -1];
     // the same words to the same question, and the same choice taken, mean the same whatever the metric
-    const [row, baseRow] = [results.rows[place] ?? -1, base.rows[other] ?? -1];
     const isSame =
       table.predictionId(row) === table.predictionId(baseRow) && table.choice(row) === table.choice(baseRow);
-    if (isSame || sameMeaning(meaningOf(metric, one), meaningOf(metric, two))) same++;
+    if (isSame || (other !== undefined && sameMeaning(meaningOf(metric, one), meaningOf(metric, other))))
+      same++;
   });
-  return { same, of: own.length };
+  return same;
 }
 
 /** Where in two rising lists the same numbers are. */
-export function commonPlaces(one: Uint32Array, other: Uint32Array): readonly [number[], number[]] {
-  const [a, b]: [number[], number[]] = [[], []];
+export function commonPlaces(one: Uint32Array, other: Uint32Array): readonly [Uint32Array, Uint32Array] {
+  const [a, b] = [new Uint32Array(one.length), new Uint32Array(one.length)];
+  let count = 0;
   for (let i = 0, j = 0; i < one.length && j < other.length;) {
     const difference = (one[i] ?? 0) - (other[j] ?? 0);
     if (difference === 0) {
-      a.push(i);
-      b.push(j);
+      a[count] = i;
+      b[count++] = j;
     }
     if (difference <= 0) i++;
     if (difference >= 0) j++;
   }
-  return [a, b];
+  return [a.subarray(0, count), b.subarray(0, count)];
 }
 
-/** Whether each unit is right; null for one that is neither. */
-function rights({ count, width, values, samples }: Units, own: readonly ScoredSample[]): (boolean | null)[] {
-  return Array.from({ length: count }, (_, unit) => {
-    const members = samples === null ? [unit] : (samples[unit] ?? []);
-    const [place = -1] = members;
-    const right = members.length === 1 ? own[place]?.score : width === 1 ? values[unit] : null;
-    return right === 1 ? true : right === 0 ? false : null;
-  });
+/** The p-value of McNemar's exact test; null where a unit of either is neither right nor wrong. */
+function mcnemarOf(first: Rights, second: Rights): number | null {
+  const [one, other] = [rights(first), rights(second)];
+  return one === null || other === null ? null : mcnemarExact(one, other).pValue;
 }
 
-function mcnemarOf(first: readonly (boolean | null)[], second: readonly (boolean | null)[]): number | null {
-  const [a, b] = [first.filter((right) => right !== null), second.filter((right) => right !== null)];
-  return a.length < first.length || b.length < second.length ? null : mcnemarExact(a, b).pValue;
+interface Rights {
+  readonly units: Units;
+  readonly samples: readonly ScoredSample[];
+}
+
+function rights({ units: { count, width, values, samples: members }, samples }: Rights): boolean[] | null {
+  const each: boolean[] = [];
+  for (let unit = 0; unit < count; unit++) {
+    const places = members === null ? [unit] : (members[unit] ?? []);
+    const [place = -1] = places;
+    const right = places.length === 1 ? samples[place]?.score : width === 1 ? values[unit] : null;
+    if (right !== 1 && right !== 0) return null;
+    each.push(right === 1);
+  }
+  return each;
 }

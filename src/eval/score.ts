@@ -45,8 +45,14 @@ export function wholePlaces(metric: Metric, samples: readonly ScoredSample[]): r
 }
 
 /** Some of a list, by their places; null: all of it. */
-export function placed<T>(all: readonly T[], places: readonly number[] | null): readonly T[] {
-  return places === null ? all : places.flatMap((place) => all.slice(place, place + 1));
+export function placed<T>(all: readonly T[], places: Iterable<number> | null): readonly T[] {
+  if (places === null) return all;
+  const some: T[] = [];
+  for (const place of places) {
+    const one = all[place];
+    if (one !== undefined) some.push(one);
+  }
+  return some;
 }
 
 /** A task's score. */
@@ -116,8 +122,12 @@ function categoriesOf(
   units: Units,
   samples: readonly ScoredSample[],
 ): TaskScore['categories'] {
-  const places = Array.from({ length: units.count }, (_, i) => i);
-  const groups = groupBy(places, (unit) => samples[firstSample(units, unit)]?.category ?? null);
+  const categoryOf = (unit: number): string | null => samples[firstSample(units, unit)]?.category ?? null;
+  const places = new Uint32Array(units.count).map((_, unit) => unit);
+  const groups = groupBy(
+    places.filter((unit) => categoryOf(unit) !== null),
+    categoryOf,
+  );
   const named = [...groups].flatMap(([name, members]) => (name === null ? [] : [{ name, members }]));
   return Object.fromEntries(
     named

@@ -4,12 +4,11 @@ import { version } from '../version.js';
 import type { AnswererIdentity, Condition } from './answerer.js';
 import type { DatasetRevision } from './datasets/revision.js';
 import { costOf, type CellCost } from './cost.js';
-import { findMetric } from './metrics/index.js';
-import { pairedComparison, type PairedComparison } from './paired.js';
+import { scoreAgainst, type PairedComparison } from './paired.js';
 import type { AnsweringOptions } from './result.js';
 import type { ResultTable, TaskResults } from './results/table.js';
 import type { Sampling } from './sampling.js';
-import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
+import type { TaskScore } from './score.js';
 import type { Shard } from './shard.js';
 import type { Skipped } from './skips.js';
 import type { Task } from './tasks/task.js';
@@ -89,10 +88,10 @@ export function summarize(input: SummaryInput): Summary {
     datasets: input.datasets,
     cells: tasks.flatMap((task) =>
       conditions.map((condition) => {
-        // the unpruned model itself is compared with nothing
-        const unpruned = base === undefined || base === condition ? '' : base.name;
         const of = (name: string): TaskResults => input.results.of(task.name, name);
-        return cell(task, condition, of(condition.name), of(unpruned), seed);
+        // the unpruned model itself is compared with nothing
+        const unpruned = base === undefined || base === condition ? null : of(base.name);
+        return cell(task, condition, of(condition.name), unpruned, seed);
       }),
     ),
     skipped: input.skipped,
@@ -101,14 +100,17 @@ export function summarize(input: SummaryInput): Summary {
   };
 }
 
-function cell(task: Task, condition: Condition, results: TaskResults, base: TaskResults, seed: number): Cell {
-  const metric = findMetric(task.metric);
-  const samples = samplesFor(metric, results);
+function cell(
+  task: Task,
+  condition: Condition,
+  results: TaskResults,
+  base: TaskResults | null,
+  seed: number,
+): Cell {
   return {
     task: task.name,
     condition: condition.name,
-    ...scoreTask(metric, placed(samples, wholePlaces(metric, samples)), seed),
-    ...pairedComparison(metric, results, base, seed),
-    cost: costOf([results], [base]),
+    ...scoreAgainst(task.metric, results, base, seed),
+    cost: costOf([results], base === null ? [] : [base]),
   };
 }

@@ -16,7 +16,7 @@ const signed = (x) => (x > 0 ? `+${x.toFixed(1)}` : x.toFixed(1).replace('-', 'â
 const family = (name) => name.replace(/^scenes-(hard-)?/u, '');
 
 /** Each condition of a run against the unpruned model, by family the worst. */
-function judged({ questions, conditions, families }) {
+function judged({ questions, conditions, families, ceiling = {} }) {
   const rows = Object.entries(conditions).map(([name, { score, difference, halfInterval, worst, hallucinated }]) => [
     name === 'unpruned' ? name : `\`${name}\``,
     score.toFixed(1),
@@ -36,6 +36,10 @@ function judged({ questions, conditions, families }) {
     ...(names.length > 6
       ? []
       : ['Right answers by family:', table(['family', 'questions', ...names.map((n) => n.replace('-scope+sizes+mean', ''))], byFamily)]),
+    ...Object.entries(ceiling).map(
+      ([cut, { rules, score }]) =>
+        `The ceiling of selection alone, \`${cut}\`: ${score.toFixed(1)} are right under at least one of its ${rules} rules.`,
+    ),
   ].join('\n\n');
 }
 

@@ -6,6 +6,7 @@ import { FastvError } from '../../errors.js';
 import { amberMetric } from './amber.js';
 import { anlsMetric } from './anls.js';
 import { boxIouMetric } from './box-iou.js';
+import { chairMetric } from './chair.js';
 import { captionMetric } from './cider.js';
 import { circularMetric } from './circular.js';
 import { countMetric } from './count.js';
@@ -43,6 +44,7 @@ const LIST = [
   countMetric,
   hallusionMetric,
   amberMetric,
+  chairMetric,
 ] as const satisfies readonly Metric[];
 
 /** The name of a metric in the list. */

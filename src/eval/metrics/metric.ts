@@ -138,13 +138,18 @@ const FEWEST_CLUSTERS = 10;
 
 /**
  * The units of samples, with what they have in common: those about one image are a cluster, where there are enough images.
+ * @param clustered false: clusters are not looked for
  * @throws FastvError as `Metric.units` does
  */
-export function unitsOf(metric: Metric, samples: readonly ScoredSample[]): Units {
+export function unitsOf(
+  metric: Metric,
+  samples: readonly ScoredSample[],
+  { clustered = true }: { readonly clustered?: boolean } = {},
+): Units {
   if (metric.units === unitOfEach) {
     const values = Float64Array.from(samples, ({ score }) => score ?? 0);
     const single = { count: samples.length, width: 1, values, samples: null, strata: null };
-    return { ...single, clusters: clustersOf(samples.length, (i) => samples[i]?.image) };
+    return { ...single, clusters: clustered ? clustersOf(samples.length, (i) => samples[i]?.image) : null };
   }
   const units = metric.units(samples);
   const width = units[0]?.values.length ?? 0;
@@ -159,7 +164,7 @@ export function unitsOf(metric: Metric, samples: readonly ScoredSample[]): Units
   return {
     ...{ count: units.length, width, values, strata },
     samples: units.map((unit) => unit.samples),
-    clusters: clustersOf(units.length, image),
+    clusters: clustered ? clustersOf(units.length, image) : null,
   };
 }
 

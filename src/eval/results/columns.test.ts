@@ -10,6 +10,25 @@ it('a column holds numbers over many chunks', () => {
   expect(column.at(count)).toBeNaN();
 });
 
+it.each([0, 1, 2 ** 16 - 1, 2 ** 16, 2 ** 16 + 1])(
+  'a column of %i numbers that are the same, and one that is not',
+  (same) => {
+    const column = new Column(Float32Array);
+    const third = Math.fround(1 / 3);
+    for (let i = 0; i < same; i++) column.push(1 / 3);
+    if (same > 0) expect([column.at(0), column.at(same - 1), column.at(same)]).toEqual([third, third, NaN]);
+    column.push(2);
+    column.push(1 / 3);
+    expect([column.length, column.at(same), column.at(same + 1), column.at(same + 2)]).toEqual([
+      same + 2,
+      2,
+      third,
+      NaN,
+    ]);
+    if (same > 0) expect([column.at(0), column.at(same - 1)]).toEqual([third, third]);
+  },
+);
+
 it('a text is held once and comes back as it was', () => {
   const texts = new TextTable();
   const given = ['', 'a', 'ä', 'é'.normalize('NFD'), '漢字', '😀', '\ud800', 'a\nb', 'x'.repeat(2 ** 21)];

@@ -4,16 +4,18 @@
  */
 import { randomBytes } from 'node:crypto';
 
-type NumberArray = Float64Array | Uint32Array | Int32Array | Uint16Array;
+type NumberArray = Float64Array | Float32Array | Uint32Array | Int32Array | Uint16Array;
 
 const CHUNK_BITS = 16;
 const CHUNK = 1 << CHUNK_BITS;
 
-/** Numbers in the order in which they came. */
+/** Numbers in the order in which they came. While all are the same, as what a task has not is, none is held. */
 export class Column {
   readonly #make: new (length: number) => NumberArray;
   readonly #chunks: NumberArray[] = [];
   #length = 0;
+  /** The one number so far; undefined when there are several. */
+  #same: number | undefined;
 
   constructor(make: new (length: number) => NumberArray) {
     this.#make = make;
@@ -24,15 +26,29 @@ export class Column {
   }
 
   push(value: number): void {
-    if (this.#length % CHUNK === 0) this.#chunks.push(new this.#make(CHUNK));
-    const chunk = this.#chunks[this.#length >>> CHUNK_BITS];
-    if (chunk !== undefined) chunk[this.#length % CHUNK] = value;
+    if (this.#length === 0) this.#same = this.#held(value);
+    else if (this.#same !== undefined && !Object.is(this.#same, this.#held(value))) {
+      const same = this.#same;
+      this.#same = undefined;
+      while (CHUNK * this.#chunks.length < this.#length) this.#chunks.push(new this.#make(CHUNK).fill(same));
+    }
+    if (this.#same === undefined) {
+      if (this.#length % CHUNK === 0) this.#chunks.push(new this.#make(CHUNK));
+      const chunk = this.#chunks[this.#length >>> CHUNK_BITS];
+      if (chunk !== undefined) chunk[this.#length % CHUNK] = value;
+    }
     this.#length++;
+  }
+
+  /** A number as it is held: whole, or with fewer digits. */
+  #held(value: number): number {
+    return new this.#make(1).fill(value)[0] ?? NaN;
   }
 
   /** NaN where there is none. */
   at(place: number): number {
-    return place < this.#length ? (this.#chunks[place >>> CHUNK_BITS]?.[place % CHUNK] ?? NaN) : NaN;
+    if (place >= this.#length) return NaN;
+    return this.#same ?? this.#chunks[place >>> CHUNK_BITS]?.[place % CHUNK] ?? NaN;
   }
 }
 

@@ -67,7 +67,8 @@ export class ResultTable {
   readonly #choice = new Column(Int32Array);
   readonly #score = new Column(Float64Array);
   readonly #count = new Column(Uint32Array);
-  readonly #times = TIMES.map(() => new Column(Float64Array));
+  /** Milliseconds; seven digits of them. */
+  readonly #times = TIMES.map(() => new Column(Float32Array));
   readonly #file = new Column(Uint16Array);
   readonly #from = new Column(Float64Array);
   /** Rows by task and condition, and numbers of names; both made when they are first asked for. */
@@ -123,7 +124,9 @@ export class ResultTable {
   /** Results of a task under a condition. */
   of(task: string, condition: string): TaskResults {
     this.#groups ??= this.#grouped();
-    return this.#groups.get(`${condition}\n${task}`) ?? this.#results(task, [], []);
+    return (
+      this.#groups.get(`${condition}\n${task}`) ?? this.#results(task, new Uint32Array(), new Uint32Array())
+    );
   }
 
   prediction(row: number): string {
@@ -235,10 +238,9 @@ export class ResultTable {
     return id === 0 ? null : this.#texts.text(id - 1);
   }
 
-  #results(task: string, rows: ArrayLike<number>, names: ArrayLike<number>): TaskResults {
-    const own = Uint32Array.from(rows);
-    const samples = (): readonly ScoredSample[] => Array.from(own, (row) => new Row(this, row));
-    return { table: this, task, rows: own, names: Uint32Array.from(names), samples };
+  #results(task: string, rows: Uint32Array, names: Uint32Array): TaskResults {
+    const samples = (): readonly ScoredSample[] => Array.from(rows, (row) => new Row(this, row));
+    return { table: this, task, rows, names, samples };
   }
 
   #grouped(): Map<string, TaskResults> {

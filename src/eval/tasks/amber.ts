@@ -6,7 +6,7 @@ import { YES_OR_NO, type Task } from './task.js';
  * page, whose folder `--images` names; columns as in the files there.
  *
  * Its generative part (CHAIR, Cover, Hal, Cog) is left out: nouns are told apart there by a tagger, WordNet and word vectors,
- * without which the numbers would be others.
+ * without which the numbers would be others; `coco-chair` measures the same on COCO.
  */
 export const amber: Task = {
   name: 'amber',

@@ -5,6 +5,7 @@ import { aOkvqa, aOkvqaFastv } from './a-okvqa.js';
 import { aOkvqaDirect } from './a-okvqa-direct.js';
 import { ai2d } from './ai2d.js';
 import { amber } from './amber.js';
+import { cocoChair } from './chair.js';
 import { chartqa } from './chartqa.js';
 import { cocoCaptions } from './coco-captions.js';
 import { countbenchQa } from './countbench-qa.js';
@@ -78,6 +79,7 @@ export const TASKS: ReadonlyMap<string, Task> = new Map(
     vizwiz,
     hallusionBench,
     amber,
+    cocoChair,
     countbenchQa,
     realworldqa,
     vstarBench,

@@ -191,6 +191,15 @@ it('amber: questions and truths by their ids, images from a folder of their own'
   ]);
 });
 
+it('coco-chair: the objects that an image has', async () => {
+  const row = { question_id: '1', image: '1.png', gt_object: ['person', 'traffic light'] };
+  write('tsunghanwu/mscoco_chair/data/1.png', png);
+  write('tsunghanwu/mscoco_chair/data/test-00000-of-00001.jsonl', JSON.stringify(row));
+  expect(await read('coco-chair')).toMatchObject([
+    { prompt: 'Please describe this image in detail.', answers: ['person', 'traffic light'], choices: null },
+  ]);
+});
+
 describe('videos', () => {
   it('video-mme: choices that begin with their letters, films in a folder of the dataset', async () => {
     const row = { videoID: 'v1', duration: 'short', question: 'What?', options: ['A. Apples.', 'B. Pears.'] };
