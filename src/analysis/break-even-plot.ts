@@ -1,9 +1,8 @@
-/** What choosing leaves of what pruning saves, by the number of image tokens: where a curve crosses zero it begins to pay. */
-import * as Plot from '@observablehq/plot';
-import { curveMarks } from './curves.js';
+/** What pruning saves and what choosing costs, by the number of image tokens: a strategy pays while its curve is below. */
+import { curveMarks, type Curve } from './curves.js';
 import { endLabels } from './end-labels.js';
 import { plotSvg } from './plot.js';
-import { curveOrder, curveStyle, MUTED, shapeAt, WIDTH } from './theme.js';
+import { curveOrder, curveStyle, INK, shapeAt, WIDTH, type Shape } from './theme.js';
 
 /** One strategy at one number of image tokens. Times are milliseconds. */
 export interface Selection {
@@ -19,8 +18,11 @@ export interface Selection {
   readonly prunedMs: number;
 }
 
-const [LEFT, RIGHT] = [60, 170];
-const HEIGHT = 420;
+const [LEFT, RIGHT] = [76, 170];
+const HEIGHT = 460;
+
+/** The name of what pruning saves. */
+const SAVED = 'saved by pruning';
 
 /**
  * The plot of one R.
@@ -32,42 +34,50 @@ export function breakEvenPlot(rows: readonly Selection[], ratio: number, model: 
   const names = [...new Set(own.map(({ strategy }) => strategy))].sort(
     (a, b) => curveOrder(a.split('+')[0] ?? a) - curveOrder(b.split('+')[0] ?? b),
   );
-  const curves = names.map((name, i) => ({
-    name,
-    ...curveStyle(name),
-    shape: shapeAt(i),
+  const curve = (name: string, shape: Shape, ms: (row: Selection) => number): Curve & { name: string } => ({
+    ...{ name, shape, ...curveStyle(name) },
     points: own
-      .filter(({ strategy }) => strategy === name)
-      .map(({ imageTokens: x, prefillMs, prunedMs, selectorMs }) => ({
-        x,
-        y: (100 * (prefillMs - prunedMs - selectorMs)) / prefillMs,
-        low: null,
-        high: null,
-      })),
-  }));
+      .filter((row) => (name === SAVED ? row.strategy === names[0] : row.strategy === name))
+      .map((row) => ({ x: Math.log2(row.imageTokens), y: Math.log10(ms(row)), low: null, high: null }))
+      .filter(({ y }) => Number.isFinite(y)),
+  });
+  const curves = [
+    {
+      ...curve(SAVED, shapeAt(names.length), ({ prefillMs, prunedMs }) => prefillMs - prunedMs),
+      ...{ color: INK, dash: '', width: 3 },
+    },
+    ...names.map((name, i) => curve(name, shapeAt(i), ({ selectorMs }) => selectorMs)),
+  ];
   const all = curves.flatMap(({ points }) => points);
-  const most = Math.max(1, ...all.map(({ x }) => x));
-  const low = Math.min(0, ...all.map(({ y }) => y));
-  const high = Math.max(1, ...all.map(({ y }) => y));
+  const tokens = [...new Set(own.map(({ imageTokens }) => imageTokens))].sort((a, b) => a - b);
+  const [least = 1, most = least + 1] = [tokens[0], tokens.at(-1)].map((count) => Math.log2(count ?? 2));
+  const low = Math.floor(Math.min(0, ...all.map(({ y }) => y)));
+  const high = Math.ceil(Math.max(1, ...all.map(({ y }) => y)));
+  const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
   return plotSvg({
-    title: `What is saved of a prefill at R = ${Number((100 * ratio).toFixed(2))} %, choosing included`,
-    note: `${model}. Each curve is a strategy; above zero it saves processor time, and where it falls with the number of tokens choosing grows faster than the prefill.`,
+    title: `What pruning saves of a prefill and what choosing costs, R = ${Number((100 * ratio).toFixed(2))} %`,
+    note: `${model}; milliseconds of processor time. A strategy pays while its curve is below the bold one, what R saves. Both axes are logarithmic.`,
     height: HEIGHT,
     marginLeft: LEFT,
     marginRight: RIGHT,
     marginBottom: 46,
-    x: { label: 'image tokens →', domain: [0, most], labelAnchor: 'center' },
-    yLabel: '↑ saved, % of the prefill',
-    y: { label: null, domain: [low, high], nice: true, grid: true },
+    x: {
+      ...{ label: 'image tokens →', domain: [least - 0.1, most], labelAnchor: 'center' },
+      ...{ ticks: tokens.map(Math.log2), tickFormat: (log: number) => (2 ** log).toFixed(0) },
+    },
+    yLabel: '↑ milliseconds',
+    y: {
+      ...{ label: null, domain: [low, high], grid: true, ticks },
+      tickFormat: (log: number) => (10 ** log).toLocaleString('en'),
+    },
     marks: [
-      Plot.ruleY([0], { stroke: MUTED }),
       ...curves.flatMap(curveMarks),
       ...endLabels(
         curves.flatMap(({ name, points, color, shape }) => {
           const end = points.reduce((last, point) => (point.x > last.x ? point : last), { x: -1, y: 0 });
           return end.x < 0 ? [] : [{ text: name, x: end.x, y: end.y, color, shape }];
         }),
-        most + (8 * most) / (WIDTH - LEFT - RIGHT),
+        most + (8 * (most - least)) / (WIDTH - LEFT - RIGHT),
         (16 / HEIGHT) * (high - low),
       ),
     ],

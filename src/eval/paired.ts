@@ -1,8 +1,8 @@
 /** Two sets of results on the same samples: how often they agree, and whether one scores better. */
 import { findMetric, type MetricName } from './metrics/index.js';
-import { scoreOf, unitsOf, type Metric, type ScoredSample, type Units } from './metrics/metric.js';
+import { placed, scoreOf, unitsOf, type Metric, type Samples, type Units } from './metrics/metric.js';
 import type { TaskResults } from './results/table.js';
-import { placed, samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
+import { samplesFor, scoreTask, wholePlaces, type TaskScore } from './score.js';
 import { differenceInterval, type PairedDifference } from './statistics/bootstrap.js';
 import { meaningOf, sameMeaning } from './statistics/loyalty.js';
 import { mcnemarExact } from './statistics/mcnemar.js';
@@ -86,8 +86,8 @@ export function agreement(
 
 /** The samples that two sets of results have in common, one beside the other. */
 interface Common {
-  readonly own: readonly ScoredSample[];
-  readonly its: readonly ScoredSample[];
+  readonly own: Samples;
+  readonly its: Samples;
   /** Of the table of both. */
   readonly table: TaskResults['table'];
   readonly rows: Uint32Array;
@@ -114,15 +114,18 @@ function inCommon(
 
 function agreeing(metric: Metric, { own, its, table, rows, baseRows }: Common): number {
   let same = 0;
-  own.forEach((one, i) => {
-    const other = its[i];
+  for (let i = 0; i < own.length; i++) {
     const [row, baseRow] = [rows[i] ?? -1, baseRows[i] ?? -1];
     // the same words to the same question, and the same choice taken, mean the same whatever the metric
     const isSame =
       table.predictionId(row) === table.predictionId(baseRow) && table.choice(row) === table.choice(baseRow);
-    if (isSame || (other !== undefined && sameMeaning(meaningOf(metric, one), meaningOf(metric, other))))
-      same++;
-  });
+    const [one, other] = isSame ? [] : [own.at(i), its.at(i)];
+    const meansSame = (): boolean =>
+      one !== undefined &&
+      other !== undefined &&
+      sameMeaning(meaningOf(metric, one), meaningOf(metric, other));
+    if (isSame || meansSame()) same++;
+  }
   return same;
 }
 
@@ -150,15 +153,15 @@ function mcnemarOf(first: Rights, second: Rights): number | null {
 
 interface Rights {
   readonly units: Units;
-  readonly samples: readonly ScoredSample[];
+  readonly samples: Samples;
 }
 
 function rights({ units: { count, width, values, samples: members }, samples }: Rights): boolean[] | null {
   const each: boolean[] = [];
   for (let unit = 0; unit < count; unit++) {
     const places = members === null ? [unit] : (members[unit] ?? []);
-    const [place = -1] = places;
-    const right = places.length === 1 ? samples[place]?.score : width === 1 ? values[unit] : null;
+    const [place = samples.length] = places;
+    const right = places.length === 1 ? samples.at(place)?.score : width === 1 ? values[unit] : null;
     if (right !== 1 && right !== 0) return null;
     each.push(right === 1);
   }

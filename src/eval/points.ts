@@ -12,12 +12,20 @@ import { downsampledCondition, type Condition } from './answerer.js';
 import { costOf, type CellCost } from './cost.js';
 import { groupBy } from './group-by.js';
 import { findMetric } from './metrics/index.js';
-import { numbered, scoreOf, strataCount, unitsOf, type Metric, type Units } from './metrics/metric.js';
+import {
+  numbered,
+  placed,
+  scoreOf,
+  strataCount,
+  unitsOf,
+  type Metric,
+  type Units,
+} from './metrics/metric.js';
 import { normalizeText } from './metrics/exact-match.js';
 import { agreement } from './paired.js';
 import { paretoFront } from './pareto.js';
 import type { ResultTable, TaskResults } from './results/table.js';
-import { isShare, placed, samplesFor, wholePlaces } from './score.js';
+import { isShare, samplesFor, wholePlaces } from './score.js';
 import {
   differenceInterval,
   percentileInterval,
@@ -381,8 +389,8 @@ function picked({ units, names, order, ...task }: TaskScores, places: readonly n
   const own = { strata: some(units.strata), clusters: some(units.clusters) };
   return {
     ...task,
-    names: placed(names, places),
-    order: placed(order, places),
+    names: places.map((place) => names[place] ?? -1),
+    order: places.map((place) => order[place] ?? -1),
     units: { count: places.length, width, values, samples: null, ...own },
   };
 }

@@ -4,13 +4,14 @@ import { findMetric, METRICS, type MetricName } from './metrics/index.js';
 import { checkReply } from './metrics/limits.js';
 import {
   firstSample,
+  listOf,
   meanScore,
   scoreOf,
   unitsOf,
   type Metric,
   type Reply,
+  type Samples,
   type Scored,
-  type ScoredSample,
   type Target,
   type Units,
 } from './metrics/metric.js';
@@ -28,10 +29,10 @@ export function scoreReply(metric: MetricName | Metric, target: Target, reply: R
 }
 
 /** Results as a metric takes them. One of the user's own gets plain objects, which it may copy. */
-export function samplesFor(metric: Metric, results: TaskResults): readonly ScoredSample[] {
+export function samplesFor(metric: Metric, results: TaskResults): Samples {
   const samples = results.samples();
   if (METRICS.some((known) => known === metric)) return samples;
-  return samples.map(({ prediction, score, answers, category, group, choice, options, image }) => ({
+  return listOf(samples).map(({ prediction, score, answers, category, group, choice, options, image }) => ({
     ...{ prediction, score, answers, category, group, image },
     ...(choice === undefined ? {} : { choice }),
     ...(options === undefined ? {} : { options }),
@@ -39,20 +40,9 @@ export function samplesFor(metric: Metric, results: TaskResults): readonly Score
 }
 
 /** The places of samples that can be scored: a run that was ended may have cut one of MME's pairs in two. Null: all. */
-export function wholePlaces(metric: Metric, samples: readonly ScoredSample[]): readonly number[] | null {
-  const whole = metric.whole?.(samples);
+export function wholePlaces(metric: Metric, samples: Samples): readonly number[] | null {
+  const whole = metric.whole?.(listOf(samples));
   return whole === undefined ? null : [...whole.keys()].filter((place) => whole[place] !== false);
-}
-
-/** Some of a list, by their places; null: all of it. */
-export function placed<T>(all: readonly T[], places: Iterable<number> | null): readonly T[] {
-  if (places === null) return all;
-  const some: T[] = [];
-  for (const place of places) {
-    const one = all[place];
-    if (one !== undefined) some.push(one);
-  }
-  return some;
 }
 
 /** A task's score. */
@@ -77,11 +67,7 @@ export interface TaskScore extends Pick<Metric, 'unit' | 'higherIsBetter'> {
  * @param seed of the bootstrap
  * @throws FastvError `invalid-input` for samples that cannot be scored together (half a pair of MME's)
  */
-export function scoreTask(
-  metric: MetricName | Metric,
-  samples: readonly ScoredSample[],
-  seed = 0,
-): TaskScore {
+export function scoreTask(metric: MetricName | Metric, samples: Samples, seed = 0): TaskScore {
   const found = findMetric(metric);
   const { label, unit, higherIsBetter } = found;
   const units = samples.length === 0 ? null : unitsOf(found, samples);
@@ -93,7 +79,7 @@ export function scoreTask(
     interval: units === null ? null : intervalOf(found, units, seed),
     samples: units?.count ?? 0,
     clusters: units?.clusters?.names.length ?? null,
-    details: samples.length === 0 ? {} : (found.details?.(samples) ?? {}),
+    details: samples.length === 0 ? {} : (found.details?.(listOf(samples)) ?? {}),
     categories: units === null ? {} : categoriesOf(found, units, samples),
   };
 }
@@ -117,12 +103,9 @@ export function isShare(metric: Metric, { values, clusters }: Units): boolean {
   );
 }
 
-function categoriesOf(
-  metric: Metric,
-  units: Units,
-  samples: readonly ScoredSample[],
-): TaskScore['categories'] {
-  const categoryOf = (unit: number): string | null => samples[firstSample(units, unit)]?.category ?? null;
+function categoriesOf(metric: Metric, units: Units, samples: Samples): TaskScore['categories'] {
+  const categoryOf = (unit: number): string | null =>
+    samples.at(firstSample(units, unit) ?? samples.length)?.category ?? null;
   const places = new Uint32Array(units.count).map((_, unit) => unit);
   const groups = groupBy(
     places.filter((unit) => categoryOf(unit) !== null),

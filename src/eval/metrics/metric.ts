@@ -45,6 +45,26 @@ export interface ScoredSample {
   readonly image?: string | undefined;
 }
 
+/** Samples by their places, as a list has them, or made when they are asked for: a task may have millions. */
+export interface Samples {
+  readonly length: number;
+  at(place: number): ScoredSample | undefined;
+}
+
+/** Samples as a list, for what needs all of them at once. */
+export function listOf(samples: Samples): readonly ScoredSample[] {
+  return Array.isArray(samples)
+    ? (samples as readonly ScoredSample[])
+    : Array.from({ length: samples.length }, (_, i) => samples.at(i)).filter((one) => one !== undefined);
+}
+
+/** Some of the samples, by their places; null: all of them. */
+export function placed(samples: Samples, places: ArrayLike<number> | null): Samples {
+  return places === null
+    ? samples
+    : { length: places.length, at: (i) => samples.at(places[i] ?? samples.length) };
+}
+
 /** What is drawn as a whole: places of its samples, and the numbers that the score is made of. */
 export interface Unit {
   readonly samples: readonly number[];
@@ -143,15 +163,18 @@ const FEWEST_CLUSTERS = 10;
  */
 export function unitsOf(
   metric: Metric,
-  samples: readonly ScoredSample[],
+  samples: Samples,
   { clustered = true }: { readonly clustered?: boolean } = {},
 ): Units {
   if (metric.units === unitOfEach) {
-    const values = Float64Array.from(samples, ({ score }) => score ?? 0);
+    const values = new Float64Array(samples.length).map((_, i) => samples.at(i)?.score ?? 0);
     const single = { count: samples.length, width: 1, values, samples: null, strata: null };
-    return { ...single, clusters: clustered ? clustersOf(samples.length, (i) => samples[i]?.image) : null };
+    return {
+      ...single,
+      clusters: clustered ? clustersOf(samples.length, (i) => samples.at(i)?.image) : null,
+    };
   }
-  const units = metric.units(samples);
+  const units = metric.units(listOf(samples));
   const width = units[0]?.values.length ?? 0;
   const values = new Float64Array(width * units.length);
   units.forEach((unit, i) => {
@@ -160,7 +183,7 @@ export function unitsOf(
   const strata = units.some(({ stratum }) => stratum !== undefined)
     ? numbered(units.length, (i) => units[i]?.stratum ?? '')
     : null;
-  const image = (i: number): string | undefined => samples[units[i]?.samples[0] ?? -1]?.image;
+  const image = (i: number): string | undefined => samples.at(units[i]?.samples[0] ?? samples.length)?.image;
   return {
     ...{ count: units.length, width, values, strata },
     samples: units.map((unit) => unit.samples),
@@ -188,9 +211,9 @@ export function numbered(count: number, nameOf: (i: number) => string): Numbered
   return { of, names: [...numbers.keys()] };
 }
 
-/** The first sample of a unit. */
-export function firstSample({ samples }: Units, unit: number): number {
-  return samples === null ? unit : (samples[unit]?.[0] ?? -1);
+/** The first sample of a unit; undefined for one that has none. */
+export function firstSample({ samples }: Units, unit: number): number | undefined {
+  return samples === null ? unit : samples[unit]?.[0];
 }
 
 /** The score of units, or of some of them. NaN if there is none. */

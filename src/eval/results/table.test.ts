@@ -9,7 +9,8 @@ it('gives back what metrics ask for', () => {
     ...{ category: 'c', group: 'g', image: 'i', place: 7 },
   });
   const table = ResultTable.of([given, anyResult({ sample: 'open', score: null })]);
-  const [open, own] = table.of('t', 'unpruned').samples();
+  const samples = table.of('t', 'unpruned').samples();
+  const [open, own] = [samples.at(0), samples.at(1)];
   for (const field of [
     'prediction',
     'choice',

@@ -10,7 +10,7 @@ import { closeSync } from 'node:fs';
 import { FastvError } from '../../errors.js';
 import { openRegular } from '../../files/read.js';
 import { lineAt } from '../files.js';
-import type { ScoredSample } from '../metrics/metric.js';
+import type { Samples, ScoredSample } from '../metrics/metric.js';
 import type { Result } from '../result.js';
 import { Column, TextTable, TupleTable } from './columns.js';
 
@@ -50,7 +50,7 @@ export interface TaskResults {
   /** The number of each row's sample in its task, rising; the same under every condition. */
   readonly names: Uint32Array;
   /** As metrics take them; each field is read when it is asked for. */
-  samples(): readonly ScoredSample[];
+  samples(): Samples;
 }
 
 /** Results. */
@@ -239,8 +239,11 @@ export class ResultTable {
   }
 
   #results(task: string, rows: Uint32Array, names: Uint32Array): TaskResults {
-    const samples = (): readonly ScoredSample[] => Array.from(rows, (row) => new Row(this, row));
-    return { table: this, task, rows, names, samples };
+    const at = (place: number): Row | undefined => {
+      const row = rows[place];
+      return row === undefined ? undefined : new Row(this, row);
+    };
+    return { table: this, task, rows, names, samples: () => ({ length: rows.length, at }) };
   }
 
   #grouped(): Map<string, TaskResults> {
