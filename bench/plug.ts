@@ -11,10 +11,11 @@ import { AutoModelForImageTextToText, Tensor as HfTensor } from '@huggingface/tr
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Conversation } from '../src/runtime/conversation.js';
 import { fastv } from '../src/runtime/index.js';
-import { settingsOf } from '../src/runtime/options.js';
+import { settingsAmong } from '../src/runtime/options.js';
 import { Passes } from '../src/runtime/passes.js';
 import { prunedSession } from '../src/runtime/pruned-session.js';
 import type { ForwardInputs } from '../src/runtime/transformers.js';
+import { strategies } from '../src/strategies/index.js';
 import { interleaved, speedup, timing, type Timing } from '../src/bench/timing.js';
 
 const MODEL = resolve(process.argv[2] ?? 'models/scenes-llava');
@@ -167,7 +168,7 @@ async function ownWork(): Promise<{ prefill: number; decode: number }> {
   const passes = new Passes({
     config: (model as unknown as { config: Record<string, unknown> }).config,
     imageIds: new Set([IMAGE_TOKEN]),
-    settings: settingsOf({ layer: 2, ratio: RATIO }),
+    settings: settingsAmong(strategies, { layer: 2, ratio: RATIO }),
     leftPadding: decoder.inputNames.includes('position_ids'),
     positions: undefined,
     defaults: () => ({ ratio: RATIO }),

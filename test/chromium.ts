@@ -13,6 +13,14 @@ export const CHROMIUM = [
 ].find((path) => path !== '' && existsSync(path));
 if (CHROMIUM === undefined) console.warn('tests in a browser skipped: no Chromium (set CHROMIUM_PATH)');
 
+/** What gives it WebGPU without a GPU: software Vulkan. */
+export const SOFTWARE_WEBGPU: readonly string[] = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+];
+
 const TYPES: ReadonlyMap<string, string> = new Map([
   ['.html', 'text/html'],
   ['.css', 'text/css'],

@@ -91,7 +91,7 @@ describe('the package', { timeout: 480_000 }, () => {
         '}',
       ].join('\n'),
     );
-    const program = ts.createProgram([file], {
+    const program = ts.createProgram([file, ...(await commonJs(name))], {
       ...{ module, moduleResolution, strict: true, noEmit: true, skipLibCheck: false },
       ...{
         target: ts.ScriptTarget.ES2022,
@@ -111,6 +111,33 @@ describe('the package', { timeout: 480_000 }, () => {
     expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith('fastv/dist/index.d.ts'))).toBe(
       true,
     );
+  });
+
+  /** A CommonJS file that loads a model: by the dynamic import of Node 20, and by the `require` of Node 22. */
+  async function commonJs(name: string): Promise<string[]> {
+    const line = {
+      node16: "export const plug = async () => (await import('fastv')).fastv;",
+      nodenext: "import fastv = require('fastv');\nexport const plug = async () => fastv.fastv;",
+    }[name];
+    if (line === undefined) return [];
+    const file = join(app, `use-${name}.cts`);
+    const use =
+      "export const active = async (): Promise<boolean> => (await (await plug())({ from_pretrained: async () => ({ generate: async () => 1 }) }, 'name', { ratio: 0.5 })).fastv.active;";
+    await writeFile(file, `${line}\n${use}\n`);
+    return [file];
+  }
+
+  it('is imported by CommonJS, and required where Node requires modules', async () => {
+    const script = join(app, 'use.cjs');
+    await writeFile(
+      script,
+      `import('fastv').then(({ fastv, FastvError }) => {
+        console.log(typeof fastv, new FastvError('io', 'x') instanceof Error);
+        console.log(process.features.require_module !== true || require('fastv').fastv === fastv);
+      });`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [script], { cwd: app });
+    expect(stdout).toBe('function true\ntrue\n');
   });
 
   it('says that there are two copies of ONNX Runtime, whatever of it is imported', async () => {

@@ -87,7 +87,7 @@ describe('the package', () => {
     expect(length).toBeLessThan(most);
   });
 
-  it('adds little to a page before it loads a model, and the rewrite then', async () => {
+  it('adds little to a page before it loads a model, the rewrite then, and the rest where it is asked for', async () => {
     const { outputFiles, metafile } = await build({
       stdin: {
         contents: "export * from './src/browser.ts'",
@@ -112,20 +112,34 @@ describe('the package', () => {
         gzipSync(contents).length,
       ]),
     );
-    // what the page fetches at once: its entry and what that imports
-    const atOnce = new Set(
-      Object.keys(metafile.outputs).filter((path) => metafile.outputs[path]?.entryPoint === 'app.ts'),
-    );
-    for (const path of atOnce) {
-      for (const { path: imported, kind } of metafile.outputs[path]?.imports ?? []) {
-        if (kind === 'import-statement' && gzipped.has(imported)) atOnce.add(imported);
+    /** What the browser fetches when it is given an entry, by what that imports. */
+    const fetched = (entry: string): ReadonlySet<string> => {
+      const all = new Set(
+        Object.keys(metafile.outputs).filter((path) => metafile.outputs[path]?.entryPoint === entry),
+      );
+      for (const path of all) {
+        for (const { path: imported, kind } of metafile.outputs[path]?.imports ?? []) {
+          if (kind === 'import-statement' && gzipped.has(imported)) all.add(imported);
+        }
       }
-    }
+      return all;
+    };
     const total = (paths: Iterable<string>): number =>
       [...paths].reduce((sum, path) => sum + (gzipped.get(path) ?? NaN), 0);
+    const atOnce = fetched('app.ts');
     expect(total(atOnce)).toBeGreaterThan(100);
     expect(total(atOnce)).toBeLessThan(5_000);
-    expect(total(gzipped.keys())).toBeLessThan(68_000);
+    // a model, pruned by the paper's strategy
+    const withModel = new Set([...atOnce, ...fetched('src/runtime/browser-platform.ts')]);
+    expect(total(withModel)).toBeGreaterThan(20_000);
+    expect(total(withModel)).toBeLessThan(60_000);
+    // what only some options and models need
+    const others = ['strategies/list', 'quantize/unsigned', 'runtime/llava-models', 'runtime/auto-ratio'];
+    for (const name of others) {
+      const own = fetched(`src/${name}.ts`);
+      expect(own.size, name).toBeGreaterThan(0);
+      expect(total([...own].filter((path) => !withModel.has(path))), name).toBeLessThan(8_000);
+    }
   });
 
   it('finds ONNX Runtime in a CommonJS bundle, which has no import.meta.url', async () => {

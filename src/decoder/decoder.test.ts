@@ -5,7 +5,7 @@ import { toyFamily } from '../../test/toy/families.js';
 import { FastvError } from '../errors.js';
 import { DataType, decodeModel, type GraphProto, type OnnxModel } from '../onnx/index.js';
 import { attentionOf, recogniseDecoder } from './decoder.js';
-import { rewriteDecoder } from '../rewrite/rewrite.js';
+import { rewriteDecoder } from '../rewrite/rewrite-decoder.js';
 
 function toy(
   family = 'mha',

@@ -1,5 +1,6 @@
 // Where there is no SQLite (Node 20 without better-sqlite3), only the refusal and the model around a cache are tested.
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -78,6 +79,24 @@ it.skipIf(!HAS_SQLITE)('refuses a file that is none', async () => {
   const path = join(root, 'no.sqlite');
   writeFileSync(path, 'this is no database, and long enough to be read as one'.repeat(100));
   await expect(openAnswerCache(path)).rejects.toMatchObject({ code: 'io', where: path });
+});
+
+it.skipIf(!HAS_SQLITE)('refuses links that lead nowhere yet, and logs that are links or pipes', async () => {
+  const outside = join(root, 'outside');
+  const path = join(root, 'planted.sqlite');
+  symlinkSync(outside, path);
+  await expect(openAnswerCache(path)).rejects.toMatchObject({ code: 'io' });
+  rmSync(path);
+  for (const end of ['-wal', '-shm', '-journal']) {
+    symlinkSync(outside, path + end);
+    await expect(openAnswerCache(path)).rejects.toMatchObject({ code: 'io' });
+    rmSync(path + end);
+    if (process.platform === 'win32') continue;
+    execFileSync('mkfifo', [path + end]);
+    await expect(openAnswerCache(path)).rejects.toMatchObject({ code: 'io' });
+    rmSync(path + end);
+  }
+  expect(existsSync(outside)).toBe(false);
 });
 
 it.skipIf(HAS_SQLITE)('says what is missing', async () => {

@@ -7,7 +7,7 @@
  * times are those of the first time.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync } from 'node:fs';
+import { closeSync, lstatSync } from 'node:fs';
 import { FastvError } from '../errors.js';
 import { openRegular } from '../files/read.js';
 import { isSeeded } from '../strategies/index.js';
@@ -47,8 +47,7 @@ export async function openAnswerCache(path: string): Promise<AnswerCache> {
       });
     }
   };
-  // a pipe would never answer
-  if (existsSync(path)) closeSync(openRegular(path).fd);
+  refuseOthers(path);
   const { database, read, write } = trying(() => {
     const database = open(path);
     database.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA busy_timeout = 10000;');
@@ -87,10 +86,26 @@ export async function openAnswerCache(path: string): Promise<AnswerCache> {
   };
 }
 
+/**
+ * A pipe would never answer, and SQLite writes through links: to where one leads that leads nowhere yet, and into what is
+ * planted as its own log.
+ */
+function refuseOthers(path: string): void {
+  const isThere = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  let database = path;
+  if (isThere(path)) {
+    const { fd, realPath } = openRegular(path);
+    closeSync(fd);
+    database = realPath;
+  }
+  for (const log of ['-wal', '-shm', '-journal'].map((end) => database + end))
+    if (isThere(log)) closeSync(openRegular(log, { followLink: false }).fd);
+}
+
 /** As SQLite writes it down. */
 const TABLE = 'CREATE TABLE answers (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID';
 /** An answer has some thousand tokens. */
-const MOST_BYTES = 2 ** 24;
+const MOST_BYTES = 2 ** 22;
 
 /** An answer as it was kept; undefined for what is none, which is asked anew. */
 function answerOf(kept: unknown): Answer | undefined {

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FastvError } from '../errors.js';
+import { checkModelHead } from './model-head.js';
 import { modelRoots } from './model-roots.js';
 import { liesIn, readRegularSync } from './read.js';
 
@@ -43,7 +44,8 @@ const AREAS = /qwen|glm/iu;
 
 /**
  * Checks a model's folder.
- * @throws {FastvError} `io` for what is no file, `invalid-input` for a file that is too large or asks for too much
+ * @throws {FastvError} `io` for what is no file, `invalid-input` for a file that is too large or asks for too much,
+ *   `malformed-model` for a large file that is no graph
  */
 export function checkModelFolder(folder: string): void {
   const config = join(folder, 'config.json');
@@ -66,6 +68,7 @@ export function checkModelFolder(folder: string): void {
       if (name.endsWith('.json') && stats.size > MOST.jsonBytes) {
         throw tooMuch(path, `the file has ${stats.size} bytes, at most ${MOST.jsonBytes} are read`);
       }
+      if (name.endsWith('.onnx')) checkModelHead(path);
     }
   }
   for (const name of CONFIGS) checkNumbers(join(folder, name));

@@ -15,6 +15,7 @@ import {
 import { writeAtomically, writeError } from './atomic.js';
 import { fileCode } from './file-error.js';
 import { makeFolder } from './make-folder.js';
+import { checkModelHead } from './model-head.js';
 import { modelRoots } from './model-roots.js';
 import { liesIn, openRegular, readRegular, readRegularSync, streamRegular } from './read.js';
 
@@ -50,6 +51,7 @@ export async function readModelFile(
  */
 export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
+    checkModelHead(path);
     return await readRegular(path, MAX_MODEL_BYTES, { tooLarge: (size) => tooLarge(path, size) });
   } catch (cause) {
     throw absentOr(path, cause);
@@ -59,6 +61,7 @@ export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuff
 /** The same for code that is not asynchronous. */
 export function readModelBytesSync(path: string): Uint8Array<ArrayBuffer> {
   try {
+    checkModelHead(path);
     return readRegularSync(path, MAX_MODEL_BYTES, { tooLarge: (size) => tooLarge(path, size) });
   } catch (cause) {
     throw absentOr(path, cause);

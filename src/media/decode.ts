@@ -89,9 +89,16 @@ export async function openPicture(bytes: Uint8Array, where: string): Promise<Enc
   // a file may look like one format to us and like another to libvips
   if (metadata.format !== (format === 'AVIF' ? 'heif' : format.toLowerCase()))
     throw unread(metadata.format, where);
-  const { width, height, pageHeight = height, pages = 1 } = metadata;
+  const { width, height, pageHeight = height, pages = 1, isProgressive } = metadata;
   const size = { width, height: pageHeight };
-  return { pages, ...size, decode: (limits = {}) => decoded(bytes, where, size, limits) };
+  const { pixels: plain, progressivePixels, avifPixels } = LIMITS;
+  const most = format === 'AVIF' ? avifPixels : isProgressive ? progressivePixels : plain;
+  return {
+    pages,
+    ...size,
+    decode: ({ pixels = most, ...limits } = {}) =>
+      decoded(bytes, where, size, { ...limits, pixels: Math.min(pixels, most) }),
+  };
 }
 
 /**
@@ -110,7 +117,7 @@ async function decoded(
   bytes: Uint8Array,
   where: string,
   { width, height }: Pick<EncodedPicture, 'width' | 'height'>,
-  { pixels = LIMITS.pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits,
+  { pixels, budget, side = LIMITS.side, page = 0 }: DecodeLimits & { readonly pixels: number },
 ): Promise<Picture> {
   if (width * height > pixels) {
     throw new FastvError('invalid-input', `the image has ${width} x ${height} pixels`, {

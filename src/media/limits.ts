@@ -5,8 +5,12 @@ import { FastvError } from '../errors.js';
 export const LIMITS = {
   /** A file, a download, or standard input, in bytes. */
   bytes: 256 * 1024 * 1024,
-  /** Pixels of a picture as stored. A 40-megapixel photo passes with room to spare. */
-  pixels: 120_000_000,
+  /** Pixels of a picture as stored. A 50-megapixel photo passes. */
+  pixels: 64_000_000,
+  /** The same of a progressive JPEG or an interlaced PNG, which is held whole, six or eight bytes for each. */
+  progressivePixels: 40_000_000,
+  /** The same of AVIF: eighteen bytes for each and more, however few the file has. */
+  avifPixels: 16_000_000,
   /** Pixels, as stored, of all frames that are taken of one video: decoding them takes time. */
   videoPixels: 1_000_000_000,
   /** Pixels, after decoding, of all frames of one video: they are shrunk to fit, for they are held at once. */

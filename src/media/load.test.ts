@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evenly, sideFor } from './decode.js';
 import { LIMITS } from './limits.js';
@@ -26,7 +26,22 @@ async function write(name: string, bytes: Uint8Array | string): Promise<string> 
   return path;
 }
 
+/** A black picture of so many pixels, of a few bytes. */
+const large = (width: number, height: number): Sharp =>
+  sharp({ create: { width, height, channels: 3, background: '#000' }, limitInputPixels: false });
+
 describe('loadMedia', () => {
+  it('takes fewer pixels of what is held whole while it is decoded', async () => {
+    for (const [name, bytes, most] of [
+      ['large.avif', await large(4001, 4000).avif({ effort: 0 }).toBuffer(), 16],
+      ['progressive.jpg', await large(6400, 6251).jpeg({ progressive: true }).toBuffer(), 40],
+      ['interlaced.png', await large(6400, 6251).png({ progressive: true }).toBuffer(), 40],
+    ] as const)
+      await expect(loadMedia(await write(name, bytes)), name).rejects.toMatchObject({
+        ...{ code: 'invalid-input', hint: `At most ${most} megapixels are read; shrink it first.` },
+      });
+  });
+
   it.each(['jpeg', 'png', 'webp', 'gif', 'avif'] as const)(
     'reads %s, whatever the name says',
     async (format) => {

@@ -9,7 +9,7 @@ import { ToySession } from '../../test/toy/run.js';
 import { rewriteToy } from '../../test/rewritten.js';
 import { DataType, decodeModel, Emitter } from '../onnx/index.js';
 import { massBudget } from './budget.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 describe('a budget by mass', () => {
   it.each([

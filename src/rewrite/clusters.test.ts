@@ -9,7 +9,7 @@ import { normals, seededRandom } from '../../test/toy/random.js';
 import { maxDifference, ToySession, type CallResult } from '../../test/toy/run.js';
 import { DataType, decodeModel, Emitter } from '../onnx/index.js';
 import { clustersOf, meansOf, runsOfImages } from './clusters.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 const SIZE = 6;
 

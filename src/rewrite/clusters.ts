@@ -7,7 +7,7 @@
 // 3. A token that has members already (of an earlier stage) brings them along; sizes count tokens of the call.
 // 4. Text and padding stand for themselves, and so does every kept token at R = 0.
 import type { DataType, Emitter } from '../onnx/index.js';
-import { unitRows } from '../strategies/index.js';
+import { unitRows } from '../strategies/unlisted.js';
 
 /** The clusters that kept tokens stand for. */
 export interface Clusters {

@@ -1,6 +1,6 @@
 // Rewriting ONNX decoders so that they run FastV. Runs in a browser as it is.
 export { FASTV_ERROR_CODES, FastvError, type FastvErrorCode, type FastvErrorDetails } from '../errors.js';
-export { rewriteDecoder } from './rewrite.js';
+export { rewriteDecoder } from './rewrite-decoder.js';
 export type { RewriteOptions, RewriteReport, Stage } from './options.js';
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';

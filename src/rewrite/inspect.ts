@@ -4,7 +4,7 @@ import { dataTypeName, floatAttribute, intAttribute, type GraphView, type OnnxMo
 import { inputCount, recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 import { sharersOf } from '../decoder/attention/find.js';
 import { linearLayers } from '../decoder/linear.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 /** One layer, as the rewrite sees it. */
 export interface LayerInspection {

@@ -1,5 +1,5 @@
 // What a rewrite is asked for, and what it says of itself.
-import type { PerImage, Standing, Strategy, StrategyName } from '../strategies/index.js';
+import type { PerImage, Standing, Strategy, StrategyName } from '../strategies/unlisted.js';
 import type { QuotaArithmetic } from './quota.js';
 
 /** One place where tokens are pruned. */

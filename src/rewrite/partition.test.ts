@@ -5,7 +5,7 @@ import { decoderWithSharedKeys } from '../../test/toy/shared-keys.js';
 import { recogniseDecoder, type Decoder } from '../decoder/decoder.js';
 import { decodeModel, firstInput } from '../onnx/index.js';
 import { Partition } from './partition.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 /** A toy, divided at these K. */
 function divided(family: string, ...cuts: number[]): { decoder: Decoder; partition: Partition } {

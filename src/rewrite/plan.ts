@@ -5,7 +5,7 @@ import { FastvError } from '../errors.js';
 import { cachesOutside } from './caches-outside.js';
 import { Partition } from './partition.js';
 import { QuerySide } from './queries.js';
-import type { GraphStrategy } from '../strategies/index.js';
+import type { GraphStrategy } from '../strategies/unlisted.js';
 
 /** One cut. */
 export interface PlannedStage {

@@ -20,7 +20,7 @@ import {
 import { valueInfo } from '../onnx/value-info.js';
 import { recogniseDecoder } from '../decoder/decoder.js';
 import type { RewriteOptions } from './options.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 const families = toyFamilies.filter(({ config }) => config.attention.kind !== 'gqa');
 

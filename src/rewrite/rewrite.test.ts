@@ -13,7 +13,7 @@ import {
   type ValueInfoProto,
 } from '../onnx/index.js';
 import type { RewriteOptions } from './options.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 const toy = (family: string): OnnxModel => decodeModel(toyDecoder(toyFamily(family).config).bytes);
 const stages = (...layers: number[]): RewriteOptions['stages'] => layers.map((layer) => ({ layer }));

@@ -14,7 +14,7 @@ import {
 import { massBudget, shareBudget, type Budget } from './budget.js';
 import { KEPT, newInputs, withSuffix } from './declarations.js';
 import { allTokens } from './drop.js';
-import { visibleTokens } from './mask.js';
+import type { visibleTokens } from './mask.js';
 import type { RewriteOptions, RewriteReport, StageReport } from './options.js';
 import { checkCuts, planCuts, type PlannedStage } from './plan.js';
 import type { QuotaArithmetic } from './quota.js';
@@ -22,39 +22,50 @@ import { select } from './select.js';
 import { chooseAmongImages } from './when-pruning.js';
 import { ratioOf, stageContext } from './stage-context.js';
 import { FastvError } from '../errors.js';
+import { insideGraph } from '../strategies/find.js';
 import {
   checkStanding,
-  DEFAULT_STRATEGY,
-  findStrategy,
-  graphStrategy,
-  sharedOut,
   type GraphStrategy,
   type PerImage,
   type StageContext,
-} from '../strategies/index.js';
+  type Strategy,
+} from '../strategies/unlisted.js';
+import type { sharedOut } from '../strategies/pool.js';
+
+/** How the images of a row share what is kept. */
+export interface Sharing {
+  readonly perImage: PerImage;
+  readonly sharedOut: typeof sharedOut;
+}
+
+/** What a rewrite may be given besides its options: code that a page fetches only with the options that need it. */
+export interface Given {
+  /** What `recogniseDecoder` made of the model, where it was called already. */
+  readonly recognised?: Decoder;
+  /** The tokens of masking mode; default: those of dropping mode. */
+  readonly masked?: typeof visibleTokens;
+  readonly sharing?: Sharing | undefined;
+}
 
 /**
- * Rewrites a decoder (docs/graph-contract.md says what the result promises).
- * @param recognised what `recogniseDecoder` made of the model, where it was called already
+ * Rewrites a decoder by a strategy that is at hand; `rewriteDecoder` takes its name.
  * @throws {FastvError} `unsupported-decoder` with the node that was not understood and what was expected;
  *   `malformed-model` for a graph that contradicts itself; `invalid-option` for a K that is out of range
- * @example
- * const { model } = rewriteDecoder(decodeModel(bytes), { stages: [{ layer: 2 }] });
- * await writeFile('pruned.onnx', concatChunks(encodeModel(model)));
  */
-export function rewriteDecoder(
+export function rewriteBy(
+  asked: Strategy,
   model: OnnxModel,
-  options: RewriteOptions,
-  recognised?: Decoder,
+  options: Omit<RewriteOptions, 'strategy' | 'mode' | 'perImage'>,
+  { recognised, masked, sharing }: Given = {},
 ): Pass<RewriteReport> {
-  const { mode = 'drop', quota = 'float64' } = options;
-  const asked = findStrategy(options.strategy ?? DEFAULT_STRATEGY);
-  const strategy = graphStrategy(asked);
+  const { quota = 'float64' } = options;
+  const mode: RewriteReport['mode'] = masked === undefined ? 'drop' : 'mask';
+  const strategy = insideGraph(asked);
   const cuts = options.stages.map(({ layer }) => layer);
   const standing = checkStanding(options);
   const use = { weigh: standing.weights !== undefined, merge: standing.merge !== undefined };
   if (mode === 'mask' && (use.weigh || use.merge)) throw maskedStanding();
-  const perImage = checkPerImage(options.perImage);
+  const perImage = sharing?.perImage;
   const wanted = {
     scores: strategy.needsScores === true,
     segments: strategy.needsSegments === true || options.segments === true,
@@ -66,12 +77,11 @@ export function rewriteDecoder(
   checkCuts(original, cuts, strategy, wanted.mass);
 
   // plan: after which attention each cut falls, whose queries layer K−1 computes
-  const plan = planCuts(original, cuts, (k) => allQueries(options, strategy, k === cuts[0]));
+  const plan = planCuts(original, cuts, (k) => allQueries({ ...options, mode }, strategy, k === cuts[0]));
   const { decoder } = plan;
   const emit = new Emitter(decoder.opset, allNames(decoder.model.graph));
 
-  let tokens =
-    mode === 'mask' ? visibleTokens(plan, emit, wanted.segments) : allTokens(plan, emit, wanted, use);
+  let tokens = masked?.(plan, emit, wanted.segments) ?? allTokens(plan, emit, wanted, use);
   const choices: string[] = [];
   for (const stage of cuts.keys()) {
     // score: how much attention each image token gets from the last token at layer K−1
@@ -80,7 +90,8 @@ export function rewriteDecoder(
       return wanted.mass ? byMass(of, stage, ratio, quota) : shareBudget(emit, ratio, quota);
     };
     const context = stageContext(plan, stage, tokens, emit, budgetOf, perImage);
-    const scores = sharedOut(context, strategy.score(context));
+    const own = strategy.score(context);
+    const scores = sharing?.sharedOut(context, own) ?? own;
     // select: the image tokens with the highest scores, and all other tokens
     const { imageTokenMask, lost } = tokens;
     const kept = select(emit, scores, imageTokenMask, budgetOf(context), lost);
@@ -133,15 +144,6 @@ function byMass(context: StageContext, stage: number, ratio: string, arithmetic:
     },
     arithmetic,
   );
-}
-
-/** From JavaScript, anything may come. */
-function checkPerImage(given: unknown): PerImage | undefined {
-  if (given === undefined || given === 'even' || given === 'attention') return given;
-  throw new FastvError('invalid-option', `images cannot share ${JSON.stringify(given)}`, {
-    where: 'perImage',
-    hint: "Choose 'even' or 'attention', or leave it out.",
-  });
 }
 
 /** Why layer K−1 needs the queries of all tokens; undefined where those of the kept ones may be enough. */

@@ -20,7 +20,7 @@ import {
   type PerImage,
   type Segments,
   type StageContext,
-} from '../strategies/index.js';
+} from '../strategies/unlisted.js';
 import type { Tokens } from './tokens.js';
 
 /** The context of a stage. */

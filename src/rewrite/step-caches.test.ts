@@ -6,7 +6,7 @@ import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamilies, toyFamily } from '../../test/toy/families.js';
 import { maxDifference, ToySession } from '../../test/toy/run.js';
 import { concatChunks, decodeModel, encodeModel, type OnnxModel } from '../onnx/index.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 import { stepCaches } from './step-caches.js';
 
 const UNLIKE = /sink|smooth|float16/u;

@@ -5,7 +5,7 @@ import { inMemory, randomDecoder } from '../../bench/decoder.js';
 import { Conversation, lastLogits, maxDifference, type Call } from '../../test/session.js';
 import { checkPass } from '../../test/pass.js';
 import { concatChunks, decodeModel, encodeModel, type OnnxModel } from '../onnx/index.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 import { lastTokenTail } from './tail.js';
 
 const folder = new URL('../../test/fixtures/decoders/', import.meta.url);

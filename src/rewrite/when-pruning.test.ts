@@ -3,7 +3,7 @@ import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
 import { decodeModel, type GraphProto, type NodeProto } from '../onnx/index.js';
 import { strategies } from '../strategies/index.js';
-import { rewriteDecoder } from './rewrite.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
 
 /** The operators that stand in a rewritten decoder and not in the original: in every call, and where there are images. */
 function added(family: string, layers: readonly number[], strategy: string) {

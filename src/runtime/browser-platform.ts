@@ -1,6 +1,6 @@
 // What the plug needs of a browser, and the plug itself: what a page loads when it loads a model.
 import { FastvError } from '../errors.js';
-import { rewriteInMemory, unsignedInMemory } from './in-memory.js';
+import { editedInMemory, rewriteInMemory } from './in-memory.js';
 import type { Platform } from './plug.js';
 import { looksLikeDecoder } from './rewritten-graph.js';
 import type { SessionClass } from './session-swap.js';
@@ -32,7 +32,7 @@ export const BROWSER: Platform = {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(rewriteInMemory(model, options, { ...request, doubles: false }));
   },
-  unsigned: (source) => Promise.resolve(unsignedInMemory(source)),
+  unsigned: async (source) => editedInMemory(source, (await import('../quantize/unsigned.js')).unsigned),
   bytes: ({ model }) => {
     if (typeof model === 'string') throw new TypeError('a browser has no files');
     return Promise.resolve(model);

@@ -91,9 +91,9 @@ function commonFolder(folders: readonly string[]): string {
 
 /** The graph that was kept, or one that is made now and kept. */
 async function cachedGraph(path: string, request: RewriteRequest): Promise<Uint8Array<ArrayBuffer>> {
-  const { layers, strategy, weights, merge, perImage, mass, warn } = request;
+  const { layers, strategy, weights, merge, sharing, mass, warn } = request;
   const digest = await sha256OfFile(path);
-  const cut = { layers, strategy: strategy.name, weights, merge, perImage, mass };
+  const cut = { layers, strategy: strategy.name, weights, merge, perImage: sharing?.perImage, mass };
   const key = sha256Of(JSON.stringify({ digest, ...cut, version })).slice(0, 16);
   const name = `${basename(path, '.onnx')}.fastv-${key}.onnx`;
   const kept = await placeOf(path, name).then(keptGraph, () => undefined);

@@ -1,6 +1,5 @@
 // What the plug adds to a model: `model.fastv`.
 import { FastvError } from '../errors.js';
-import { findStrategy } from '../strategies/index.js';
 import type { Calibration } from './auto-ratio.js';
 import type { Call, FastvCall } from './call.js';
 import { unknownOption } from './option-names.js';
@@ -80,7 +79,7 @@ export function handleOf(
     active: reason === undefined,
     reason,
     layer: Object.freeze([...settings.layers]),
-    strategy: findStrategy(settings.strategy).name,
+    strategy: settings.strategy.name,
     get ratio() {
       return defaults.ratio;
     },

@@ -1,7 +1,7 @@
 // Which tokens of a call are image tokens, and how they lie in their images: from the model's own configuration, the
 // call's `input_ids` and, where a family has them, the sizes that its processor gives along.
 import { FastvError } from '../errors.js';
-import type { ImageTokens } from '../strategies/index.js';
+import type { ImageTokens } from '../strategies/unlisted.js';
 import { anyresOf, tokenGrids } from './pictures/anyres.js';
 import { isHfTensor, isRecord, type ForwardInputs, type HfTensor } from './transformers.js';
 

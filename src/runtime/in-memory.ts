@@ -8,7 +8,6 @@ import {
   type OnnxModel,
   type Pass,
 } from '../onnx/index.js';
-import { unsigned } from '../quantize/unsigned.js';
 import { referToWeights, rewrittenGraph, type Cut } from './rewritten-graph.js';
 import type { SessionOptions, SessionSource } from './session-swap.js';
 
@@ -20,11 +19,6 @@ export function rewriteInMemory(bytes: Uint8Array, options: SessionOptions, cut:
   const model = rewrittenGraph(bytes, cut, ORIGINAL);
   const externalData = [...(options.externalData ?? []), { path: ORIGINAL, data: bytes }];
   return { model, options: { ...options, externalData } };
-}
-
-/** A model given as bytes, with uint8 weights in the place of int8; the same source if it has none. */
-export function unsignedInMemory(source: SessionSource): SessionSource {
-  return editedInMemory(source, unsigned);
 }
 
 /** A model given as bytes after an edit that leaves large weights alone; the same source if it changes nothing. */

@@ -3,9 +3,9 @@
 // and Qwen-VL-Chat's pictures between tags. What a model has says what it needs: no family is known here by its name.
 import { FastvError } from '../errors.js';
 import { anyresOf, tileGrid } from './pictures/anyres.js';
+import { asksForSizes, hasVideoEncoder, tagsOf, takesAnySize } from './llava-needs.js';
 import { wrapRun, type Run, type Tensors } from './session.js';
 import {
-  isDecoderModel,
   isHfTensor,
   isRecord,
   like,
@@ -34,16 +34,15 @@ interface Merged {
 }
 
 /**
- * Gives a model that was loaded what its family needs besides.
+ * Gives a model that was loaded what its family needs besides (`llava-needs.ts` says which models have such needs).
  * @param name its folder or name on the hub
  * @param options those that it was loaded with
  */
 export async function completeModel(
-  model: unknown,
+  model: HfModel,
   name: string,
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  if (!isDecoderModel(model)) return;
   takeTiles(model);
   takeSizes(model as Llava);
   takeTags(model);
@@ -74,7 +73,7 @@ function baseClass(
 function takeTiles(model: HfModel): void {
   const { vision_encoder: session } = model.sessions;
   const anyres = anyresOf(model.config);
-  if (session?.inputNames.includes('image_sizes') !== true || anyres === undefined) return;
+  if (session === undefined || !asksForSizes(session) || anyres === undefined) return;
   model.forward_params.push('image_sizes');
   const tilesOf = (height: number, width: number): number => {
     const { rows, columns } = tileGrid(height, width, anyres);
@@ -119,10 +118,7 @@ function onePictureAtATime(run: Run, tilesOf: (height: number, width: number) =>
  */
 function takeSizes(model: Llava): void {
   const { vision_encoder: session } = model.sessions;
-  const pixels = session?.inputMetadata.find(({ name }) => name === 'pixel_values');
-  const shape = pixels?.isTensor === true ? pixels.shape : [];
-  if (session === undefined || shape.length !== 4 || shape.slice(2).some((axis) => typeof axis !== 'string'))
-    return;
+  if (session === undefined || !takesAnySize(session)) return;
   const sizesOf = new WeakMap<OrtTensor, readonly number[]>();
   model.forward_params.push('image_sizes');
   const encode = model.encode_image.bind(model);
@@ -195,8 +191,9 @@ function tensor(like: OrtTensor, data: Float32Array | BigInt64Array, dims: reado
 
 /** Qwen-VL-Chat's own processor writes a picture's path between its tags: whatever stands there is image tokens. */
 function takeTags(model: HfModel): void {
-  const { image_start_id: start, image_end_id: end, image_token_index: image } = model.config;
-  if (typeof start !== 'number' || typeof end !== 'number' || typeof image !== 'number') return;
+  const tags = tagsOf(model.config);
+  if (tags === undefined) return;
+  const { start, end, image } = tags;
   const prepare = model.prepare_inputs_for_generation.bind(model);
   Object.assign(model, {
     prepare_inputs_for_generation: (all: unknown, inputs: ForwardInputs, config: unknown): ForwardInputs => {
@@ -265,11 +262,6 @@ async function takeVideos(model: Llava, load: LoadPart): Promise<void> {
       return inputs;
     },
   });
-}
-
-function hasVideoEncoder(config: HfModel['config']): boolean {
-  const own = config['transformers.js_config'];
-  return isRecord(own) && isRecord(own['dtype']) && 'video_encoder' in own['dtype'];
 }
 
 /** [videos, frames, 3, side, side] as [frames, 3, side, side]. */

@@ -1,9 +1,9 @@
 // Transformers.js's `from_pretrained`, as every load of ours calls it: sessions go through a swap, the device is the
 // caller's choice or the default, and what goes wrong is typed.
-import { completeModel } from './llava-models.js';
+import { needsCompletion } from './llava-needs.js';
 import { loadError } from './load-error.js';
 import { withSwap, type SessionOptions, type Swap } from './session-swap.js';
-import { isRecord } from './transformers.js';
+import { isDecoderModel, isRecord } from './transformers.js';
 
 /** A class that loads models with options of Transformers.js's. */
 export interface Loader {
@@ -36,7 +36,7 @@ export async function loadPretrained(
   };
   try {
     const model = await modelClass.from_pretrained(name, all);
-    await completeModel(model, name, all).catch(async (cause: unknown) => {
+    await completed(model, name, all).catch(async (cause: unknown) => {
       await (model as { dispose?: () => Promise<unknown> }).dispose?.();
       throw cause;
     });
@@ -44,4 +44,14 @@ export async function loadPretrained(
   } catch (cause) {
     throw loadError(cause, name);
   }
+}
+
+async function completed(
+  model: unknown,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (!isDecoderModel(model) || !needsCompletion(model)) return;
+  const { completeModel } = await import('./llava-models.js');
+  await completeModel(model, name, options);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkCall, settingsOf } from './options.js';
+import { settingsOf } from './named-settings.js';
+import { checkCall } from './options.js';
 
 describe('settingsOf', () => {
   it("has the paper's choice as default", () => {

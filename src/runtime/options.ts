@@ -1,19 +1,18 @@
 // What a caller can ask of the plug, and the checks of it.
 import { FastvError } from '../errors.js';
+import { attention } from '../strategies/attention.js';
+import { findAmong, insideGraph } from '../strategies/find.js';
 import {
   checkStanding,
   DEFAULT_STRATEGY,
   findPreset,
-  findStrategy,
-  needsLayer,
   stagesOf,
-  strategies,
   type PresetName,
   type ScheduleName,
   type Standing,
   type Strategy,
   type StrategyName,
-} from '../strategies/index.js';
+} from '../strategies/unlisted.js';
 import type { CalibrateOptions } from './auto-ratio.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 
@@ -187,8 +186,7 @@ export interface PrefillReport {
 /** Options with the defaults filled in. */
 export interface Settings extends Standing {
   readonly layers: readonly number[];
-  /** As it was given. */
-  readonly strategy: StrategyName | Strategy;
+  readonly strategy: Strategy;
   readonly perImage?: 'even' | 'attention';
   /** Whether the decoder is made for budgets by attention. */
   readonly mass?: boolean;
@@ -199,12 +197,25 @@ export interface Settings extends Standing {
   readonly call: CallOptions;
 }
 
+/** The strategies that options may name: the paper's, or all where another may be meant, whose code is then fetched. */
+export async function strategiesMeant({
+  strategy,
+  preset,
+  layer,
+}: PlugOptions): Promise<readonly Strategy[]> {
+  const named = typeof strategy === 'string' && strategy !== DEFAULT_STRATEGY;
+  // K = 0 leaves the paper's nothing to look at: who asks for it is told which strategies can do without
+  if (!named && preset === undefined && [layer].flat()[0] !== 0) return [attention];
+  return (await import('../strategies/list.js')).strategies;
+}
+
 /**
  * Checks and completes options.
+ * @param strategies those that may be named: what {@link strategiesMeant} gave, or all
  * @param depth layers of the decoder, by which a schedule is laid out; before it is known, those of LLaVA-1.5-7B
  * @throws {FastvError} `invalid-option`
  */
-export function settingsOf(options: PlugOptions, depth = 32): Settings {
+export function settingsAmong(strategies: readonly Strategy[], options: PlugOptions, depth = 32): Settings {
   checkListeners(options);
   checkSignal(options.signal);
   // only what is not said has a default: null is a mistake
@@ -216,7 +227,7 @@ export function settingsOf(options: PlugOptions, depth = 32): Settings {
   const layers = scheduled?.layers ?? (dropAll === undefined ? given : [...given, dropAll]);
   const { strategy = preset?.strategy ?? DEFAULT_STRATEGY } = options;
   const { weights = preset?.weights, merge = preset?.merge } = options;
-  const found = findStrategy(strategy, 'strategy');
+  const found = findAmong(strategies, strategy, 'strategy');
   if (found.where === 'graph' && found.needsScores === true) {
     throw refuse(
       'strategy',
@@ -238,12 +249,12 @@ export function settingsOf(options: PlugOptions, depth = 32): Settings {
       throw refuse('layer', 'stages must be at ascending layers', 'for example [2, 8]');
     }
   });
-  if (layers[0] === 0 && needsLayer(found)) {
+  if (layers[0] === 0 && insideGraph(found).needsLayer) {
     throw refuse(
       'layer',
       `before layer 0 there is no attention to rank by, as the strategy ${found.name} does`,
       `choose layer 1 or more, or a strategy that needs none: ${strategies
-        .filter((one) => !needsLayer(one))
+        .filter((one) => !insideGraph(one).needsLayer)
         .map(({ name }) => name)
         .join(', ')}`,
     );
@@ -262,7 +273,7 @@ export function settingsOf(options: PlugOptions, depth = 32): Settings {
   }
   return {
     layers,
-    strategy,
+    strategy: found,
     ...checkStanding({ weights, merge }),
     ...(perImage && { perImage }),
     ...(mass && { mass }),

@@ -2,7 +2,7 @@
 // the identity of the attention mask that is fed to the decoder, so that concurrent calls cannot mix.
 import { CACHE_LENGTHS } from '../decoder/contract.js';
 import { FastvError } from '../errors.js';
-import type { ImageTokens } from '../strategies/index.js';
+import type { ImageTokens } from '../strategies/unlisted.js';
 import { checkCaches } from './cache-lengths.js';
 import { Call, type FastvCall } from './call.js';
 import { gridsOf, imageSpans, imageTokenMask, runsAreImages } from './image-tokens.js';

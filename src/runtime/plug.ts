@@ -2,9 +2,10 @@
 import { recogniseDecoder } from '../decoder/decoder.js';
 import { FastvError } from '../errors.js';
 import { decodeModel } from '../onnx/index.js';
-import { checkStanding, graphStrategy, type GraphStrategy, type Standing } from '../strategies/index.js';
+import type { Sharing } from '../rewrite/rewrite.js';
+import { insideGraph } from '../strategies/find.js';
+import { checkStanding, type GraphStrategy, type Standing, type Strategy } from '../strategies/unlisted.js';
 import { abortable } from './abort.js';
-import { largestRatio } from './auto-ratio.js';
 import type { FastvCall } from './call.js';
 import { GREEDY } from './greedy.js';
 import { handleOf, type FastvHandle, type Handle } from './handle.js';
@@ -12,10 +13,12 @@ import { hook } from './hook.js';
 import { imageTokenIds } from './image-tokens.js';
 import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits.js';
 import { loadPretrained, type DefaultDevice, type Loader } from './load-pretrained.js';
+import { measuredDevice } from './measured-device.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
 import {
   PLUG_OPTIONS,
-  settingsOf,
+  settingsAmong,
+  strategiesMeant,
   type AutoOptions,
   type CallOptions,
   type PlugOptions,
@@ -24,8 +27,13 @@ import {
 } from './options.js';
 import { Passes } from './passes.js';
 import { exactInt8, int8Products } from './processor.js';
-import { installSwap, type SessionClass, type SessionSource, type Swap } from './session-swap.js';
-import { slowWeights } from './slow-weights.js';
+import {
+  installSwap,
+  type SessionClass,
+  type SessionOptions,
+  type SessionSource,
+  type Swap,
+} from './session-swap.js';
 import { guarded, reasonOf } from './tell.js';
 import { isDecoderModel, isHfTensor, isRecord, type HfModel } from './transformers.js';
 
@@ -88,7 +96,7 @@ export interface Platform {
 export interface RewriteRequest extends Standing {
   readonly layers: readonly number[];
   readonly strategy: GraphStrategy;
-  readonly perImage?: 'even' | 'attention';
+  readonly sharing?: Sharing | undefined;
   readonly mass?: boolean;
   readonly cache: boolean;
   readonly warn: WarningListener;
@@ -113,6 +121,8 @@ const LOAD_OPTIONS = [
 interface Load {
   readonly name: string;
   readonly settings: Settings;
+  /** The strategies that its options may name. */
+  readonly strategies: readonly Strategy[];
   readonly options: Omit<PlugOptions, 'ratio'>;
   /** What is asked to find R. */
   readonly auto: Pick<AutoOptions, 'samples' | 'calibrate'> | undefined;
@@ -129,15 +139,21 @@ export async function plug<C extends ModelClass>(
   given: LoadOptions<C> | undefined,
 ): Promise<WithFastv<Loaded<C>>> {
   checkClass(modelClass, name);
-  let load = loadOf(name, given);
+  let load = await loadOf(name, given);
   const { options, loading, warn } = load;
   const { signal } = options;
   signal?.throwIfAborted();
-  const requestOf = ({ layers, strategy, perImage, mass, ...standing }: Settings): RewriteRequest => ({
+  const requestOf = async ({
     layers,
-    strategy: graphStrategy(strategy),
+    strategy,
+    perImage,
+    mass,
+    ...standing
+  }: Settings): Promise<RewriteRequest> => ({
+    layers,
+    strategy: insideGraph(strategy),
     ...checkStanding(standing),
-    ...(perImage && { perImage }),
+    sharing: perImage && { perImage, sharedOut: (await import('../strategies/pool.js')).sharedOut },
     ...(mass && { mass }),
     cache: options.cache ?? true,
     warn,
@@ -155,15 +171,15 @@ export async function plug<C extends ModelClass>(
     try {
       if (load.settings.schedule !== undefined) {
         const { layers } = recogniseDecoder(decodeModel(await platform.bytes(source)));
-        load = { ...load, settings: settingsOf(options, layers.length) };
+        load = { ...load, settings: settingsAmong(load.strategies, options, layers.length) };
       }
-      const replacement = await platform.rewrite(source, requestOf(load.settings));
+      const replacement = await platform.rewrite(source, await requestOf(load.settings));
       const bytes = await platform.bytes(replacement);
       rewritten++;
       const decoder = decodeModel(bytes);
       positions = rotaryPositions(decoder);
       leftPadding = takesLeftPadding(decoder);
-      const slow = slowWeights(bytes, replacement.options, await int8Products(Session));
+      const slow = await slowFormats(bytes, replacement.options, Session);
       if (slow !== undefined) warn(slow, 'slow-weights');
       return replacement;
     } catch (error) {
@@ -223,7 +239,7 @@ function checkClass(modelClass: unknown, name: unknown): void {
 }
 
 /** Checks the options of a load. @throws {FastvError} `invalid-option` */
-function loadOf(name: string, given: unknown = {}): Load {
+async function loadOf(name: string, given: unknown = {}): Promise<Load> {
   const all = optionsObject(given, 'options', "{ layer: 2, ratio: 0.5, dtype: 'q4' }");
   const known = [...PLUG_OPTIONS, ...LOAD_OPTIONS];
   const strange: string[] = [];
@@ -242,7 +258,9 @@ function loadOf(name: string, given: unknown = {}): Load {
       hint: "Say ratio: 'auto', or leave it out.",
     });
   }
-  const settings = settingsOf(options.ratio === 'auto' ? { ...options, ratio: 0 } : options);
+  const fixed = options.ratio === 'auto' ? { ...options, ratio: 0 } : options;
+  const strategies = await strategiesMeant(fixed);
+  const settings = settingsAmong(strategies, fixed);
   const inConsole = (message: string): void => {
     console.warn(`fastv: ${message}`);
   };
@@ -252,7 +270,7 @@ function loadOf(name: string, given: unknown = {}): Load {
   for (const option of strange)
     warn(`fastv and Transformers.js 4.3 have no option "${option}"; it is passed on`, 'unknown-option');
   const loading = Object.fromEntries(Object.entries(all).filter(([option]) => !(option in options)));
-  return { name, settings, options, auto, loading, warn };
+  return { name, settings, strategies, options, auto, loading, warn };
 }
 
 /** @throws {FastvError} `invalid-option` for samples that are no model inputs */
@@ -278,6 +296,7 @@ async function findRatio(
   { samples, calibrate = {} }: Pick<AutoOptions, 'samples' | 'calibrate'>,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { largestRatio } = await import('./auto-ratio.js');
   const options = signal === undefined ? calibrate : { signal, ...calibrate };
   calibrated(
     await largestRatio(samples, options, async (inputs, { ratio, maxNewTokens, signal: ends }) => {
@@ -288,6 +307,17 @@ async function findRatio(
       return { answer, flopsRatio: call.report?.flopsRatio };
     }),
   );
+}
+
+/** What is to be said of a decoder's weights on a device of which something is known. */
+async function slowFormats(
+  bytes: Uint8Array,
+  options: SessionOptions,
+  Session: SessionClass,
+): Promise<string | undefined> {
+  if (measuredDevice(options) === undefined) return undefined;
+  const { slowWeights } = await import('./slow-weights.js');
+  return slowWeights(bytes, options, await int8Products(Session));
 }
 
 /** `onUnsupported: 'warn'` is about decoders that cannot be pruned, not about what was asked for, or files that are broken. */

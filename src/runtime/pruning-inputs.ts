@@ -1,7 +1,7 @@
 // What a pass asks the rewritten decoder to drop: which of its tokens are image tokens, R of each stage, and scores
 // where the strategy ranks outside the graph.
 import { FastvError } from '../errors.js';
-import { findStrategy, type Draw, type ImageTokens } from '../strategies/index.js';
+import type { Draw, ImageTokens } from '../strategies/unlisted.js';
 import { massOf, type CallOptions, type Settings } from './options.js';
 import type { PruningInputs } from './pruned-session.js';
 
@@ -25,7 +25,7 @@ export function pruningInputs(settings: Settings, options: CallOptions, rows: Pa
   const stages = settings.layers.length - (settings.dropsAll === true ? 1 : 0);
   const shares = [...ratiosOf(options, stages, most), ...(settings.dropsAll === true ? [1] : [])];
   const ratios = Float32Array.from(shares);
-  const strategy = findStrategy(settings.strategy);
+  const { strategy } = settings;
   const segments = (): BigInt64Array => segmentsOf(rows);
   if (options.mass !== undefined && settings.mass !== true) {
     throw new FastvError('invalid-option', 'this decoder is not made for budgets by attention', {

@@ -1,6 +1,6 @@
 // What a prefill did: from the tokens that it kept and the lengths of the caches that it gave, not from what was asked.
 import { paperLayerCost, paperMeanCostOfLayers, type PaperShape } from '../cost/index.js';
-import { checkStanding, findStrategy, type ImageTokens } from '../strategies/index.js';
+import { checkStanding, type ImageTokens } from '../strategies/unlisted.js';
 import type { Call } from './call.js';
 import type { PrefillReport, RowReport, Settings } from './options.js';
 import { imageTokensOf } from './pruning-inputs.js';
@@ -35,7 +35,7 @@ export function prefillReport(prefill: Prefill): PrefillReport {
   return {
     layer: settings.layers,
     ratio: Array.from(ratios, (r) => Number(r.toPrecision(7))),
-    strategy: findStrategy(settings.strategy).name,
+    strategy: settings.strategy.name,
     ...checkStanding(settings),
     ...(settings.perImage && { perImage: settings.perImage }),
     rows,

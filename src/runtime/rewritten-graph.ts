@@ -12,8 +12,9 @@ import {
   type ModelProto,
   type TensorProto,
 } from '../onnx/index.js';
-import { rewriteDecoder } from '../rewrite/index.js';
-import type { Standing, Strategy, StrategyName } from '../strategies/index.js';
+import type { QuotaArithmetic } from '../rewrite/quota.js';
+import { rewriteBy, type Sharing } from '../rewrite/rewrite.js';
+import type { Standing, Strategy } from '../strategies/unlisted.js';
 
 /** Smaller tensors (shapes, scales of one head) stay in the graph, where shape inference may need them. */
 const LARGE = 1024;
@@ -21,9 +22,9 @@ const LARGE = 1024;
 /** How to cut: the part of a rewrite that decides the resulting graph. */
 export interface Cut extends Standing {
   readonly layers: readonly number[];
-  readonly strategy: StrategyName | Strategy;
+  readonly strategy: Strategy;
   /** How images share what is kept. */
-  readonly perImage?: 'even' | 'attention';
+  readonly sharing?: Sharing | undefined;
   /** Whether budgets may go by attention. */
   readonly mass?: boolean;
   /** Whether the graph may use float64, which ONNX Runtime Web cannot; default true. */
@@ -45,20 +46,19 @@ export function rewrittenGraph(
 ): Uint8Array<ArrayBuffer> {
   const model = decodeModel(bytes, where);
   const stages = cut.layers.map((layer) => ({ layer }));
-  const quota = cut.doubles === false ? 'integer' : 'float64';
-  const { strategy, weights, merge, perImage, mass } = cut;
+  const quota: QuotaArithmetic = cut.doubles === false ? 'integer' : 'float64';
+  const { strategy, weights, merge, sharing, mass } = cut;
   // whoever has shares or clusters of their own is told apart
-  const segments = [perImage, weights, merge].some((said) => said !== undefined);
+  const segments = [sharing, weights, merge].some((said) => said !== undefined);
   const standing = { ...(weights && { weights }), ...(merge && { merge }) };
-  const { model: rewritten } = rewriteDecoder(model, {
+  const asked = {
     stages,
-    strategy,
     ...standing,
-    ...(perImage && { perImage }),
     ...(mass === true && { mass }),
     segments,
     quota,
-  });
+  };
+  const { model: rewritten } = rewriteBy(strategy, model, asked, { sharing });
   if (weightsFile !== undefined) referToWeights(rewritten, bytes, weightsFile);
   return concatChunks(encodeModel(rewritten));
 }

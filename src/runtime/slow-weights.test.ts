@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inMemory, randomDecoder, type WeightType } from '../../bench/decoder.js';
 import { concatChunks, encodeModel } from '../onnx/index.js';
+import { findStrategy } from '../strategies/index.js';
 import { rewrittenGraph } from './rewritten-graph.js';
 import { slowWeights } from './slow-weights.js';
 
@@ -42,7 +43,11 @@ describe('slowWeights', () => {
 
   it('sees the same in a rewritten graph whose weights lie elsewhere', () => {
     const bytes = decoder('fp32');
-    const rewritten = rewrittenGraph(bytes, { layers: [1], strategy: 'attention' }, 'original.onnx');
+    const rewritten = rewrittenGraph(
+      bytes,
+      { layers: [1], strategy: findStrategy('attention') },
+      'original.onnx',
+    );
     expect(slowWeights(rewritten, on('cpu'))).toBe(slowWeights(bytes, on('cpu')));
   });
 });

@@ -58,7 +58,7 @@ export class ChatCompletions {
 
   /** Checks a request and loads its pictures. @throws {ApiError} */
   async prepare(asked: Asked): Promise<PreparedChat> {
-    const { request, model, signal } = asked;
+    const { request, model, signal, until } = asked;
     const { limits, sources } = this.#context;
     const use = toolUseOf(request);
     const engine = await engineFor(asked);
@@ -81,10 +81,10 @@ export class ChatCompletions {
     });
     const constraint =
       use !== undefined
-        ? await model.grammars.ofTools(use, 'tools')
+        ? await model.grammars.ofTools(use, { param: 'tools', signal, until })
         : format == null || format.type === 'text'
           ? undefined
-          : await model.grammars.of(schema, where);
+          : await model.grammars.of(schema, { param: where, signal, until });
     const generation = {
       prompt,
       maxTokens: maxTokensOf(request, prompt, engine, limits),

@@ -1,133 +1,138 @@
 // Answers that are JSON by construction: of each next token, only those that the grammar allows. The grammar is made and
-// followed by XGrammar (Dong et al., arXiv 2411.15100), compiled to WebAssembly.
-import { createRequire, Module } from 'node:module';
-import type * as XGrammar from '@mlc-ai/web-xgrammar';
+// followed by XGrammar (Dong et al., arXiv 2411.15100), compiled to WebAssembly, in a process of its own.
 import type { PreTrainedTokenizer } from '@huggingface/transformers';
-import { readRegular } from '../files/read.js';
-import { badRequest } from './api-error.js';
+import { abortable } from '../runtime/abort.js';
 import type { Constraint } from './engine/engine.js';
+import {
+  GrammarProcess,
+  type GrammarSource,
+  type SchemaToFollow,
+  type Vocabulary,
+} from './grammar-process.js';
 import { CALL_END, CALL_START, callHead, type ToolUse } from './tools.js';
 
-type XGrammarModule = Pick<
-  typeof XGrammar,
-  'Grammar' | 'TokenizerInfo' | 'GrammarCompiler' | 'GrammarMatcher'
->;
-
-/** Grammars that are kept. */
-const KEPT = 16;
+/** Grammars that there are at once: each is a process with the vocabulary in it, some 100 MB for 150,000 tokens. */
+const MOST_GRAMMARS = 4;
 
 /** JSON objects of any kind. */
 const ANY_OBJECT = { type: 'object', additionalProperties: true };
 
-/** Without spaces that nobody asked for, of which a small model may not find the end. */
-const COMPACT = [false, -1, [',', ':']] as [boolean, number, [string, string]];
-
-/** Bytes of the library's file, which has its WebAssembly in it. */
-const MOST_BYTES = 32 * 2 ** 20;
-
-/**
- * Loads a new instance of the library: one that has failed is not to be used again. Its file calls itself a module, and is
- * a script that wants CommonJS's names.
- */
-async function loadXGrammar(): Promise<XGrammarModule> {
-  const own: unknown = import.meta.url;
-  // a bundle in CommonJS has no import.meta.url, and is a file itself
-  const require = createRequire(typeof own === 'string' ? own : __filename);
-  const file = require.resolve('@mlc-ai/web-xgrammar');
-  const script = new TextDecoder().decode(await readRegular(file, MOST_BYTES));
-  const module = new Module(file) as Module & { _compile(script: string, file: string): void };
-  module._compile(script, file);
-  return module.exports as XGrammarModule;
+/** What a grammar is made for. */
+export interface GrammarUse {
+  /** The field of the schema, for errors. */
+  readonly param: string;
+  readonly signal: AbortSignal;
+  /** Adds what is to be called when the grammar is not needed any more. */
+  readonly until: (end: () => void) => void;
 }
 
-interface Loaded {
-  readonly library: XGrammarModule;
-  readonly compiler: XGrammar.GrammarCompiler;
-  readonly kept: Map<string, XGrammar.CompiledGrammar>;
+interface Kept {
+  readonly grammar: GrammarProcess;
+  users: number;
 }
 
 /** Grammars for the vocabulary of one model. */
 export class Grammars {
   readonly #tokenizer: PreTrainedTokenizer;
-  readonly #vocabulary: number;
+  readonly #size: number;
   readonly #endTokens: ReadonlySet<number>;
-  #loaded: Promise<Loaded> | undefined;
+  readonly #most: number;
+  /** By their sources, the least recently used first. */
+  readonly #kept = new Map<string, Kept>();
+  /** Those who wait for one that nobody uses. */
+  #waiting: (() => void)[] = [];
+  #vocabulary: Vocabulary | undefined;
 
-  constructor(tokenizer: PreTrainedTokenizer, vocabulary: number, endTokens: ReadonlySet<number>) {
+  constructor(
+    tokenizer: PreTrainedTokenizer,
+    vocabulary: number,
+    endTokens: ReadonlySet<number>,
+    most: number = MOST_GRAMMARS,
+  ) {
+    this.#most = most;
     this.#tokenizer = tokenizer;
-    this.#vocabulary = vocabulary;
+    this.#size = vocabulary;
     this.#endTokens = endTokens;
   }
 
   /**
    * JSON of a schema. @returns what makes one answer's constraint
    * @param schema checked by `checkSchema`; undefined: any object
-   * @throws {ApiError} 400 for a schema that no grammar can be made of
+   * @throws {ApiError} 400 for a schema that no grammar can be made of, or that takes too much; what the signal was aborted with
    */
-  of(schema: object | undefined, param: string): Promise<() => Promise<Constraint>> {
-    return this.#constraint(JSON.stringify(schema ?? ANY_OBJECT), param, ({ compiler }, text) =>
-      compiler.compileJSONSchema(text, ...COMPACT, schema !== undefined),
-    );
+  of(schema: object | undefined, use: GrammarUse): Promise<() => Promise<Constraint>> {
+    return this.#constraint(sourceOf(schema), use);
   }
 
   /** Text in which every call is one of a tool there is, its arguments of their schema. @throws {ApiError} as {@link of} */
-  ofTools(use: ToolUse, param: string): Promise<() => Promise<Constraint>> {
-    return this.#constraint(JSON.stringify(use), param, async ({ library, compiler }) => {
-      const tags: XGrammar.TagFormat[] = [];
-      for (const { name, parameters } of use.tools) {
-        const text = JSON.stringify(parameters ?? ANY_OBJECT);
-        const grammar = await library.Grammar.fromJSONSchema(text, ...COMPACT, parameters !== undefined);
-        const content = { type: 'grammar', grammar: grammar.toString() } as const;
-        grammar.dispose();
-        tags.push({ type: 'tag', begin: callHead(name), content, end: CALL_END });
-      }
-      const first = { stop_after_first: !use.parallel };
-      return compiler.compileStructuralTag({
-        type: 'structural_tag',
-        format: use.required
-          ? { type: 'tags_with_separator', tags, separator: '\n', at_least_one: true, ...first }
-          : { type: 'triggered_tags', triggers: [CALL_START], tags, ...first },
-      });
+  ofTools({ tools, required, parallel }: ToolUse, use: GrammarUse): Promise<() => Promise<Constraint>> {
+    const tags = tools.map(({ name, parameters }) => ({
+      ...sourceOf(parameters),
+      ...{ begin: callHead(name), end: CALL_END },
+    }));
+    const format = required
+      ? { type: 'tags_with_separator', separator: '\n', at_least_one: true }
+      : { type: 'triggered_tags', triggers: [CALL_START] };
+    return this.#constraint({ tags, format: { ...format, stop_after_first: !parallel } }, use);
+  }
+
+  close(): void {
+    for (const { grammar } of this.#kept.values()) grammar.close();
+    this.#kept.clear();
+  }
+
+  async #constraint(source: GrammarSource, use: GrammarUse): Promise<() => Promise<Constraint>> {
+    const key = JSON.stringify(source);
+    const kept = await this.#take(key, source, use);
+    use.until(() => {
+      kept.users--;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const go of waiting) go();
     });
-  }
-
-  /** What makes constraints of a grammar, which is compiled if it is not kept. */
-  async #constraint(
-    key: string,
-    param: string,
-    compile: (loaded: Loaded, key: string) => Promise<XGrammar.CompiledGrammar>,
-  ): Promise<() => Promise<Constraint>> {
-    const loaded = await (this.#loaded ??= this.#load());
-    const { library, kept } = loaded;
-    let grammar = kept.get(key);
-    if (grammar === undefined) {
-      try {
-        grammar = await compile(loaded, key);
-      } catch {
-        // after it has aborted, the instance is in no known state
-        this.#loaded = undefined;
-        throw badRequest('no grammar can be made of this schema', param);
-      }
-      kept.set(key, grammar);
-      const [oldest] = kept.keys();
-      // collected with its matchers, some of which may be in use
-      if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
+    try {
+      await abortable(kept.grammar.made, use.signal, () => undefined);
+    } catch (error) {
+      // one that failed is in no known state; one that nobody waits for any more may yet be made
+      if (!use.signal.aborted && this.#kept.get(key) === kept) this.#drop(key, kept);
+      throw error;
     }
-    const compiled = grammar;
-    return async () => {
-      const matcher = await library.GrammarMatcher.createGrammarMatcher(compiled);
-      return {
-        allowed: () => matcher.getNextTokenBitmask(),
-        accept: (id) => void matcher.acceptToken(id),
-        close: () => {
-          matcher.dispose();
-        },
-      };
-    };
+    return () => kept.grammar.constraint();
   }
 
-  async #load(): Promise<Loaded> {
-    const vocabulary = Array<string>(this.#vocabulary).fill('');
+  /** The grammar of a source, with one user more; if need be in the place of one that nobody uses. */
+  async #take(key: string, source: GrammarSource, { param, signal }: GrammarUse): Promise<Kept> {
+    for (;;) {
+      const kept = this.#kept.get(key);
+      this.#kept.delete(key);
+      if (kept?.grammar.alive === true) {
+        this.#kept.set(key, kept);
+        kept.users++;
+        return kept;
+      }
+      if (this.#kept.size >= this.#most) {
+        const [oldest, idle] = [...this.#kept].find(([, { users }]) => users === 0) ?? [];
+        if (oldest === undefined || idle === undefined) {
+          const room = new Promise<void>((go) => this.#waiting.push(go));
+          await abortable(room, signal, () => undefined);
+          continue;
+        }
+        this.#drop(oldest, idle);
+      }
+      this.#vocabulary ??= this.#readVocabulary();
+      const made = { grammar: new GrammarProcess(this.#vocabulary, source, param), users: 1 };
+      this.#kept.set(key, made);
+      return made;
+    }
+  }
+
+  #drop(key: string, { grammar }: Kept): void {
+    this.#kept.delete(key);
+    grammar.close();
+  }
+
+  #readVocabulary(): Vocabulary {
+    const tokens = Array<string>(this.#size).fill('');
     const known: unknown = this.#tokenizer.get_vocab();
     const pairs =
       known instanceof Map
@@ -135,14 +140,13 @@ export class Grammars {
         : Object.entries(known as Record<string, number>);
     // special tokens stand for no text: none of them is part of an answer
     const special = new Set(this.#tokenizer.all_special_ids);
-    for (const [token, id] of pairs) if (id < vocabulary.length && !special.has(id)) vocabulary[id] = token;
-    const library = await loadXGrammar();
-    const { TokenizerInfo, GrammarCompiler } = library;
-    const kind = kindOf(vocabulary);
-    const ends = [...this.#endTokens];
-    const info = await TokenizerInfo.createTokenizerInfo(vocabulary, kind, false, this.#vocabulary, ends);
-    return { library, compiler: await GrammarCompiler.createGrammarCompiler(info), kept: new Map() };
+    for (const [token, id] of pairs) if (id < tokens.length && !special.has(id)) tokens[id] = token;
+    return { tokens, kind: kindOf(tokens), ends: [...this.#endTokens] };
   }
+}
+
+function sourceOf(schema: object | undefined): SchemaToFollow {
+  return { schema: JSON.stringify(schema ?? ANY_OBJECT), strict: schema !== undefined };
 }
 
 /** How a vocabulary writes bytes: as GPT-2 does, as SentencePiece does, or not at all. */

@@ -1,7 +1,8 @@
 // What a request may ask of the decoder itself: at which layer it prunes, what ranks, and what kept tokens stand for. That
 // is part of the rewritten graph, so each plan is a decoder of its own, loaded when it is asked for.
 import { FastvError } from '../errors.js';
-import { settingsOf, type PlugOptions } from '../runtime/options.js';
+import { settingsOf } from '../runtime/named-settings.js';
+import type { PlugOptions } from '../runtime/options.js';
 import { findPreset, findStrategy, type Standing, type Strategy } from '../strategies/index.js';
 import { ApiError } from './api-error.js';
 import type { FastvField } from './chat-request.js';

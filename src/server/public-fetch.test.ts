@@ -53,6 +53,7 @@ describe('a public address', () => {
     ...['0.0.0.0', '224.0.0.1', '255.255.255.255', '198.18.0.1', '192.0.2.1', '240.0.0.1'],
     ...['::', '::1', 'fe80::1', 'fc00::1', 'fd12::1', 'ff02::1', '::ffff:127.0.0.1', '::ffff:8.8.8.8'],
     ...['64:ff9b::7f00:1', '2002:7f00:1::', '2001:db8::1', '', 'localhost'],
+    ...['::127.0.0.1', '::7f00:1', '4000::1', '168.63.129.16'],
   ])('is not %s', (address) => {
     expect(isPublicAddress(address)).toBe(false);
   });
@@ -140,4 +141,14 @@ describe('PublicFetch', () => {
     await expect(bytes(web, 'http://nowhere.example/')).rejects.toMatchObject({ status: 400 });
     await web.close();
   });
+});
+
+it('says so of a name that there is not, as the system tells it', async () => {
+  const web = new PublicFetch({
+    lookup: (_host, _options, done) => {
+      done(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }));
+    },
+  });
+  await expect(bytes(web, 'http://nowhere.invalid/')).rejects.toMatchObject({ status: 400 });
+  await web.close();
 });

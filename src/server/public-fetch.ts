@@ -13,7 +13,8 @@ const REDIRECTS = 5;
 type Lookup = (
   host: string,
   options: { readonly all: true },
-  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+  // Node's own gives no addresses where it gives an error, whatever its type says
+  done: (error: NodeJS.ErrnoException | null, addresses?: LookupAddress[]) => void,
 ) => void;
 
 /** How pictures are fetched; the defaults are meant for everything but tests. */
@@ -22,9 +23,16 @@ export interface FetchOptions {
   readonly allowed?: (address: string) => boolean;
 }
 
+/** The host of Azure's machines, which answers them alone. */
+const AZURE = '168.63.129.16';
+
 /** Whether an address is one of the public internet; one that stands for another (mapped, 6to4, NAT64) is none. */
-export function isPublicAddress(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.parse(address).range() === 'unicast';
+export function isPublicAddress(text: string): boolean {
+  if (!ipaddr.isValid(text) || text === AZURE) return false;
+  const address = ipaddr.parse(text);
+  // of the sixth version all that is public is 2000::/3; what is left is called unicast too
+  const [first = 0] = address.toByteArray();
+  return address.range() === 'unicast' && (address.kind() === 'ipv4' || first >>> 5 === 1);
 }
 
 /** Fetches from public addresses. */
@@ -37,7 +45,7 @@ export class PublicFetch {
     this.#agent = new Agent({
       connect: {
         lookup: (host, { all = false }, done) => {
-          lookup(host, { all: true }, (error, addresses) => {
+          lookup(host, { all: true }, (error, addresses = []) => {
             const refused = addresses.length === 0 || addresses.some(({ address }) => !allowed(address));
             const [first = { address: '', family: 0 }] = addresses;
             if (error !== null || refused) done(error ?? new AddressRefused(), '', 0);

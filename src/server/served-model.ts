@@ -206,6 +206,7 @@ export class ServedModel {
 
   async close(): Promise<void> {
     await this.loaded;
+    this.#grammars?.close();
     await this.#engine?.close();
     for (const { engine } of this.#planned.values()) {
       // one that could not be loaded was told to whoever asked for it

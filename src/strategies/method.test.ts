@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkStanding, findPreset, methodName, parseMethod, presetNames, PRESETS } from './method.js';
+import { checkStanding, findPreset, methodName, presetNames, PRESETS } from './method.js';
+import { parseMethod } from './parse-method.js';
 
 describe('methods', () => {
   it.each([

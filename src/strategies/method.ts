@@ -2,7 +2,7 @@
 // of scope, weighed by the sizes of their clusters, with the means of those.
 import { FastvError } from '../errors.js';
 import type { Strategy } from './strategy.js';
-import { strategies, type StrategyName } from './list.js';
+import type { StrategyName } from './list.js';
 import { SCHEDULES, type ScheduleName } from './schedule.js';
 
 /** What kept tokens stand for. */
@@ -20,7 +20,10 @@ export interface Standing {
 export type PerImage = 'even' | 'attention';
 
 /** What {@link PerImage} is called in a method's name. */
-const SHARES: Readonly<Record<PerImage, string>> = { even: 'even-images', attention: 'attended-images' };
+export const SHARES: Readonly<Record<PerImage, string>> = {
+  even: 'even-images',
+  attention: 'attended-images',
+};
 
 /** A way of pruning by a listed strategy. */
 export interface Method extends Standing {
@@ -75,34 +78,6 @@ function refuse(option: string, given: unknown, known: string): FastvError {
     where: option,
     hint: `Choose ${known}, or leave it out.`,
   });
-}
-
-/**
- * A method by its name: a strategy, with `+sizes`, `+mean` and `+even-images` or `+attended-images` behind it, or a preset.
- * @throws {FastvError} `invalid-option` listing the names
- */
-export function parseMethod(name: string, where = '--strategies'): Method {
-  const preset = presetNames.find((one) => one === name);
-  // v2drop is a strategy too, and sweeps over K and R mean that
-  if (preset !== undefined && !strategies.some((one) => one.name === name)) return PRESETS[preset];
-  const [first = '', ...parts] = name.split('+');
-  const strategy = strategies.find((one) => one.name === first)?.name;
-  const perImage =
-    parts.at(-1) === SHARES.even ? 'even' : parts.at(-1) === SHARES.attention ? 'attention' : undefined;
-  if (perImage !== undefined) parts.pop();
-  const known = parts.length === 0 || ['sizes', 'mean', 'sizes+mean'].includes(parts.join('+'));
-  if (strategy === undefined || !known) {
-    throw new FastvError('invalid-option', `there is no strategy ${JSON.stringify(name)}`, {
-      where,
-      hint: `Choose among ${strategies.map((one) => one.name).join(', ')}, with +sizes or +sizes+mean, +${SHARES.even} or +${SHARES.attention}, or a preset: ${presetNames.join(', ')}.`,
-    });
-  }
-  return {
-    strategy,
-    ...(parts.includes('sizes') ? { weights: 'sizes' } : {}),
-    ...(parts.includes('mean') ? { merge: 'mean' } : {}),
-    ...(perImage && { perImage }),
-  };
 }
 
 /** A method's name, as conditions and plots have it. */

@@ -17,7 +17,7 @@ import { loadAtlas } from '../../src/scenes/atlas.js';
 import { makeItem } from '../../src/scenes/dataset.js';
 import { renderScene } from '../../src/scenes/render.js';
 import { IMAGE_SIZE } from '../../src/scenes/scene.js';
-import { CHROMIUM, staticHost } from '../chromium.js';
+import { CHROMIUM, SOFTWARE_WEBGPU, staticHost } from '../chromium.js';
 import type {} from './page.js';
 import { askAll, askOpened, type PageAnswer, type PageQuestion } from './questions.js';
 
@@ -54,15 +54,7 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
 
   it.each([
     ['wasm', []],
-    [
-      'webgpu',
-      [
-        '--enable-unsafe-webgpu',
-        '--use-webgpu-adapter=swiftshader',
-        '--enable-features=Vulkan',
-        '--use-vulkan=swiftshader',
-      ],
-    ],
+    ['webgpu', SOFTWARE_WEBGPU],
   ])(
     '%s keeps the same tokens and gives the same answers as Node',
     { timeout: 300_000 },

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Conversation } from '../../src/runtime/conversation.js';
 import { EMBEDDED_MODEL } from '../../src/runtime/embedded.js';
 import { fastv } from '../../src/runtime/index.js';
-import { CHROMIUM, staticHost } from '../chromium.js';
+import { CHROMIUM, SOFTWARE_WEBGPU, staticHost } from '../chromium.js';
 
 const HUB_MODEL = 'someone/scenes';
 
@@ -54,8 +54,8 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000, retry: 1
   });
 
   /** The page, opened and ready: both have answered. */
-  async function open(options: BrowserContextOptions = {}, hash = ''): Promise<Page> {
-    const context = await browser.newContext(options);
+  async function open(options: BrowserContextOptions = {}, hash = '', of = browser): Promise<Page> {
+    const context = await of.newContext(options);
     const page = await context.newPage();
     page.setDefaultTimeout(120_000);
     foreign = [];
@@ -104,6 +104,28 @@ describe.skipIf(CHROMIUM === undefined)('the page', { timeout: 240_000, retry: 1
     expect(foreign).toEqual([]);
     await page.context().close();
   });
+
+  // a minute on a software device: by hand
+  it.skipIf(process.env['FASTV_WEBGPU_PAGE'] === undefined)(
+    'runs on WebGPU',
+    async () => {
+      const own = await chromium.launch({
+        ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
+        args: ['--no-sandbox', ...SOFTWARE_WEBGPU],
+      });
+      try {
+        const page = await open({}, '#device=webgpu', own);
+        page.setDefaultTimeout(600_000);
+        await ready(page);
+        await page.getByText('Runs on WebGPU').waitFor();
+        expect(await kept(page)).toHaveLength(72);
+        expect(await side(page, 'FastV').locator('.tick').count()).toBe(1);
+      } finally {
+        await own.close();
+      }
+    },
+    700_000,
+  );
 
   it('runs again as sliders move, shows layers, maps and a benchmark', async () => {
     const page = await open({ permissions: ['clipboard-read', 'clipboard-write'] });

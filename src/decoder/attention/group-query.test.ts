@@ -26,7 +26,7 @@ import {
   type OnnxModel,
   type TensorProto,
 } from '../../onnx/index.js';
-import { rewriteDecoder } from '../../rewrite/rewrite.js';
+import { rewriteDecoder } from '../../rewrite/rewrite-decoder.js';
 import { attentionOf } from '../decoder.js';
 import type { AttentionCore } from './core.js';
 import { groupQuery } from './group-query.js';

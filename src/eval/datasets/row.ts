@@ -21,7 +21,7 @@ export const LIMITS = {
   /** Bytes of an encoded image. */
   image: 64 * 2 ** 20,
   /** Pixels of an image, and of all images of a row (or frames of a video), as stored. */
-  pixels: 100_000_000,
+  pixels: 64_000_000,
   rowPixels: 150_000_000,
   /** Images of a row. */
   images: 64,

@@ -58,6 +58,8 @@ export function normalizeVqaAnswer(answer: string): string {
   const hasNumberComma = /\d,\d/.test(text);
   let out = text;
   for (const mark of PUNCTUATION) {
+    // most answers have none
+    if (!text.includes(mark)) continue;
     const loose = text.includes(`${mark} `) || text.includes(` ${mark}`);
     out = out.replaceAll(mark, loose || hasNumberComma ? '' : ' ');
   }

@@ -50,7 +50,8 @@ interface ColumnProps {
 }
 
 function Column({ name, side, of, against, right }: ColumnProps) {
-  const longest = (key: 'ttft' | 'prefill'): number => Math.max(of?.[key] ?? 0, against?.[key] ?? 0);
+  const longest = (key: 'ttft' | 'prefill' | 'tokensPerSecond'): number =>
+    Math.max(of?.[key] ?? 0, against?.[key] ?? 0);
   const correct = side.state === 'done' && right !== undefined && side.text.trim() === right;
   return (
     <article aria-label={name} class="side" aria-busy={side.state === 'running'}>
@@ -87,10 +88,13 @@ function Column({ name, side, of, against, right }: ColumnProps) {
           most={of?.imageTokens ?? 1}
           text={(v) => `${v} of ${of?.imageTokens ?? 0}`}
         />
-        <div>
-          <dt>Tokens a second</dt>
-          <dd>{of === undefined ? '–' : (of.tokensPerSecond?.toFixed(0) ?? 'too short to tell')}</dd>
-        </div>
+        <Bar
+          name="Tokens/s"
+          value={of?.tokensPerSecond ?? undefined}
+          most={longest('tokensPerSecond')}
+          text={(v) => v.toFixed(0)}
+          none={of === undefined ? '–' : 'too short'}
+        />
       </dl>
     </article>
   );
@@ -101,9 +105,11 @@ interface BarProps {
   readonly value: number | undefined;
   readonly most: number;
   readonly text: (value: number) => string;
+  /** What stands in the place of a value that there is none of. */
+  readonly none?: string;
 }
 
-function Bar({ name, value, most, text }: BarProps) {
+function Bar({ name, value, most, text, none = '–' }: BarProps) {
   const share = value === undefined || most === 0 ? 0 : Math.min(1, value / most);
   return (
     <div>
@@ -112,7 +118,7 @@ function Bar({ name, value, most, text }: BarProps) {
         <span class="bar" aria-hidden="true">
           <span style={{ width: `${100 * share}%` }} />
         </span>
-        <span class="number">{value === undefined ? '–' : text(value)}</span>
+        <span class="number">{value === undefined ? none : text(value)}</span>
       </dd>
     </div>
   );
