@@ -22,6 +22,8 @@ export interface VisionShape {
  * The shape of a model's vision encoder.
  * @param config as in `config.json`
  * @returns undefined for an encoder that is not known
+ * @example
+ * const shape = visionShape(JSON.parse(await readFile('model/config.json', 'utf8')));
  */
 export function visionShape(config: Config): VisionShape | undefined {
   const vision = partOf(config, 'vision_config');
@@ -64,6 +66,8 @@ export function visionShape(config: Config): VisionShape | undefined {
 /**
  * MACs of encoding images.
  * @param patches of each image
+ * @example
+ * flops(visionMacs(shape, [24 * 24])); // one picture of 336 pixels, patches of 14
  */
 export function visionMacs(shape: VisionShape, patches: readonly number[]): number {
   const { layers, hidden, mlp, patchValues, extraTokens, connector } = shape;
