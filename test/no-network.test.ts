@@ -169,9 +169,7 @@ describe.skipIf(!hasStrace)('seen by strace', () => {
     const task = taskFile('films', 'films', { video: 'clip', frames: 2 });
     const data = ['--data', root, '--output', join(root, 'films')];
     expect(await sockets('eval', '--task-file', task, ...data)).toEqual([]);
-    // a film has its time by the clock, which strace and a busy machine take up: then it was opened all the same
-    const results = readFileSync(join(root, 'films', 'results.jsonl'), 'utf8');
-    expect(results + ended.err).toMatch(/"prediction"|takes too long/u);
+    expect(readFileSync(join(root, 'films', 'results.jsonl'), 'utf8')).toMatch(/"prediction"/u);
     const hls = `#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\n${ADDRESS}.ts\n#EXT-X-ENDLIST\n`;
     writeFileSync(film, hls);
     expect(await sockets('run', film, 'what is it')).toEqual([]);

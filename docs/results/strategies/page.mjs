@@ -65,10 +65,31 @@ function selectors({ shape, images, rows }) {
     .join('\n\n');
 }
 
+/** What is realised of what theory promises. */
+function theory({ command, date, machine, rows }) {
+  const times = (x) => (x === undefined ? '' : `${x.toFixed(3)}×`);
+  return [
+    table(
+      ['', 'processor seconds', 'speed-up', 'theory (the paper’s formula)', 'of theory', 'of every matrix product', 'KV MiB'],
+      rows.map(({ name, cpuSeconds, range, speedup, theory: promised, ofExact, kvMiB }) => [
+        name,
+        `${cpuSeconds.toFixed(1)} (${range.map((x) => x.toFixed(1)).join('–')})`,
+        times(speedup),
+        times(promised),
+        speedup === undefined ? '' : (speedup / promised).toFixed(2),
+        ofExact?.toFixed(2) ?? '',
+        kvMiB.toFixed(0),
+      ]),
+    ),
+    `\`${command}\`; ${machine}; ${date}.`,
+  ].join('\n\n');
+}
+
 const parts = {
   test: () => json('judged.json') && judged(json('judged.json').scenes),
   hard: () => json('judged.json') && judged(json('judged.json')['scenes-hard']),
   board: () => json('board.json') && judged(json('board.json')),
+  theory: () => json('theory.json') && theory(json('theory.json')),
   selectors: () => json('selectors.json') && selectors(json('selectors.json')),
   'selectors-images': () => json('selectors-10-images.json') && selectors(json('selectors-10-images.json')),
 };
