@@ -6,11 +6,11 @@
 // few kilobytes can be hours of film, or frames that fill the memory: both programs get time by the bytes there are, and
 // memory by the system's own limit.
 import { spawn } from 'node:child_process';
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileCode } from '../files/file-error.js';
-import { openRegular } from '../files/read.js';
+import { openRegular, readRegularSync } from '../files/read.js';
 import { LIMITS } from './limits.js';
 
 const INSTALL = 'Install ffmpeg (with ffprobe), or give a folder of frames or an animated GIF.';
@@ -155,7 +155,8 @@ async function call(
 function processorTime(pid: number | undefined): number {
   try {
     // fields 14 and 15 of proc(5), in hundredths of a second; the second is the program's name, whatever is in it
-    const [, rest = ''] = /^.*\) (.*)$/su.exec(readFileSync(`/proc/${pid ?? 0}/stat`, 'latin1')) ?? [];
+    const text = new TextDecoder('latin1').decode(readRegularSync(`/proc/${pid ?? 0}/stat`, 4096));
+    const [, rest = ''] = /^.*\) (.*)$/su.exec(text) ?? [];
     const [user, system] = rest.split(' ').slice(11, 13).map(Number);
     return user === undefined || system === undefined ? Infinity : 10 * (user + system);
   } catch {
