@@ -7,6 +7,9 @@ import { EXIT, main } from '../main.js';
 
 const root = mkdtempSync(join(tmpdir(), 'fastv-cli-eval-'));
 
+// some ask the bundled model a hundred questions, which takes a busy machine minutes
+vi.setConfig({ testTimeout: 300_000 });
+
 afterEach(() => {
   vi.restoreAllMocks();
 });
