@@ -1,6 +1,7 @@
 /** Checks of output paths before the work: a refusal after a minute is one too late, and no input is written over. */
 import { randomUUID } from 'node:crypto';
-import { access, constants, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
+import { access, constants, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FastvError } from '../errors.js';
 import { fileError } from '../files/file-error.js';
@@ -50,7 +51,7 @@ export async function checkOutputFile(
       hint: 'Give the name of a file.',
     });
   }
-  if (there === undefined) await probe(folder, path);
+  if (there === undefined) probe(folder, path);
   const target = await real(path);
   for (const input of inputs) {
     const source = await stat(input).catch(() => undefined);
@@ -72,15 +73,18 @@ export async function checkOutputFile(
 export async function prepareOutputFolder(path: string, option = '--output'): Promise<void> {
   if (path === '') throw new FastvError('invalid-option', 'a folder is needed', { where: option });
   await makeFolder(path);
-  await probe(path, path);
+  probe(path, path);
 }
 
-/** Makes a file there and removes it: permissions alone do not say that a file system takes files. */
-async function probe(folder: string, where: string): Promise<void> {
+/**
+ * Makes a file there and removes it: permissions alone do not say that a file system takes files. At once, so that no signal ends
+ * the process in between.
+ */
+function probe(folder: string, where: string): void {
   const file = join(folder, `.fastv-${process.pid}-${randomUUID()}`);
   try {
-    await writeFile(file, '', { flag: 'wx' });
-    await rm(file);
+    writeFileSync(file, '', { flag: 'wx' });
+    rmSync(file);
   } catch (cause) {
     throw fileError('written', where, cause);
   }

@@ -159,9 +159,13 @@ async function replace(
   { signal, mode }: WriteOptions,
 ): Promise<void> {
   const temporary = temporaryBeside(path);
-  // with 'x' a link that is planted under this name is not followed
-  const handle = await open(temporary, 'wx', mode);
+  // before it is there: a signal may end the process as soon as it is
   const forget = removeAtExit(temporary);
+  // with 'x' a link that is planted under this name is not followed
+  const handle = await open(temporary, 'wx', mode).catch((cause: unknown) => {
+    forget();
+    throw cause;
+  });
   try {
     const kept = mode ?? (there?.isFile() === true ? there.mode & 0o777 : undefined);
     if (kept !== undefined) await handle.chmod(kept);

@@ -1,5 +1,6 @@
 // Files that are checked before they get their names: made in a folder beside the place where they belong.
-import { mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
 import { checkReplaceable, writeError } from './atomic.js';
 import { removeAtExit } from './leftovers.js';
@@ -12,7 +13,8 @@ import { removeAtExit } from './leftovers.js';
  */
 export async function staged<T>(output: string, make: (folder: string) => Promise<T>): Promise<T> {
   checkReplaceable(output);
-  const folder = await refused(output, mkdtemp(join(dirname(output), '.fastv-')));
+  // at once: a signal in between would leave it
+  const folder = made(output);
   const forget = removeAtExit(folder);
   try {
     const result = await make(folder);
@@ -21,6 +23,14 @@ export async function staged<T>(output: string, make: (folder: string) => Promis
   } finally {
     await rm(folder, { recursive: true, force: true });
     forget();
+  }
+}
+
+function made(output: string): string {
+  try {
+    return mkdtempSync(join(dirname(output), '.fastv-'));
+  } catch (cause) {
+    throw writeError(output, cause);
   }
 }
 
