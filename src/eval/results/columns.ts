@@ -16,9 +16,11 @@ export class Column {
   #length = 0;
   /** The one number so far; undefined when there are several. */
   #same: number | undefined;
+  readonly #one: NumberArray;
 
   constructor(make: new (length: number) => NumberArray) {
     this.#make = make;
+    this.#one = new make(1);
   }
 
   get length(): number {
@@ -42,7 +44,8 @@ export class Column {
 
   /** A number as it is held: whole, or with fewer digits. */
   #held(value: number): number {
-    return new this.#make(1).fill(value)[0] ?? NaN;
+    this.#one[0] = value;
+    return this.#one[0];
   }
 
   /** NaN where there is none. */
