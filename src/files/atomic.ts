@@ -211,7 +211,8 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function refused<T>(path: string, work: () => T): T {
+/** Calls what writes to a path. @throws {FastvError} `io` where that is refused */
+export function refused<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {

@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
-import { checkReplaceable, writeError } from './atomic.js';
+import { checkReplaceable, refused, writeError } from './atomic.js';
 import { removeAtExit } from './leftovers.js';
 
 /**
@@ -14,23 +14,17 @@ import { removeAtExit } from './leftovers.js';
 export async function staged<T>(output: string, make: (folder: string) => Promise<T>): Promise<T> {
   checkReplaceable(output);
   // at once: a signal in between would leave it
-  const folder = made(output);
+  const folder = refused(output, () => mkdtempSync(join(dirname(output), '.fastv-')));
   const forget = removeAtExit(folder);
   try {
     const result = await make(folder);
-    await refused(output, move(folder, output));
+    await move(folder, output).catch((cause: unknown) => {
+      throw writeError(output, cause);
+    });
     return result;
   } finally {
     await rm(folder, { recursive: true, force: true });
     forget();
-  }
-}
-
-function made(output: string): string {
-  try {
-    return mkdtempSync(join(dirname(output), '.fastv-'));
-  } catch (cause) {
-    throw writeError(output, cause);
   }
 }
 
@@ -42,10 +36,4 @@ async function move(folder: string, output: string): Promise<void> {
     await handle.sync().finally(() => handle.close());
     await rename(join(folder, name), join(dirname(output), name));
   }
-}
-
-async function refused<T>(output: string, work: Promise<T>): Promise<T> {
-  return work.catch((cause: unknown) => {
-    throw writeError(output, cause);
-  });
 }
