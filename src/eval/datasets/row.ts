@@ -3,6 +3,7 @@
  * and size, and what is wrong is refused with an error that names file, row and field.
  */
 import { FastvError } from '../../errors.js';
+import { LIMITS as PICTURES } from '../../media/limits.js';
 import { parsePythonList } from './python-literal.js';
 
 export interface Row {
@@ -21,7 +22,7 @@ export const LIMITS = {
   /** Bytes of an encoded image. */
   image: 64 * 2 ** 20,
   /** Pixels of an image, and of all images of a row (or frames of a video), as stored. */
-  pixels: 64_000_000,
+  pixels: PICTURES.pixels,
   rowPixels: 150_000_000,
   /** Images of a row. */
   images: 64,
