@@ -46,7 +46,7 @@ export function scoreAgainst(
   seed: number,
 ): TaskScore & PairedComparison {
   const found = findMetric(metric);
-  // of a user's own metric these are objects: they are made once
+  // a list of them is made once
   const samples = samplesFor(found, results);
   const score = scoreTask(found, placed(samples, wholePlaces(found, samples)), seed);
   if (base === null) return { ...score, loyalty: null, difference: null };

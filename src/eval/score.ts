@@ -4,6 +4,7 @@ import { findMetric, METRICS, type MetricName } from './metrics/index.js';
 import { checkReply } from './metrics/limits.js';
 import {
   firstSample,
+  isOfEach,
   listOf,
   meanScore,
   scoreOf,
@@ -28,10 +29,13 @@ export function scoreReply(metric: MetricName | Metric, target: Target, reply: R
   return findMetric(metric).scoreReply(target, reply);
 }
 
-/** Results as a metric takes them. One of the user's own gets plain objects, which it may copy. */
+/**
+ * Results as a metric takes them: a list for one that needs all samples at once, made once. One of the user's own gets plain objects,
+ * which it may copy.
+ */
 export function samplesFor(metric: Metric, results: TaskResults): Samples {
   const samples = results.samples();
-  if (METRICS.some((known) => known === metric)) return samples;
+  if (METRICS.some((known) => known === metric)) return isOfEach(metric) ? samples : listOf(samples);
   return listOf(samples).map(({ prediction, score, answers, category, group, choice, options, image }) => ({
     ...{ prediction, score, answers, category, group, image },
     ...(choice === undefined ? {} : { choice }),

@@ -58,6 +58,11 @@ export function listOf(samples: Samples): readonly ScoredSample[] {
     : Array.from({ length: samples.length }, (_, i) => samples.at(i)).filter((one) => one !== undefined);
 }
 
+/** Whether a metric looks at one sample at a time, so that none need be held. */
+export function isOfEach(metric: Metric): boolean {
+  return metric.units === unitOfEach && metric.details === undefined && metric.whole === undefined;
+}
+
 /** Some of the samples, by their places; null: all of them. */
 export function placed(samples: Samples, places: ArrayLike<number> | null): Samples {
   return places === null
