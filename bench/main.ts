@@ -5,11 +5,11 @@ import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
 import { WEIGHT_TYPES, type WeightType } from './decoder.js';
 import { benchEmbedded, type EmbeddedOptions } from './embedded.js';
 import { benchFormats } from './formats.js';
+import { benchLaboratory, type LaboratoryOptions } from './laboratory.js';
 import { benchMemory } from './memory.js';
 import { benchPrefill } from './prefill.js';
 import { benchProfile } from './profile.js';
 import { benchRoofline, type RooflineOptions } from './roofline.js';
-import { benchLaboratory, type LaboratoryOptions } from './laboratory.js';
 import { benchSelectors } from './selectors.js';
 import { benchTtft, type TtftOptions } from './ttft.js';
 

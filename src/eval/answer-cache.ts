@@ -12,7 +12,7 @@ import { FastvError } from '../errors.js';
 import { openRegular } from '../files/read.js';
 import { isSeeded } from '../strategies/index.js';
 import { version } from '../version.js';
-import type { Answer, AnswerCost, Answerer, Ask, Condition } from './answerer.js';
+import { seenAs, type Answer, type AnswerCost, type Answerer, type Ask, type Condition } from './answerer.js';
 
 /** The part of SQLite that is needed; better-sqlite3 and Node's own module both have it. */
 interface Database {
@@ -149,12 +149,12 @@ async function sqlite(): Promise<(path: string) => Database> {
 /** A model whose answers are looked up in a cache first, and kept there. Closing it closes the cache too. */
 export function cachedAnswerer(answerer: Answerer, cache: AnswerCache): Answerer {
   const { identity } = answerer;
-  const nameOf = (ask: Ask, { pruning, imageScale, imageSize }: Condition): string => {
+  const nameOf = (ask: Ask, condition: Condition): string => {
+    const { pruning } = condition;
     const { sample, images, video = false, prompt, parts = null, candidates = null, maxTokens } = ask;
     const drawnFor = pruning !== null && isSeeded(pruning.strategy) ? (sample ?? null) : null;
     const facts = [
-      ...[version, identity, pruning, imageSize === undefined ? imageScale : { imageScale, imageSize }],
-      drawnFor,
+      ...[version, identity, pruning, seenAs(condition), drawnFor],
       ...[images.map(({ key }) => key), video, prompt, parts, candidates, maxTokens],
     ];
     return createHash('sha256').update(JSON.stringify(facts)).digest('hex');

@@ -137,6 +137,21 @@ export function baseOf(conditions: readonly Condition[]): Condition | undefined 
   return conditions.find(({ pruning, imageScale }) => pruning === null && imageScale === 1);
 }
 
+/** How images are seen, as keys have it. Without a size it is what it was before there were any, so that old keys hold. */
+export function seenAs({ imageScale, imageSize }: Condition): unknown {
+  return imageSize === undefined ? imageScale : { imageScale, imageSize };
+}
+
+/** Conditions at each of some sizes; as they are where there are none. */
+export function atSizes(
+  imageSizes: readonly number[],
+  conditions: readonly Condition[],
+): readonly Condition[] {
+  const sizes = [...new Set(imageSizes)];
+  if (sizes.length === 0) return conditions;
+  return sizes.flatMap((size) => conditions.map((condition) => atSize(size, condition)));
+}
+
 /** A condition with images seen at so many pixels: `144px-unpruned`, `144px-K2-R50-attention`. */
 export function atSize(imageSize: number, condition: Condition): Condition {
   return { ...condition, name: `${imageSize}px-${condition.name}`, imageSize };

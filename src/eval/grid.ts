@@ -10,6 +10,7 @@ import {
 } from '../strategies/index.js';
 import {
   atSize,
+  atSizes,
   downsampledCondition,
   prunedCondition,
   tokensCondition,
@@ -66,7 +67,6 @@ export function gridConditions(grid: Grid): readonly Condition[] {
   const own = cells(grid);
   const [first, ...others] = [...new Set(imageSizes)];
   if (first === undefined) return own;
-  const sized = [first, ...others].flatMap((size) => own.map((condition) => atSize(size, condition)));
   const equal = others.flatMap((size) => {
     const pruned = sameFlops.flatMap((flops) =>
       layers.flatMap((layer) =>
@@ -80,7 +80,8 @@ export function gridConditions(grid: Grid): readonly Condition[] {
     const averaged = smaller ? [downsampledCondition(1 - (first / size) ** 2)] : [];
     return [...pruned, ...averaged].map((condition) => atSize(size, condition));
   });
-  return [...new Map([...sized, ...equal].map((condition) => [condition.name, condition])).values()];
+  const all = [...atSizes(imageSizes, own), ...equal];
+  return [...new Map(all.map((condition) => [condition.name, condition])).values()];
 }
 
 /** The conditions at one size. */

@@ -1,6 +1,6 @@
 /** One line of results: what was asked, what was said, what it is worth and what it cost. */
 import { createHash } from 'node:crypto';
-import type { AnswerCost, AnswererIdentity, Condition } from './answerer.js';
+import { seenAs, type AnswerCost, type AnswererIdentity, type Condition } from './answerer.js';
 import { version } from '../version.js';
 import { findMetric } from './metrics/index.js';
 import type { Sample } from './tasks/sample.js';
@@ -57,11 +57,9 @@ export function keyPrefix(
 ): string {
   const { model, options: settings, versions } = identity;
   // the condition's name is for people; what it does is what counts
-  const { pruning, imageScale, imageSize } = condition;
-  const seen = imageSize === undefined ? imageScale : { imageScale, imageSize };
   const asked = { ...task, metric: findMetric(task.metric).name };
   const program = { fastv: version, ...versions };
-  return hash([model, settings, program, options, pruning, seen, asked, revision]);
+  return hash([model, settings, program, options, condition.pruning, seenAs(condition), asked, revision]);
 }
 
 /** What {@link Result.image} is. */

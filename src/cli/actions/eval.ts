@@ -1,6 +1,12 @@
 /** What `fastv eval` does. */
 import type { Command } from 'commander';
-import { atSize, prunedCondition, tokensCondition, UNPRUNED, type TokenTarget } from '../../eval/answerer.js';
+import {
+  atSizes,
+  prunedCondition,
+  tokensCondition,
+  UNPRUNED,
+  type TokenTarget,
+} from '../../eval/answerer.js';
 import { refuseEmptyCells } from '../../eval/empty-cells.js';
 import { FEW_SAMPLES, scoreText } from '../../eval/score-text.js';
 import type { Summary } from '../../eval/summary.js';
@@ -41,9 +47,7 @@ export async function evaluate(flags: EvalCommandFlags, terminal: Terminal, comm
         ? []
         : [prunedCondition(layer, ratio, method, seed)];
   const own = flags.baseline || pruned.length === 0 ? [UNPRUNED, ...pruned] : pruned;
-  const sizes = [...new Set(flags.imageSizes ?? [])];
-  const conditions =
-    sizes.length === 0 ? own : sizes.flatMap((size) => own.map((condition) => atSize(size, condition)));
+  const conditions = atSizes(flags.imageSizes ?? [], own);
   const options = runOptions(flags, tasks, terminal);
   const records = file && { strategy: file.digest };
   const { summary } = await evaluateAsFlagged(
