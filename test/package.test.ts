@@ -133,8 +133,15 @@ describe('the package', () => {
     const withModel = new Set([...atOnce, ...fetched('src/runtime/browser-platform.ts')]);
     expect(total(withModel)).toBeGreaterThan(20_000);
     expect(total(withModel)).toBeLessThan(60_000);
+    // on WebGPU it is looked at whether the weights are in a slow format
+    const onWebGpu = new Set([...withModel, ...fetched('src/runtime/slow-weights.ts')]);
+    expect(total(onWebGpu)).toBeGreaterThan(total(withModel));
+    expect(total(onWebGpu)).toBeLessThan(60_000);
     // what only some options and models need
-    const others = ['strategies/list', 'quantize/unsigned', 'runtime/llava-models', 'runtime/auto-ratio'];
+    const others = [
+      ...['strategies/list', 'quantize/unsigned', 'runtime/llava-models', 'runtime/auto-ratio'],
+      'runtime/session-error',
+    ];
     for (const name of others) {
       const own = fetched(`src/${name}.ts`);
       expect(own.size, name).toBeGreaterThan(0);

@@ -3,7 +3,6 @@
 // once; a call without the symbol goes straight through. Everything else — which file, download and cache, dtype,
 // device, external data — stays Transformers.js's own work, and the unrewritten decoder is never handed to ONNX Runtime.
 import type { InferenceSession } from 'onnxruntime-node';
-import { sessionError } from './session-error.js';
 
 export type SessionOptions = InferenceSession.SessionOptions;
 
@@ -58,7 +57,11 @@ export function installSwap(Session: SessionClass): void {
       return create(...args);
     const { [SWAP]: swap, ...rest } = options;
     const source = await swap({ model, options: rest });
-    return create(source.model, source.options).catch((cause: unknown) => {
+    return create(source.model, source.options).catch(async (cause: unknown) => {
+      // a page fetches the words when it needs them; where it cannot, ONNX Runtime's own must do
+      const { sessionError } = await import('./session-error.js').catch(() => {
+        throw cause;
+      });
       throw sessionError(cause, model);
     });
   };

@@ -1,4 +1,5 @@
 // A route of Next.js: /vision/v1/chat/completions answers OpenAI's clients, in the server that renders the pages.
+// npm i fastv fastv-server fastv-scenes @huggingface/transformers
 // In next.config.js: serverExternalPackages: ['fastv', '@huggingface/transformers', 'onnxruntime-node'].
 import { createHandler } from 'fastv/server';
 
