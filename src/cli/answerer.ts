@@ -9,6 +9,8 @@ export interface AnswererFlags {
   readonly model?: string;
   readonly dtype?: string;
   readonly device?: string;
+  /** Threads of the processor; default: one a core. */
+  readonly threads?: number;
   readonly allowNetwork?: boolean;
   /** What else decides answers, for records. */
   readonly records?: Readonly<Record<string, string>>;
@@ -16,7 +18,7 @@ export interface AnswererFlags {
 
 /** Opens it. @throws {FastvError} where it cannot be loaded */
 export async function openAnswerer(flags: AnswererFlags): Promise<Answerer> {
-  const { model: named, dtype, device, records } = flags;
+  const { model: named, dtype, device, threads, records } = flags;
   if (named !== undefined && isSimulated(named)) return simulatedAnswerer(named);
   const [{ prepareTransformers }, { openTransformersAnswerer }, { loading, warningsOn }] = await Promise.all([
     import('./transformers-env.js'),
@@ -35,6 +37,7 @@ export async function openAnswerer(flags: AnswererFlags): Promise<Answerer> {
       ...(records && { records }),
       ...(dtype === undefined ? {} : { dtype }),
       ...(device === undefined ? {} : { device }),
+      ...(threads === undefined ? {} : { threads }),
     }),
   );
 }

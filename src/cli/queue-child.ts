@@ -19,10 +19,10 @@ import { datasetOptions } from './dataset-options.js';
 let answerer: Answerer | undefined;
 let chunks: ChunkAnswerer | undefined;
 
-async function open({ run, data, allowNetwork }: ChildOptions): Promise<void> {
+async function open({ run, data, allowNetwork, threads }: ChildOptions): Promise<void> {
   await chunks?.close();
   await answerer?.close?.();
-  answerer = await openAnswerer({ ...run.model, allowNetwork });
+  answerer = await openAnswerer({ ...run.model, allowNetwork, ...(threads === undefined ? {} : { threads }) });
   chunks = new ChunkAnswerer(answerer, run, { ...run.data, ...datasetOptions({ allowNetwork }), ...data });
 }
 

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InferenceSession } from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EMBEDDED_MODEL } from '../runtime/embedded.js';
 import { strategies } from '../strategies/index.js';
 import {
@@ -215,6 +216,31 @@ describe('the embedded model as an answerer', () => {
       prunedCondition(2, 0.5, { strategy: 'attention', perImage: 'even' }),
     );
     expect(shared?.cost.keptImageTokens).toBe(144);
+  });
+
+  it('lets the processor’s threads sleep while they wait, as many as it is told', async () => {
+    const create = vi.spyOn(InferenceSession, 'create');
+    const given = async (threads: object): Promise<unknown> => {
+      create.mockClear();
+      const other = await openTransformersAnswerer({ model: EMBEDDED_MODEL, cache: false, ...threads });
+      try {
+        await other.answer(asks.slice(0, 1), prunedCondition(2, 0.5));
+      } finally {
+        await other.close?.();
+      }
+      return create.mock.calls.map((call): unknown => {
+        const { intraOpNumThreads, extra } = (call as unknown[])[1] as InferenceSession.SessionOptions;
+        return { intraOpNumThreads, extra };
+      });
+    };
+    try {
+      const extra = { session: { intra_op: { allow_spinning: '0' } } };
+      // vision encoder, embed_tokens, decoder
+      expect(await given({ threads: 1 })).toEqual(new Array(3).fill({ intraOpNumThreads: 1, extra }));
+      expect(await given({})).toEqual(new Array(3).fill({ intraOpNumThreads: undefined, extra }));
+    } finally {
+      create.mockRestore();
+    }
   });
 
   it('runs in the runner', async () => {

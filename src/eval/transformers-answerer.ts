@@ -21,6 +21,7 @@ import { isDecoderFile } from '../runtime/node-session.js';
 import { checkSees, conversationAt, countsPixels } from '../runtime/image-size.js';
 import type { Run } from '../runtime/session.js';
 import { withWatch } from '../runtime/session-swap.js';
+import { sleepingThreads } from '../runtime/sleeping-threads.js';
 import type { HfModel } from '../runtime/transformers.js';
 import { methodName } from '../strategies/index.js';
 import {
@@ -52,6 +53,8 @@ export interface TransformersOptions {
   /** One for all parts, or one a part; default: fp32. */
   readonly dtype?: string | Readonly<Record<string, string>>;
   readonly device?: string;
+  /** Threads of the processor; default: one a core. */
+  readonly threads?: number;
   /**
    * A decoder file to run in the place of the model's own, unpruned. The model must have a decoder of the dtype all the
    * same, which is not read.
@@ -435,6 +438,7 @@ class TransformersAnswerer implements Answerer {
       decoder,
       subfolder,
       cache = true,
+      threads,
       onWarning,
     } = this.#options;
     let path = decoder;
@@ -475,6 +479,7 @@ class TransformersAnswerer implements Answerer {
         dtype,
         progress_callback: null,
         device,
+        session_options: sleepingThreads(threads),
         ...(subfolder === undefined ? {} : { subfolder }),
       },
       vision: (run, call) => this.#vision(run, call === undefined ? undefined : this.#seen.get(call)),

@@ -10,13 +10,14 @@ export interface WorkerFlags {
   readonly data?: readonly string[];
   readonly images?: string;
   readonly allowNetwork?: boolean;
+  readonly threads?: number;
   readonly lostAfter: number;
   readonly dashboard?: number;
 }
 
 /** Works until Ctrl-C. */
 export async function worker(flags: WorkerFlags, terminal: Terminal): Promise<void> {
-  const { queue: url, data: folders, images: imageFolder, allowNetwork = false, lostAfter } = flags;
+  const { queue: url, data: folders, images: imageFolder, allowNetwork = false, threads, lostAfter } = flags;
   const signal = terminal.interrupts.inGoodOrder('ending after this chunk');
   const dashboard =
     flags.dashboard === undefined
@@ -28,6 +29,7 @@ export async function worker(flags: WorkerFlags, terminal: Terminal): Promise<vo
   try {
     await runWorker({
       ...{ url, allowNetwork, lostAfter: 1000 * lostAfter, signal },
+      ...(threads === undefined ? {} : { threads }),
       child: new URL('../queue-child.js', import.meta.url),
       data: {
         ...(folders === undefined ? {} : { folders }),

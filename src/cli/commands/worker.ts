@@ -1,7 +1,13 @@
 /** `fastv worker`: answers the questions of a queue. */
 import { Command, Option } from 'commander';
 import type { WorkerFlags } from '../actions/worker.js';
-import { addOptions, addOutputOptions, dataOptions, networkOption } from '../options/option.js';
+import {
+  addOptions,
+  addOutputOptions,
+  dataOptions,
+  networkOption,
+  threadsOption,
+} from '../options/option.js';
 import { PORTS, wholeNumber } from '../parse/number.js';
 import type { Terminal } from '../terminal.js';
 
@@ -23,6 +29,10 @@ export function workerCommand(terminal: Terminal): Command {
       const { worker } = await import('../actions/worker.js');
       await worker(flags, terminal);
     });
-  addOptions(command, [...dataOptions(), networkOption('models and datasets')]);
+  addOptions(command, [
+    ...dataOptions(),
+    threadsOption('threads of the processor for an evaluation (default: one a core)'),
+    networkOption('models and datasets'),
+  ]);
   return addOutputOptions(command);
 }

@@ -16,6 +16,7 @@ import {
   addOutput,
   taskFileOption,
   tasksOption,
+  threadsOption,
 } from './option.js';
 
 /** The flags of {@link addEvalOptions}. */
@@ -41,6 +42,7 @@ export interface EvalFlags {
   readonly revision?: string;
   readonly dtype?: string;
   readonly device?: string;
+  readonly threads?: number;
   readonly allowNetwork?: boolean;
   /** What else decides answers, for records: no flag of its own. */
   readonly records?: Readonly<Record<string, string>>;
@@ -92,6 +94,7 @@ export function addEvalOptions(command: Command): Command {
     new Option('--revision <name>', "a dataset's revision on the hub"),
     dtypeOption(),
     deviceOption(),
+    threadsOption().conflicts('queue'),
     networkOption('models and datasets'),
   ]);
   addOutput(command, {

@@ -18,6 +18,9 @@ export const DTYPES = [
 /** Devices that Transformers.js 4.3 knows in Node. */
 const MODEL_DEVICES = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml', 'gpu', 'auto'] as const;
 
+/** More threads than this are a slip of the keyboard. */
+const MOST_THREADS = 1024;
+
 /** How {@link addOutput} describes a command's output. */
 export interface OutputOption {
   readonly placeholder: 'file' | 'folder';
@@ -94,6 +97,13 @@ export function deviceOption(): Option {
   return new Option('--device <device>', `${MODEL_DEVICES.join(', ')} (default: cpu)`).argParser(
     oneOf('--device', 'device', MODEL_DEVICES),
   );
+}
+
+/** `--threads`. */
+export function threadsOption(
+  description = 'threads of the processor: 1 for as many parts at once as there are cores (default: one a core)',
+): Option {
+  return new Option('--threads <n>', description).argParser(wholeNumber('--threads', 1, MOST_THREADS));
 }
 
 /** `--allow-network`. */

@@ -8,6 +8,8 @@ export interface ChildOptions {
   /** This machine's own folders, in the place of the run's. */
   readonly data: { readonly folders?: readonly string[]; readonly imageFolder?: string };
   readonly allowNetwork: boolean;
+  /** Threads of the processor; default: one a core. */
+  readonly threads?: number;
 }
 
 /** Requests of a batch, with what this machine allows. */

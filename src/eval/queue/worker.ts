@@ -24,6 +24,8 @@ export interface WorkerOptions {
   readonly child: URL | string;
   readonly data?: ChildOptions['data'];
   readonly allowNetwork?: boolean;
+  /** Threads of the processor for evaluations; default: one a core. */
+  readonly threads?: number;
   /** Milliseconds without a heartbeat after which a worker counts as lost; default: 15,000. */
   readonly lostAfter?: number;
   /** Ends the worker after the chunk at hand. */
@@ -97,8 +99,8 @@ class Inference {
 
   async answer(chunk: Chunk, run: QueuedRun): Promise<ChunkResult> {
     if (this.#process === undefined || this.#run !== chunk.run) {
-      const { data = {}, allowNetwork = false } = this.#options;
-      await this.#ask({ open: { run, data, allowNetwork } });
+      const { data = {}, allowNetwork = false, threads } = this.#options;
+      await this.#ask({ open: { run, data, allowNetwork, ...(threads === undefined ? {} : { threads }) } });
       this.#run = chunk.run;
     }
     const answer = await this.#ask({ chunk });

@@ -9,6 +9,7 @@ import { isDecoderFile } from '../../runtime/node-session.js';
 import { looksLikeDecoder } from '../../runtime/rewritten-graph.js';
 import { wrapRun, type Run } from '../../runtime/session.js';
 import { withSwapAfter } from '../../runtime/session-swap.js';
+import { sleepingThreads } from '../../runtime/sleeping-threads.js';
 import { editedSource } from '../../runtime/unsigned-file.js';
 import { isDecoderModel, ortTensorLike, type HfModel } from '../../runtime/transformers.js';
 
@@ -20,12 +21,9 @@ export function hasRoomyCaches(model: HfModel): boolean {
   return stepped.has(model);
 }
 
-/** ONNX Runtime's threads sleep while they wait: those that answer, decode pictures and collect garbage have work to do. */
-const SERVED_SESSION = { extra: { session: { intra_op: { allow_spinning: '0' } } } } as const;
-
 /** Opens a model for a server: with the options that a program would open it with. */
 export function openServed(name: string, options: OpenOptions): Promise<OpenedModel> {
-  const loading = { session_options: SERVED_SESSION, ...options.loading };
+  const loading = { session_options: sleepingThreads(), ...options.loading };
   return openModel(name, { ...options, loading, modelClass: STEPPED });
 }
 
