@@ -16,7 +16,7 @@ const signed = (x) => (x > 0 ? `+${x.toFixed(1)}` : x.toFixed(1).replace('-', '�
 const family = (name) => name.replace(/^scenes-(hard-)?/u, '');
 
 /** Each condition of a run against the unpruned model, by family the worst. */
-function judged({ questions, conditions, families, ceiling = {} }) {
+function judged({ questions, conditions, families }) {
   const rows = Object.entries(conditions).map(([name, { score, difference, halfInterval, worst, hallucinated }]) => [
     name === 'unpruned' ? name : `\`${name}\``,
     score.toFixed(1),
@@ -33,14 +33,85 @@ function judged({ questions, conditions, families, ceiling = {} }) {
   return [
     `${questions} questions, the same ones under every condition.`,
     table(['condition', 'score', 'against unpruned', 'worst family', '“yes” where “no” is right'], rows),
-    ...(names.length > 6
-      ? []
-      : ['Right answers by family:', table(['family', 'questions', ...names.map((n) => n.replace('-scope+sizes+mean', ''))], byFamily)]),
-    ...Object.entries(ceiling).map(
-      ([cut, { rules, score }]) =>
-        `The ceiling of selection alone, \`${cut}\`: ${score.toFixed(1)} are right under at least one of its ${rules} rules.`,
-    ),
+    'Right answers by family:',
+    table(['family', 'questions', ...names.map((n) => n.replace('-scope+sizes+mean', ''))], byFamily),
   ].join('\n\n');
+}
+
+/** `K2-R90-scope` → K, R and the rule; undefined for what has no such name. */
+function cutOf(name) {
+  const [, layer, ratio, rule] = /^K(\d+)-R([\d.]+)-(.+)$/u.exec(name) ?? [];
+  return rule === undefined ? undefined : { layer: Number(layer), ratio: Number(ratio), rule };
+}
+
+/** Every rule at each K and R, the best at R = 90 % first; what has no K and R of its own after them; families at R = 90 %. */
+function board({ questions, conditions, families, ceiling }) {
+  const cuts = Object.entries(conditions).flatMap(([name, own]) => (cutOf(name) ? [{ ...cutOf(name), name, ...own }] : []));
+  const { score: whole, hallucinated } = conditions.unpruned;
+  const perFamily = Object.values(families).map((own) => own.questions);
+  const least = Math.min(...perFamily);
+  const parts = [
+    `${questions} questions, ${least === Math.max(...perFamily) ? least : `${least} to ${Math.max(...perFamily)}`} a family, the same ones under every condition. The unpruned model is at **${whole.toFixed(1)}**; \`random\` is the mean of five seeds.`,
+  ];
+  for (const layer of [...new Set(cuts.map((cut) => cut.layer))].sort((a, b) => a - b)) {
+    const own = cuts.filter((cut) => cut.layer === layer);
+    const ratios = [...new Set(own.map(({ ratio }) => ratio))].sort((a, b) => a - b);
+    const of = (rule, ratio) => own.find((cut) => cut.rule === rule && cut.ratio === ratio);
+    const rules = [...new Set(own.map(({ rule }) => rule))].sort((a, b) => (of(b, 90)?.score ?? 0) - (of(a, 90)?.score ?? 0));
+    parts.push(
+      `K = ${layer}:`,
+      table(
+        ['rule', ...ratios.map((ratio) => `R = ${ratio} %`), 'worst family at 90 %', '“yes” for “no” at 90 %'],
+        [
+          ...rules.map((rule) => [
+            `\`${rule}\``,
+            ...ratios.map((ratio) => {
+              const cell = of(rule, ratio);
+              return cell === undefined ? '' : `${cell.score.toFixed(1)} ± ${cell.halfInterval.toFixed(1)}`;
+            }),
+            of(rule, 90) ? `${family(of(rule, 90).worst[0])} ${signed(of(rule, 90).worst[1])}` : '',
+            of(rule, 90) ? `${of(rule, 90).hallucinated[0]} of ${of(rule, 90).hallucinated[1]}` : '',
+          ]),
+          [
+            'ceiling of selection alone',
+            ...ratios.map((ratio) => ceiling[`K${layer}-R${ratio}`]?.score.toFixed(1) ?? ''),
+            '',
+            `unpruned: ${hallucinated[0]} of ${hallucinated[1]}`,
+          ],
+        ],
+      ),
+    );
+  }
+  const others = Object.entries(conditions).filter(([name]) => name !== 'unpruned' && !cutOf(name));
+  if (others.length > 0)
+    parts.push(
+      'Schedules by themselves and at a mean of 86 tokens a layer (`M86`), which is what R = 50 % behind K = 2 comes to, and pictures whose features were averaged to as few tokens:',
+      table(
+        ['condition', 'score', 'against unpruned', 'worst family'],
+        others
+          .sort(([, a], [, b]) => b.score - a.score)
+          .map(([name, own]) => [
+            `\`${name}\``,
+            own.score.toFixed(1),
+            `${signed(own.difference)} ± ${own.halfInterval.toFixed(1)}`,
+            `${family(own.worst[0])} ${signed(own.worst[1])}`,
+          ]),
+      ),
+    );
+  const first = Math.min(...cuts.map((cut) => cut.layer));
+  const shown = cuts.filter(({ layer, ratio }) => layer === first && ratio === 90).sort((a, b) => b.score - a.score);
+  const names = Object.keys(families);
+  parts.push(
+    `By family, percent, K = ${first} and R = 90 %:`,
+    table(
+      ['rule', ...names.map(family)],
+      [{ name: 'unpruned', rule: 'unpruned' }, ...shown].map(({ name, rule }) => [
+        rule === 'unpruned' ? rule : `\`${rule}\``,
+        ...names.map((one) => ((100 * families[one].right[name]) / families[one].questions).toFixed(0)),
+      ]),
+    ),
+  );
+  return parts.join('\n\n');
 }
 
 /** What choosing costs. */
@@ -88,7 +159,7 @@ function theory({ command, date, machine, rows }) {
 const parts = {
   test: () => json('judged.json') && judged(json('judged.json').scenes),
   hard: () => json('judged.json') && judged(json('judged.json')['scenes-hard']),
-  board: () => json('board.json') && judged(json('board.json')),
+  board: () => json('board.json') && board(json('board.json')),
   theory: () => json('theory.json') && theory(json('theory.json')),
   selectors: () => json('selectors.json') && selectors(json('selectors.json')),
   'selectors-images': () => json('selectors-10-images.json') && selectors(json('selectors-10-images.json')),
