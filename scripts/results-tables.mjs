@@ -26,17 +26,27 @@ else if (written !== text) {
 function table(folder) {
   const { points, front } = pointsOf(folder);
   const percent = (share) => (100 * share).toFixed(1);
-  const head = ['condition', 'score %', '95% interval', 'against unpruned', 'loyalty %', 'FLOPs %', 'KV %'];
+  const head = [
+    'condition',
+    'score %',
+    '95% interval',
+    'against unpruned (Holm)',
+    'worst task',
+    'loyalty %',
+    'FLOPs %',
+    'KV %',
+  ];
   const rows = [
-    ['', ...head, 'prefill ms', 'samples'],
+    ['', ...head, 'samples'],
     ...points.map((point) => {
-      const { name, score, difference, loyalty, flopsRatio, kvRatio, prefillMs, samples } = point;
+      const { name, score, difference, worst, loyalty, flopsRatio, kvRatio, samples } = point;
       return [
         front.includes(name) ? '*' : '',
         ...[name, percent(score.estimate), `[${percent(score.low)}, ${percent(score.high)}]`],
-        difference === null ? '' : `${percent(difference.estimate)} (p ${difference.pValue.toFixed(3)})`,
+        difference === null ? '' : `${percent(difference.estimate)} (p ${difference.pHolm.toFixed(3)})`,
+        worst === null ? '' : `${worst.task.replace(/^scenes-/u, '')} ${percent(worst.difference)}`,
         loyalty === null ? '—' : percent(loyalty),
-        ...[percent(flopsRatio), percent(kvRatio), prefillMs.toFixed(1), String(samples)],
+        ...[percent(flopsRatio), percent(kvRatio), String(samples)],
       ];
     }),
   ];
