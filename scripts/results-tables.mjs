@@ -1,25 +1,29 @@
-// Writes the tables of docs/results/README.md from the points.json beside it, so that page and numbers cannot differ:
+// Writes the tables of docs/results/README.md, and of the pages of single results, from the points.json beside them, so that
+// page and numbers cannot differ:
 //
 //     node scripts/results-tables.mjs [--check]
 //
-// A table stands between `<!-- points FOLDER -->` or `<!-- families FOLDER -->` and `<!-- end -->`. With --check nothing is
-// written, and a page that is not what it would be ends it with 1.
+// A table stands between `<!-- points FOLDER -->`, `<!-- families FOLDER -->` or `<!-- sizes FOLDER -->` and `<!-- end -->`. With
+// --check nothing is written, and a page that is not what it would be ends it with 1.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const results = new URL('../docs/results/', import.meta.url);
-const page = new URL('README.md', results);
 const pointsOf = (folder) => JSON.parse(readFileSync(new URL(`${folder}/points.json`, results), 'utf8'));
+const kinds = { points: table, families, sizes };
 
-const text = readFileSync(page, 'utf8');
-const written = text.replace(
-  /(<!-- (points|families) ([\w-]+) -->\n\n)[^]*?(\n\n<!-- end -->)/gu,
-  (_, begin, kind, folder, end) => begin + (kind === 'points' ? table(folder) : families(folder)) + end,
-);
-if (!process.argv.includes('--check')) writeFileSync(page, written);
-else if (written !== text) {
-  console.error(`${fileURLToPath(page)} is not what its points.json say: node scripts/results-tables.mjs`);
-  process.exitCode = 1;
+for (const name of ['README.md', 'resolution/README.md']) {
+  const page = new URL(name, results);
+  const text = readFileSync(page, 'utf8');
+  const written = text.replace(
+    /(<!-- (points|families|sizes) ([\w-]+) -->\n\n)(?:[^]*?\n\n)??(<!-- end -->)/gu,
+    (_, begin, kind, folder, end) => `${begin}${kinds[kind](folder)}\n\n${end}`,
+  );
+  if (!process.argv.includes('--check')) writeFileSync(page, written);
+  else if (written !== text) {
+    console.error(`${fileURLToPath(page)} is not what its points.json say: node scripts/results-tables.mjs`);
+    process.exitCode = 1;
+  }
 }
 
 /** Every condition of a sweep; a star is before those that none beats at as few FLOPs. */
@@ -69,6 +73,20 @@ function families(folder) {
     `|---|${'---:|'.repeat(heads.length)}`,
     ...tasks.map((task) => {
       const cells = shown.map(({ byTask }) => Math.round(100 * byTask[task]));
+      return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
+    }),
+  ].join('\n');
+}
+
+/** Percent right of each family of questions under each condition at a size of its own. */
+function sizes(folder) {
+  const { points } = pointsOf(folder);
+  const tasks = Object.keys(points[0].byTask);
+  return [
+    `| | ${points.map(({ name }) => `\`${name}\``).join(' | ')} |`,
+    `|---|${'---:|'.repeat(points.length)}`,
+    ...tasks.map((task) => {
+      const cells = points.map(({ byTask }) => Math.round(100 * byTask[task]));
       return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
     }),
   ].join('\n');

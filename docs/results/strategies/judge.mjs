@@ -1,6 +1,6 @@
 // Sums up runs, or the shards of one, for the tables of README.md:
 //
-//     node docs/results/strategies/judge.mjs board.json runs/board-*
+//     node docs/results/strategies/judge.mjs board-2.json runs/k2 [RUN…]
 //
 // Only questions that every condition has answered count, so that a run that was ended early is judged fairly. Families count the
 // same; differences from the unpruned model are paired; seeds of `random` are one rule, the mean of theirs. `ceiling` is how many

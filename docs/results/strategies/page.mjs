@@ -44,44 +44,39 @@ function cutOf(name) {
   return rule === undefined ? undefined : { layer: Number(layer), ratio: Number(ratio), rule };
 }
 
-/** Every rule at each K and R, the best at R = 90 % first; what has no K and R of its own after them; families at R = 90 %. */
+/** Every rule at one K and each R, the best at R = 90 % first; what has no K and R of its own after them; families at R = 90 %. */
 function board({ questions, conditions, families, ceiling }) {
   const cuts = Object.entries(conditions).flatMap(([name, own]) => (cutOf(name) ? [{ ...cutOf(name), name, ...own }] : []));
   const { score: whole, hallucinated } = conditions.unpruned;
   const perFamily = Object.values(families).map((own) => own.questions);
   const least = Math.min(...perFamily);
+  const [layer] = cuts.map((cut) => cut.layer);
+  const ratios = [...new Set(cuts.map(({ ratio }) => ratio))].sort((a, b) => a - b);
+  const of = (rule, ratio) => cuts.find((cut) => cut.rule === rule && cut.ratio === ratio);
+  const rules = [...new Set(cuts.map(({ rule }) => rule))].sort((a, b) => (of(b, 90)?.score ?? 0) - (of(a, 90)?.score ?? 0));
   const parts = [
-    `${questions} questions, ${least === Math.max(...perFamily) ? least : `${least} to ${Math.max(...perFamily)}`} a family, the same ones under every condition. The unpruned model is at **${whole.toFixed(1)}**; \`random\` is the mean of five seeds.`,
-  ];
-  for (const layer of [...new Set(cuts.map((cut) => cut.layer))].sort((a, b) => a - b)) {
-    const own = cuts.filter((cut) => cut.layer === layer);
-    const ratios = [...new Set(own.map(({ ratio }) => ratio))].sort((a, b) => a - b);
-    const of = (rule, ratio) => own.find((cut) => cut.rule === rule && cut.ratio === ratio);
-    const rules = [...new Set(own.map(({ rule }) => rule))].sort((a, b) => (of(b, 90)?.score ?? 0) - (of(a, 90)?.score ?? 0));
-    parts.push(
-      `K = ${layer}:`,
-      table(
-        ['rule', ...ratios.map((ratio) => `R = ${ratio} %`), 'worst family at 90 %', '“yes” for “no” at 90 %'],
+    `K = ${layer}: ${questions} questions, ${least === Math.max(...perFamily) ? least : `${least} to ${Math.max(...perFamily)}`} a family, the same ones under every condition. The unpruned model is at **${whole.toFixed(1)}**; \`random\` is the mean of five seeds.`,
+    table(
+      ['rule', ...ratios.map((ratio) => `R = ${ratio} %`), 'worst family at 90 %', '“yes” for “no” at 90 %'],
+      [
+        ...rules.map((rule) => [
+          `\`${rule}\``,
+          ...ratios.map((ratio) => {
+            const cell = of(rule, ratio);
+            return cell === undefined ? '' : `${cell.score.toFixed(1)} ± ${cell.halfInterval.toFixed(1)}`;
+          }),
+          of(rule, 90) ? `${family(of(rule, 90).worst[0])} ${signed(of(rule, 90).worst[1])}` : '',
+          of(rule, 90) ? `${of(rule, 90).hallucinated[0]} of ${of(rule, 90).hallucinated[1]}` : '',
+        ]),
         [
-          ...rules.map((rule) => [
-            `\`${rule}\``,
-            ...ratios.map((ratio) => {
-              const cell = of(rule, ratio);
-              return cell === undefined ? '' : `${cell.score.toFixed(1)} ± ${cell.halfInterval.toFixed(1)}`;
-            }),
-            of(rule, 90) ? `${family(of(rule, 90).worst[0])} ${signed(of(rule, 90).worst[1])}` : '',
-            of(rule, 90) ? `${of(rule, 90).hallucinated[0]} of ${of(rule, 90).hallucinated[1]}` : '',
-          ]),
-          [
-            'ceiling of selection alone',
-            ...ratios.map((ratio) => ceiling[`K${layer}-R${ratio}`]?.score.toFixed(1) ?? ''),
-            '',
-            `unpruned: ${hallucinated[0]} of ${hallucinated[1]}`,
-          ],
+          'ceiling of selection alone',
+          ...ratios.map((ratio) => ceiling[`K${layer}-R${ratio}`]?.score.toFixed(1) ?? ''),
+          '',
+          `unpruned: ${hallucinated[0]} of ${hallucinated[1]}`,
         ],
-      ),
-    );
-  }
+      ],
+    ),
+  ];
   const others = Object.entries(conditions).filter(([name]) => name !== 'unpruned' && !cutOf(name));
   if (others.length > 0)
     parts.push(
@@ -98,11 +93,10 @@ function board({ questions, conditions, families, ceiling }) {
           ]),
       ),
     );
-  const first = Math.min(...cuts.map((cut) => cut.layer));
-  const shown = cuts.filter(({ layer, ratio }) => layer === first && ratio === 90).sort((a, b) => b.score - a.score);
+  const shown = cuts.filter(({ ratio }) => ratio === 90).sort((a, b) => b.score - a.score);
   const names = Object.keys(families);
   parts.push(
-    `By family, percent, K = ${first} and R = 90 %:`,
+    `By family, percent, K = ${layer} and R = 90 %:`,
     table(
       ['rule', ...names.map(family)],
       [{ name: 'unpruned', rule: 'unpruned' }, ...shown].map(({ name, rule }) => [
@@ -159,7 +153,10 @@ function theory({ command, date, machine, rows }) {
 const parts = {
   test: () => json('judged.json') && judged(json('judged.json').scenes),
   hard: () => json('judged.json') && judged(json('judged.json')['scenes-hard']),
-  board: () => json('board.json') && board(json('board.json')),
+  board: () => {
+    const boards = ['board-2.json', 'board-4.json'].map(json).filter((one) => one !== undefined);
+    return boards.length === 0 ? undefined : boards.map(board).join('\n\n');
+  },
   theory: () => json('theory.json') && theory(json('theory.json')),
   selectors: () => json('selectors.json') && selectors(json('selectors.json')),
   'selectors-images': () => json('selectors-10-images.json') && selectors(json('selectors-10-images.json')),
