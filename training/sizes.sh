@@ -25,7 +25,7 @@ python train_tower.py --eager --scenes runs/tower.jsonl --init runs/restored.pt 
   --minutes "$(minutes 40)" --out runs/sizes-tower.pt
 [ -f runs/sizes.pt ] && init=runs/sizes.pt || init=runs/restored.pt
 python train.py --eager --init $init --resume-optimizer --tower runs/sizes-tower.pt --sizes 96 120 144 144 \
-  --batch "$BATCH" --muon-lr 0.002 --adam-lr 2e-4 --captions-every 12 --minutes "$(minutes 60)" --out runs/sizes.pt
+  --batch $((BATCH / 2)) --muon-lr 0.002 --adam-lr 2e-4 --captions-every 24 --warmup 20 --minutes "$(minutes 76)" --out runs/sizes.pt
 python evaluate.py sizes runs/sizes.pt --data runs/held/train.jsonl --sizes 96 120 144
 python tokenizer.py runs/scenes-llava-sizes
 python export.py runs/sizes.pt runs/scenes-llava-sizes --sizes --check

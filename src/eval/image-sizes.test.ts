@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { build } from '../build/build.js';
 import { FIXTURES } from '../../test/vlm-golden.js';
 import { picture } from './datasets/picture.js';
 import { UNPRUNED, atSize, tokensCondition, type Ask } from './answerer.js';
 import { gridConditions } from './grid.js';
+import { resolution } from './recipes/resolution.js';
+import { runEvaluation } from './runner.js';
+import { findTasks } from './tasks/index.js';
 import { openTransformersAnswerer } from './transformers-answerer.js';
 
 /** Models are built and loaded. */
@@ -79,3 +83,37 @@ it('refuses a size that a model cannot see before the first question', TIME, asy
   );
   await answerer.close?.();
 });
+
+it(
+  'knows what it sees at the sizes that it was trained at, pruned to what the smallest costs too',
+  TIME,
+  async () => {
+    const model = fileURLToPath(new URL('../../models/scenes-llava-sizes', import.meta.url));
+    const answerer = await openTransformersAnswerer({ model, dtype: 'q8', cache: false });
+    try {
+      const { grid } = resolution;
+      const conditions = gridConditions({ ...grid, imageSizes: [96, 144], downsample: false });
+      expect(conditions.map(({ name }) => name)).toEqual([
+        ...['96px-unpruned', '144px-unpruned', '144px-K2-F96px-attention', '144px-K2-F96px-scope+sizes+mean'],
+      ]);
+      const tasks = findTasks(['scenes-category', 'scenes-position', 'scenes-text']);
+      const summary = await runEvaluation(answerer, {
+        out: join(folder, 'run'),
+        tasks,
+        conditions,
+        limit: 8,
+        batch: 8,
+      });
+      for (const condition of conditions) {
+        const cells = summary.cells.filter((cell) => cell.condition === condition.name);
+        const scores = cells.map(({ score }) => score);
+        // half of these are right at 144 pixels where only positions are interpolated
+        expect(scores.reduce((sum, score) => sum + score, 0) / tasks.length, condition.name).toBeGreaterThan(
+          0.85,
+        );
+      }
+    } finally {
+      await answerer.close?.();
+    }
+  },
+);
