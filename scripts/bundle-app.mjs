@@ -69,7 +69,8 @@ async function nextBuilds() {
   await put('src/lines.mjs', LINES);
   await put(
     'next.config.mjs',
-    "export default { serverExternalPackages: ['fastv', '@huggingface/transformers', 'onnxruntime-node'] };\n",
+    // the root, so that a lock file in a folder above is not taken for the app's
+    "export default { serverExternalPackages: ['fastv', '@huggingface/transformers', 'onnxruntime-node'], turbopack: { root: import.meta.dirname } };\n",
   );
   await cp(join(root, 'examples/next/app'), join(app, 'app'), { recursive: true });
   const { stdout, stderr } = await promisify(execFile)(
