@@ -80,14 +80,10 @@ export function exactCost(
   };
 }
 
-/**
- * FLOPs of the vision encoder on the images of some inputs; empty where its shape is not known.
- * @param questions whose inputs they are, of equal images: FLOPs are of one
- */
+/** FLOPs of the vision encoder on the images of a question's inputs; empty where its shape is not known. */
 export function visionCost(
   config: Readonly<Record<string, unknown>>,
   inputs: Readonly<Record<string, unknown>>,
-  questions = 1,
 ): Pick<AnswerCost, 'visionFlops'> {
   const shape = visionShape(config);
   if (shape === undefined) return {};
@@ -103,7 +99,7 @@ export function visionCost(
     const side = (shape.patchValues / 3) ** 0.5;
     patches = Array<number>(images).fill(Math.floor(height / side) * Math.floor(width / side));
   }
-  return { visionFlops: flops(visionMacs(shape, patches)) / questions };
+  return { visionFlops: flops(visionMacs(shape, patches)) };
 }
 
 /** A prompt's tokens, and FLOPs of the vision encoder where they are known. */

@@ -243,6 +243,16 @@ describe('the embedded model as an answerer', () => {
     }
   });
 
+  it('counts the same for a question of a batch as for one by itself', async () => {
+    const batch = asks.slice(0, 3);
+    const alone = await one(batch, UNPRUNED);
+    const together = await model.answer(batch, UNPRUNED);
+    const counted = (answers: readonly Answer[]): unknown =>
+      answers.map(({ cost }) => [cost.flops, cost.visionFlops, cost.kvBytes]);
+    expect(alone[0]?.cost.visionFlops).toBeGreaterThan(1e8);
+    expect(counted(together)).toEqual(counted(alone));
+  });
+
   it('runs in the runner', async () => {
     const out = mkdtempSync(join(tmpdir(), 'fastv-answerer-'));
     const summary = await runEvaluation(model, {

@@ -332,7 +332,8 @@ class TransformersAnswerer implements Answerer {
         prefillMs: share * ms.prefill,
         decodeMs: share * ms.decode,
         ...exact,
-        ...visionCost(model.model.config, first.inputs, asks.length),
+        // all images of a batch have one shape
+        ...visionCost(model.model.config, first.inputs),
       },
     }));
   }
