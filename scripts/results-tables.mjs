@@ -78,15 +78,26 @@ function families(folder) {
   ].join('\n');
 }
 
-/** Percent right of each family of questions under each condition at a size of its own. */
+/**
+ * Percent right of each family at the first size and at the last, and intervals of the paired differences, from compared.json
+ * (`fastv compare RUN --json`). A star: p < 0.05, by Holm.
+ */
 function sizes(folder) {
-  const { points } = pointsOf(folder);
-  const tasks = Object.keys(points[0].byTask);
+  const { tasks, systems } = JSON.parse(readFileSync(new URL(`${folder}/compared.json`, results), 'utf8'));
+  const last = systems.findLast(({ name }) => name.endsWith('px-unpruned')).name.split('-')[0];
+  const shown = systems.filter(({ name }, i) => i === 0 || name.startsWith(`${last}-`));
+  const points = (share) => `${share < 0 ? '−' : '+'}${Math.abs(Math.round(100 * share))}`;
   return [
-    `| | ${points.map(({ name }) => `\`${name}\``).join(' | ')} |`,
-    `|---|${'---:|'.repeat(points.length)}`,
-    ...tasks.map((task) => {
-      const cells = points.map(({ byTask }) => Math.round(100 * byTask[task]));
+    `| | ${shown.map(({ name }) => `\`${name}\``).join(' | ')} |`,
+    `|---|${'---:|'.repeat(shown.length)}`,
+    ...tasks.map(({ name: task }) => {
+      const cells = shown.map(({ scores }) => {
+        const { score, difference, pHolm } = scores[task];
+        if (difference === null) return Math.round(100 * score);
+        const { low, high } = difference;
+        const interval = low === 0 && high === 0 ? '' : ` (${points(low)} to ${points(high)})`;
+        return `${Math.round(100 * score)}${interval}${pHolm < 0.05 ? '*' : ''}`;
+      });
       return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
     }),
   ].join('\n');
