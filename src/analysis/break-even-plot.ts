@@ -1,6 +1,6 @@
 /** What pruning saves and what choosing costs, by the number of image tokens: a strategy pays while its curve is below. */
 import { curveMarks, type Curve } from './curves.js';
-import { endLabels } from './end-labels.js';
+import { endLabels, labelRoom } from './end-labels.js';
 import { plotSvg } from './plot.js';
 import { curveOrder, curveStyle, INK, shapeAt, WIDTH, type Shape } from './theme.js';
 
@@ -18,7 +18,7 @@ export interface Selection {
   readonly prunedMs: number;
 }
 
-const [LEFT, RIGHT] = [76, 170];
+const [LEFT, LEAST_RIGHT] = [76, 170];
 const HEIGHT = 460;
 
 /** The name of what pruning saves. */
@@ -54,12 +54,13 @@ export function breakEvenPlot(rows: readonly Selection[], ratio: number, model: 
   const low = Math.floor(Math.min(0, ...all.map(({ y }) => y)));
   const high = Math.ceil(Math.max(1, ...all.map(({ y }) => y)));
   const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
+  const margin = labelRoom(names, LEAST_RIGHT);
   return plotSvg({
     title: `What pruning saves of a prefill and what choosing costs, R = ${Number((100 * ratio).toFixed(2))} %`,
     note: `${model}; milliseconds of processor time. A strategy pays while its curve is below the bold one, what R saves. Both axes are logarithmic.`,
     height: HEIGHT,
     marginLeft: LEFT,
-    marginRight: RIGHT,
+    marginRight: margin,
     marginBottom: 46,
     x: {
       ...{ label: 'image tokens →', domain: [least - 0.1, most], labelAnchor: 'center' },
@@ -77,7 +78,7 @@ export function breakEvenPlot(rows: readonly Selection[], ratio: number, model: 
           const end = points.reduce((last, point) => (point.x > last.x ? point : last), { x: -1, y: 0 });
           return end.x < 0 ? [] : [{ text: name, x: end.x, y: end.y, color, shape }];
         }),
-        most + (8 * (most - least)) / (WIDTH - LEFT - RIGHT),
+        most + (8 * (most - least)) / (WIDTH - LEFT - margin),
         (16 / HEIGHT) * (high - low),
       ),
     ],

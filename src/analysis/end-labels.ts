@@ -3,6 +3,7 @@ import * as Plot from '@observablehq/plot';
 import { named } from './named.js';
 import { pointMark } from './point-mark.js';
 import { spreadLabels } from './plot.js';
+import { textWidth } from './text-width.js';
 import { INK, MUTED, type Shape } from './theme.js';
 
 export interface EndLabel {
@@ -13,6 +14,11 @@ export interface EndLabel {
   readonly color: string;
   /** The curve's points. */
   readonly shape: Shape;
+}
+
+/** Room for names at the right, in pixels. @param least where all of them are short */
+export function labelRoom(names: readonly string[], least: number): number {
+  return Math.max(least, ...names.map((name) => 34 + textWidth(name)));
 }
 
 /**

@@ -3,13 +3,13 @@ import * as Plot from '@observablehq/plot';
 import { named } from './named.js';
 import { frontOf, type Point } from '../eval/points.js';
 import { curveMarks, type Curve, type CurvePoint } from './curves.js';
-import { endLabels } from './end-labels.js';
+import { endLabels, labelRoom } from './end-labels.js';
 import { plotSvg } from './plot.js';
 import { curveOrder, curveStyle, darker, MUTED, shapeAt, WIDTH, type Shape } from './theme.js';
 
 const FRONT = '#c9c9c9';
 /** Margins: the axis, and the names of curves. */
-const [LEFT, RIGHT] = [50, 170];
+const [LEFT, LEAST_RIGHT] = [50, 170];
 /** Between strategies, in pixels: at one K and R they cost the same. */
 const APART = 4;
 
@@ -37,7 +37,11 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
   const right = Math.max(100, ...dots.map((d) => d.x));
   // a row of text a curve, whatever their number
   const frame = Math.max(360, 16 * curves.length);
-  const unit = (right + 2) / (WIDTH - LEFT - RIGHT);
+  const margin = labelRoom(
+    curves.map(({ name }) => name),
+    LEAST_RIGHT,
+  );
+  const unit = (right + 2) / (WIDTH - LEFT - margin);
   const label = frontLabel(
     front,
     { dots, base: base === undefined ? null : 100 * base.score.estimate },
@@ -60,7 +64,7 @@ export function paretoPlot(points: readonly Point[], metric = 'score'): string {
     ],
     height: frame + 58,
     marginLeft: LEFT,
-    marginRight: RIGHT,
+    marginRight: margin,
     marginTop: 12,
     marginBottom: 46,
     x: { label: 'prefill FLOPs, % of the unpruned model →', domain: [0, right + 2], labelAnchor: 'center' },

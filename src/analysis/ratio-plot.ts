@@ -1,6 +1,6 @@
 /** What is left of the score as R grows, one curve a rule. */
 import { curveMarks, type Curve } from './curves.js';
-import { endLabels } from './end-labels.js';
+import { endLabels, labelRoom } from './end-labels.js';
 import { plotSvg } from './plot.js';
 import { curveOrder, curveStyle, INK, shapeAt, WIDTH } from './theme.js';
 
@@ -15,7 +15,7 @@ export interface RuleScore {
   readonly halfInterval: number;
 }
 
-const [LEFT, RIGHT] = [60, 215];
+const [LEFT, LEAST_RIGHT] = [60, 170];
 /** Of two names at the curves' ends, in pixels. */
 const GAP = 16;
 
@@ -46,12 +46,13 @@ export function ratioPlot(rows: readonly RuleScore[], unpruned: number, about: s
     points: ratios.map((_, x) => ({ x, y: unpruned, low: null, high: null })),
   };
   const drawn = [...curves, { name: 'unpruned', ...across }];
+  const margin = labelRoom(names, LEAST_RIGHT);
   return plotSvg({
     title: 'What each rule keeps of the score',
     note: `${about}. Upright lines are 95 % intervals of the paired difference from the unpruned model.`,
     height,
     marginLeft: LEFT,
-    marginRight: RIGHT,
+    marginRight: margin,
     marginBottom: 46,
     x: {
       ...{ label: 'R, image tokens that are dropped →', labelAnchor: 'center', domain: [-0.1, most + 0.05] },
@@ -69,7 +70,7 @@ export function ratioPlot(rows: readonly RuleScore[], unpruned: number, about: s
           const end = points.find(({ x }) => x === most);
           return end === undefined ? [] : [{ text: name, x: end.x, y: end.y, color, shape }];
         }),
-        most + 0.05 + (10 * most) / (WIDTH - LEFT - RIGHT),
+        most + 0.05 + (10 * most) / (WIDTH - LEFT - margin),
         (100 * GAP) / (height - 66),
       ),
     ],
