@@ -22,7 +22,11 @@ let chunks: ChunkAnswerer | undefined;
 async function open({ run, data, allowNetwork, threads }: ChildOptions): Promise<void> {
   await chunks?.close();
   await answerer?.close?.();
-  answerer = await openAnswerer({ ...run.model, allowNetwork, ...(threads === undefined ? {} : { threads }) });
+  answerer = await openAnswerer({
+    ...run.model,
+    allowNetwork,
+    ...(threads === undefined ? {} : { threads }),
+  });
   chunks = new ChunkAnswerer(answerer, run, { ...run.data, ...datasetOptions({ allowNetwork }), ...data });
 }
 
