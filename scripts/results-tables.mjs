@@ -5,19 +5,25 @@
 //
 // A table stands between `<!-- points FOLDER -->`, `<!-- families FOLDER -->` or `<!-- sizes FOLDER -->` and `<!-- end -->`. With
 // --check nothing is written, and a page that is not what it would be ends it with 1.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { markdownTable } from './markdown-table.mjs';
 
 const results = new URL('../docs/results/', import.meta.url);
 const pointsOf = (folder) => JSON.parse(readFileSync(new URL(`${folder}/points.json`, results), 'utf8'));
+const familyOf = (task) => task.replace(/^scenes-/u, '');
 const kinds = { points: table, families, sizes };
 
+const shown = new Set();
 for (const name of ['README.md', 'resolution/README.md']) {
   const page = new URL(name, results);
   const text = readFileSync(page, 'utf8');
   const written = text.replace(
     /(<!-- (points|families|sizes) ([\w-]+) -->\n\n)(?:[^]*?\n\n)??(<!-- end -->)/gu,
-    (_, begin, kind, folder, end) => `${begin}${kinds[kind](folder)}\n\n${end}`,
+    (_, begin, kind, folder, end) => {
+      shown.add(folder);
+      return `${begin}${kinds[kind](folder)}\n\n${end}`;
+    },
   );
   if (!process.argv.includes('--check')) writeFileSync(page, written);
   else if (written !== text) {
@@ -25,6 +31,11 @@ for (const name of ['README.md', 'resolution/README.md']) {
     process.exitCode = 1;
   }
 }
+
+const missing = readdirSync(results).filter(
+  (folder) => existsSync(new URL(`${folder}/points.json`, results)) && !shown.has(folder),
+);
+if (missing.length > 0) throw new Error(`no page has a place for the points of ${missing.join(', ')}`);
 
 /** Every condition of a sweep; a star is before those that none beats at as few FLOPs. */
 function table(folder) {
@@ -48,7 +59,7 @@ function table(folder) {
         front.includes(name) ? '*' : '',
         ...[name, percent(score.estimate), `[${percent(score.low)}, ${percent(score.high)}]`],
         difference === null ? '' : `${percent(difference.estimate)} (p ${difference.pHolm.toFixed(3)})`,
-        worst === null ? '' : `${worst.task.replace(/^scenes-/u, '')} ${percent(worst.difference)}`,
+        worst === null ? '' : `${familyOf(worst.task)} ${percent(worst.difference)}`,
         loyalty === null ? '—' : percent(loyalty),
         ...[percent(flopsRatio), percent(kvRatio), String(samples)],
       ];
@@ -68,14 +79,10 @@ function families(folder) {
   const shown = points.filter(({ kind }) => ['unpruned', 'attention', 'random'].includes(kind));
   const heads = shown.map(({ name }) => name.replace(/^K\d+-R([\d.]+)-(.+)$/u, 'R=$1%<br>$2'));
   const tasks = Object.keys(points[0].byTask);
-  return [
-    `| | ${heads.join(' | ')} |`,
-    `|---|${'---:|'.repeat(heads.length)}`,
-    ...tasks.map((task) => {
-      const cells = shown.map(({ byTask }) => Math.round(100 * byTask[task]));
-      return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
-    }),
-  ].join('\n');
+  return markdownTable(
+    ['', ...heads],
+    tasks.map((task) => [familyOf(task), ...shown.map(({ byTask }) => Math.round(100 * byTask[task]))]),
+  );
 }
 
 /**
@@ -87,18 +94,14 @@ function sizes(folder) {
   const last = systems.findLast(({ name }) => name.endsWith('px-unpruned')).name.split('-')[0];
   const shown = systems.filter(({ name }, i) => i === 0 || name.startsWith(`${last}-`));
   const points = (share) => `${share < 0 ? '−' : '+'}${Math.abs(Math.round(100 * share))}`;
-  return [
-    `| | ${shown.map(({ name }) => `\`${name}\``).join(' | ')} |`,
-    `|---|${'---:|'.repeat(shown.length)}`,
-    ...tasks.map(({ name: task }) => {
-      const cells = shown.map(({ scores }) => {
-        const { score, difference, pHolm } = scores[task];
-        if (difference === null) return Math.round(100 * score);
-        const { low, high } = difference;
-        const interval = low === 0 && high === 0 ? '' : ` (${points(low)} to ${points(high)})`;
-        return `${Math.round(100 * score)}${interval}${pHolm < 0.05 ? '*' : ''}`;
-      });
-      return `| ${task.replace(/^scenes-/u, '')} | ${cells.join(' | ')} |`;
-    }),
-  ].join('\n');
+  const cell = ({ score, difference, pHolm }) => {
+    if (difference === null) return Math.round(100 * score);
+    const { low, high } = difference;
+    const interval = low === 0 && high === 0 ? '' : ` (${points(low)} to ${points(high)})`;
+    return `${Math.round(100 * score)}${interval}${pHolm < 0.05 ? '*' : ''}`;
+  };
+  return markdownTable(
+    ['', ...shown.map(({ name }) => `\`${name}\``)],
+    tasks.map(({ name }) => [familyOf(name), ...shown.map(({ scores }) => cell(scores[name]))]),
+  );
 }

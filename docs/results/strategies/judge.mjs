@@ -8,6 +8,7 @@
 import { createReadStream, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { cutOf } from './cut-of.mjs';
 
 const [out, ...folders] = process.argv.slice(2);
 if (out === undefined || folders.length === 0) {
@@ -61,8 +62,9 @@ function judged(rule) {
 function ceilings() {
   const groups = new Map();
   for (const rule of rules.keys()) {
-    const [, cut, strategy] = /^(K\d+-R[\d.]+)-(.+)$/u.exec(rule) ?? [];
-    if (cut === undefined || /\+|^random$/u.test(strategy)) continue;
+    const found = cutOf(rule);
+    if (found === undefined || /\+|^random$/u.test(found.rule)) continue;
+    const cut = `K${found.layer}-R${found.ratio}`;
     groups.set(cut, [...(groups.get(cut) ?? []), rule]);
   }
   return Object.fromEntries(

@@ -1,16 +1,11 @@
 // Writes the tables of README.md anew from the JSON beside it: node docs/results/strategies/page.mjs. With --check it only
 // says whether they are what the JSON has.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { markdownTable as table } from '../../../scripts/markdown-table.mjs';
+import { cutOf } from './cut-of.mjs';
 
 const here = (name) => new URL(name, import.meta.url);
 const json = (name) => (existsSync(here(name)) ? JSON.parse(readFileSync(here(name), 'utf8')) : undefined);
-
-const table = (head, rows) =>
-  [
-    `| ${head.join(' | ')} |`,
-    `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`,
-    ...rows.map((row) => `| ${row.join(' | ')} |`),
-  ].join('\n');
 
 const signed = (x) => (x > 0 ? `+${x.toFixed(1)}` : x.toFixed(1).replace('-', '−'));
 const family = (name) => name.replace(/^scenes-(hard-)?/u, '');
@@ -38,36 +33,31 @@ function judged({ questions, conditions, families }) {
   ].join('\n\n');
 }
 
-/** `K2-R90-scope` → K, R and the rule; undefined for what has no such name. */
-function cutOf(name) {
-  const [, layer, ratio, rule] = /^K(\d+)-R([\d.]+)-(.+)$/u.exec(name) ?? [];
-  return rule === undefined ? undefined : { layer: Number(layer), ratio: Number(ratio), rule };
-}
-
 /** Every rule at one K and each R, the best at R = 90 % first; what has no K and R of its own after them; families at R = 90 %. */
 function board({ questions, conditions, families, ceiling }) {
-  const cuts = Object.entries(conditions).flatMap(([name, own]) => (cutOf(name) ? [{ ...cutOf(name), name, ...own }] : []));
+  const cuts = Object.entries(conditions)
+    .filter(([name]) => cutOf(name))
+    .map(([name, own]) => ({ ...cutOf(name), name, ...own }));
   const { score: whole, hallucinated } = conditions.unpruned;
   const perFamily = Object.values(families).map((own) => own.questions);
-  const least = Math.min(...perFamily);
-  const [layer] = cuts.map((cut) => cut.layer);
+  const [least, most] = [Math.min(...perFamily), Math.max(...perFamily)];
+  const [{ layer }] = cuts;
   const ratios = [...new Set(cuts.map(({ ratio }) => ratio))].sort((a, b) => a - b);
   const of = (rule, ratio) => cuts.find((cut) => cut.rule === rule && cut.ratio === ratio);
-  const rules = [...new Set(cuts.map(({ rule }) => rule))].sort((a, b) => (of(b, 90)?.score ?? 0) - (of(a, 90)?.score ?? 0));
+  const rules = [...new Set(cuts.map(({ rule }) => rule))].sort((a, b) => of(b, 90).score - of(a, 90).score);
   const parts = [
-    `K = ${layer}: ${questions} questions, ${least === Math.max(...perFamily) ? least : `${least} to ${Math.max(...perFamily)}`} a family, the same ones under every condition. The unpruned model is at **${whole.toFixed(1)}**; \`random\` is the mean of five seeds.`,
+    `K = ${layer}: ${questions} questions, ${least === most ? least : `${least} to ${most}`} a family, the same ones under every condition. The unpruned model is at **${whole.toFixed(1)}**; \`random\` is the mean of five seeds.`,
     table(
       ['rule', ...ratios.map((ratio) => `R = ${ratio} %`), 'worst family at 90 %', '“yes” for “no” at 90 %'],
       [
-        ...rules.map((rule) => [
-          `\`${rule}\``,
-          ...ratios.map((ratio) => {
-            const cell = of(rule, ratio);
-            return cell === undefined ? '' : `${cell.score.toFixed(1)} ± ${cell.halfInterval.toFixed(1)}`;
-          }),
-          of(rule, 90) ? `${family(of(rule, 90).worst[0])} ${signed(of(rule, 90).worst[1])}` : '',
-          of(rule, 90) ? `${of(rule, 90).hallucinated[0]} of ${of(rule, 90).hallucinated[1]}` : '',
-        ]),
+        ...rules.map((rule) => {
+          const { worst, hallucinated: said } = of(rule, 90);
+          const scores = ratios.map((ratio) => {
+            const { score, halfInterval } = of(rule, ratio);
+            return `${score.toFixed(1)} ± ${halfInterval.toFixed(1)}`;
+          });
+          return [`\`${rule}\``, ...scores, `${family(worst[0])} ${signed(worst[1])}`, `${said[0]} of ${said[1]}`];
+        }),
         [
           'ceiling of selection alone',
           ...ratios.map((ratio) => ceiling[`K${layer}-R${ratio}`]?.score.toFixed(1) ?? ''),

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { breakEvenPlot } from '../../../dist/analysis/break-even-plot.js';
 import { ratioPlot } from '../../../dist/analysis/ratio-plot.js';
+import { cutOf } from './cut-of.mjs';
 
 const here = (name) => new URL(name, import.meta.url);
 const { shape, weights, rows } = JSON.parse(readFileSync(here('selectors.json'), 'utf8'));
@@ -20,10 +21,12 @@ for (const layer of [2, 4]) {
   const board = here(`board-${layer}.json`);
   if (!existsSync(board)) continue;
   const { questions, families, conditions } = JSON.parse(readFileSync(board, 'utf8'));
-  const cuts = Object.entries(conditions).flatMap(([name, { score, halfInterval }]) => {
-    const [, ratio, rule] = /^K\d+-R([\d.]+)-(.+)$/u.exec(name) ?? [];
-    return rule === undefined ? [] : [{ rule, ratio: Number(ratio) / 100, score, halfInterval }];
-  });
+  const cuts = Object.entries(conditions)
+    .filter(([name]) => cutOf(name))
+    .map(([name, { score, halfInterval }]) => {
+      const { rule, ratio } = cutOf(name);
+      return { rule, ratio: ratio / 100, score, halfInterval };
+    });
   const about = `The bundled model, K = ${layer}, ${questions} questions of ${Object.keys(families).length} families that count the same`;
   for (const [kind, holds] of Object.entries(KINDS))
     writeFileSync(here(`rules-${kind}-k${layer}.svg`), ratioPlot(cuts.filter(holds), conditions.unpruned.score, about));
