@@ -27,6 +27,7 @@ import { shareBudget } from '../src/rewrite/budget.js';
 import { clustersOf, meansOf } from '../src/rewrite/clusters.js';
 import { select } from '../src/rewrite/select.js';
 import { nodeRuntime } from '../src/runtime/node-session.js';
+import { sleepingThreads } from '../src/runtime/sleeping-threads.js';
 import {
   sharedOut,
   strategies,
@@ -241,7 +242,7 @@ async function selector(
   });
   const session = await InferenceSession.create(concatChunks(encodeModel(model)), {
     logSeverityLevel: 3,
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    ...sleepingThreads(),
   });
   const isImage = (i: number): boolean => i >= tokens.text / 2 && i < tokens.text / 2 + tokens.image;
   const each = Math.ceil(tokens.image / images);

@@ -1,6 +1,7 @@
 // Bundles an app that has fastv installed from its packed files, with webpack and with Next.js, as an app's developer would:
 // no polyfill, no setting but those that the documentation names, and not one warning.
 // node scripts/bundle-app.mjs FOLDER, where FOLDER has fastv, @huggingface/transformers, webpack, next, react and react-dom.
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -33,11 +34,6 @@ async function written(path) {
   return (await Promise.all(files.map((name) => readFile(join(app, path, name), 'utf8')))).join('\n');
 }
 
-/** @param {boolean} holds @param {string} what */
-function must(holds, what) {
-  if (!holds) throw new Error(what);
-}
-
 async function webpackBuilds() {
   await put('src/page.mjs', `${LINES}\nglobalThis.load = load;\n`);
   const webpack = createRequire(join(app, 'package.json'))('webpack');
@@ -48,11 +44,11 @@ async function webpackBuilds() {
     performance: { hints: false },
   });
   const { errors, warnings } = stats.toJson({ all: false, errors: true, warnings: true });
-  must(
+  assert(
     errors.length + warnings.length === 0,
     [...errors, ...warnings].map(({ message, moduleName }) => `${moduleName ?? ''}: ${message}`).join('\n\n'),
   );
-  must((await written('webpack')).includes('fastv.session-swap'), 'webpack: the plug is in no chunk');
+  assert((await written('webpack')).includes('fastv.session-swap'), 'webpack: the plug is in no chunk');
 }
 
 async function nextBuilds() {
@@ -81,9 +77,9 @@ async function nextBuilds() {
     throw new Error(`next build: ${error.stdout}\n${error.stderr}`);
   });
   const said = `${stdout}\n${stderr}`;
-  must(!/warn|⚠/iu.test(said), said);
-  must(/\/vision\/\[\.\.\.path\]/u.test(said), `the route is not there:\n${said}`);
-  must((await written('.next/static')).includes('fastv.session-swap'), 'Next.js: the plug is in no chunk');
+  assert(!/warn|⚠/iu.test(said), said);
+  assert(/\/vision\/\[\.\.\.path\]/u.test(said), `the route is not there:\n${said}`);
+  assert((await written('.next/static')).includes('fastv.session-swap'), 'Next.js: the plug is in no chunk');
 }
 
 await webpackBuilds();

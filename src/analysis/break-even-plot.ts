@@ -2,7 +2,7 @@
 import { curveMarks, type Curve } from './curves.js';
 import { endLabels, labelRoom } from './end-labels.js';
 import { plotSvg } from './plot.js';
-import { curveOrder, curveStyle, INK, shapeAt, WIDTH, type Shape } from './theme.js';
+import { curveStyle, inMethodOrder, INK, shapeAt, WIDTH, type Shape } from './theme.js';
 
 /** One strategy at one number of image tokens. Times are milliseconds. */
 export interface Selection {
@@ -31,9 +31,7 @@ const SAVED = 'saved by pruning';
  */
 export function breakEvenPlot(rows: readonly Selection[], ratio: number, model: string): string {
   const own = rows.filter((row) => row.ratio === ratio);
-  const names = [...new Set(own.map(({ strategy }) => strategy))].sort(
-    (a, b) => curveOrder(a.split('+')[0] ?? a) - curveOrder(b.split('+')[0] ?? b),
-  );
+  const names = inMethodOrder(own.map(({ strategy }) => strategy));
   const curve = (name: string, shape: Shape, ms: (row: Selection) => number): Curve & { name: string } => ({
     ...{ name, shape, ...curveStyle(name) },
     points: own

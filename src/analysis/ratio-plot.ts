@@ -2,7 +2,7 @@
 import { curveMarks, type Curve } from './curves.js';
 import { endLabels, labelRoom } from './end-labels.js';
 import { plotSvg } from './plot.js';
-import { curveOrder, curveStyle, INK, shapeAt, WIDTH } from './theme.js';
+import { curveStyle, inMethodOrder, shapeAt, WIDTH } from './theme.js';
 
 /** A rule at one R. Scores are percent. */
 export interface RuleScore {
@@ -27,7 +27,7 @@ const GAP = 16;
  * @example ratioPlot([{ rule: 'attention', ratio: 0.9, score: 72.5, halfInterval: 1.9 }], 92.5, 'Bundled model, K = 2')
  */
 export function ratioPlot(rows: readonly RuleScore[], unpruned: number, about: string): string {
-  const names = [...new Set(rows.map(({ rule }) => rule))].sort((a, b) => orderOf(a) - orderOf(b));
+  const names = inMethodOrder(rows.map(({ rule }) => rule));
   const ratios = [...new Set(rows.map(({ ratio }) => ratio))].sort((a, b) => a - b);
   const most = Math.max(0, ratios.length - 1);
   // equally far apart: 90 and 95 % would lie on one another
@@ -42,7 +42,8 @@ export function ratioPlot(rows: readonly RuleScore[], unpruned: number, about: s
   }));
   const height = Math.max(360, GAP * (names.length + 4));
   const across: Curve = {
-    ...{ color: INK, dash: '2,3', shape: shapeAt(names.length) },
+    ...curveStyle('unpruned'),
+    shape: shapeAt(names.length),
     points: ratios.map((_, x) => ({ x, y: unpruned, low: null, high: null })),
   };
   const drawn = [...curves, { name: 'unpruned', ...across }];
@@ -75,8 +76,4 @@ export function ratioPlot(rows: readonly RuleScore[], unpruned: number, about: s
       ),
     ],
   });
-}
-
-function orderOf(rule: string): number {
-  return curveOrder(rule.split('+')[0] ?? rule) + rule.split('+').length / 10;
 }

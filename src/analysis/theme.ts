@@ -87,6 +87,15 @@ export function curveOrder(kind: string): number {
   return place === -1 ? all.length : place;
 }
 
+/** Names of methods, each once, as keys have them: by their strategies, and a strategy alone before those that stand for others. */
+export function inMethodOrder(names: readonly string[]): readonly string[] {
+  const order = (name: string): number => {
+    const [strategy = '', ...standing] = name.split('+');
+    return curveOrder(strategy) + standing.length / 10;
+  };
+  return [...new Set(names)].sort((a, b) => order(a) - order(b));
+}
+
 /** The parts of a sequence: their colours beside one another differ in lightness too. */
 export const PART_STYLES = {
   system: { color: '#8c8c8c', dash: '2,3', shape: { symbol: 'square', hollow: false } },

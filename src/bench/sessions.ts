@@ -9,6 +9,7 @@ import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '.
 import { besideWeights } from '../runtime/decoder-file.js';
 import { nodeSessionClass } from '../runtime/node-session.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
+import { sleepingThreads } from '../runtime/sleeping-threads.js';
 import { reasonOf } from '../runtime/tell.js';
 import { exactSession } from '../runtime/unsigned-file.js';
 import { DEFAULT_STRATEGY, parseMethod } from '../strategies/index.js';
@@ -20,7 +21,7 @@ import { decoderInputs, type DecoderInputs } from './inputs.js';
 export const SESSION: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
   graphOptimizationLevel: 'all',
-  extra: { session: { intra_op: { allow_spinning: '0' } } },
+  ...sleepingThreads(),
 };
 
 /** A decoder file, and what the rewrite sees in it. */
