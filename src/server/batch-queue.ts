@@ -42,11 +42,13 @@ export async function openBatchQueue(
         await queue.add('batch', { batch }, options); // nothing, if it is there
         for (;;) {
           await new Promise((resolve) => setTimeout(resolve, interval));
+          const state = await queue.getJobState(jobId);
+          if (state === 'unknown') break;
+          if (state !== 'failed' && state !== 'completed') continue;
+          // read after its state: a job that was read before it ended does not say what came of it
           const job = await queue.getJob(jobId);
           if (job === undefined) break;
-          const state = await job.getState();
           if (state === 'failed') throw new Error(job.failedReason);
-          if (state !== 'completed') continue;
           const answers = job.returnvalue;
           await job.remove().catch(() => undefined);
           return answers;

@@ -5,9 +5,10 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Queue, Worker } from 'bullmq';
 import { build } from 'esbuild';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openBatchQueue } from '../../server/batch-queue.js';
 import { failuresFile, runBatch } from '../../server/batch.js';
 import { prunedCondition, UNPRUNED } from '../answerer.js';
@@ -15,6 +16,7 @@ import { runEvaluation, type RunOptions } from '../runner.js';
 import { simulatedAnswerer } from '../simulated.js';
 import { findTasks } from '../tasks/index.js';
 import { evaluateOnQueue } from './coordinator.js';
+import { QUEUE } from './queued-run.js';
 
 const HAS_REDIS = spawnSync('redis-server', ['--version']).status === 0;
 if (!HAS_REDIS)
@@ -218,6 +220,45 @@ describe.skipIf(!HAS_REDIS)('a queue', () => {
       await queue.close();
     }
   }, 120_000);
+
+  it('takes answers that came between two looks at their job', async () => {
+    const connection = { url: url(), maxRetriesPerRequest: null };
+    const observer = new Queue(QUEUE, { connection });
+    const getJob = observer.getJob.bind(observer);
+    const getJobState = observer.getJobState.bind(observer);
+    let looked: () => void = () => undefined;
+    const firstLook = new Promise<void>((resolve) => (looked = resolve));
+    /** What a look saw, handed over once the job has ended. */
+    const late = async <T>(id: string, seen: T): Promise<T> => {
+      if (seen === undefined || seen === 'unknown') return seen;
+      looked();
+      while ((await getJobState(id)) !== 'completed') await new Promise((resolve) => setTimeout(resolve, 5));
+      return seen;
+    };
+    vi.spyOn(Queue.prototype, 'getJob').mockImplementation(async (id) => late(id, await getJob(id)));
+    vi.spyOn(Queue.prototype, 'getJobState').mockImplementation(async (id) =>
+      late(id, await getJobState(id)),
+    );
+    const answered = [{ custom_id: '1', response: { status_code: 200, body: {} }, error: null }];
+    const worker = new Worker(
+      QUEUE,
+      async () => {
+        await firstLook;
+        return answered;
+      },
+      { connection },
+    );
+    const queue = await openBatchQueue(url(), { layer: 2, ratio: 0.5 }, 20);
+    try {
+      const request = { custom_id: '1', url: '/v1/chat/completions', body: {} };
+      expect(await queue.answer([request])).toEqual(answered);
+    } finally {
+      vi.restoreAllMocks();
+      await queue.close();
+      await worker.close();
+      await observer.close();
+    }
+  }, 60_000);
 
   it('says that nobody answers, or what an address looks like', async () => {
     const at = (address: string) => evaluateOnQueue(options('nobody'), { url: address, model: {} });
