@@ -1,41 +1,29 @@
-// Sums up runs, or the shards of one, for the tables of README.md:
+// Sums up what answers.mjs reads, for the tables of README.md:
 //
-//     node docs/results/strategies/judge.mjs board-2.json runs/k2 [RUN…]
+//     node docs/results/strategies/judge.mjs docs/results/strategies/board-2.json docs/results/strategies/answers-2.txt
 //
 // Only questions that every condition has answered count, so that a run that was ended early is judged fairly. Families count the
 // same; differences from the unpruned model are paired; seeds of `random` are one rule, the mean of theirs. `ceiling` is how many
 // questions are right under at least one rule of selection alone: what a chooser would reach that knows which rule to trust.
-import { createReadStream, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { writeFileSync } from 'node:fs';
+import { fullyAnswered, readAnswers } from './answers.mjs';
 import { cutOf } from './cut-of.mjs';
 
-const [out, ...folders] = process.argv.slice(2);
-if (out === undefined || folders.length === 0) {
-  console.error('usage: node docs/results/strategies/judge.mjs OUT.json RUN…');
+const [out, ...places] = process.argv.slice(2);
+if (out === undefined || places.length === 0) {
+  console.error('usage: node docs/results/strategies/judge.mjs OUT.json ANSWERS.txt|RUN…');
   process.exit(1);
 }
-const questions = new Map();
-for (const folder of folders)
-  for await (const line of createInterface({ input: createReadStream(join(folder, 'results.jsonl')) })) {
-    if (!line.endsWith('}')) continue; // cut off where the run was
-    const { task, sample, condition, score, prediction, answers } = JSON.parse(line);
-    const name = `${task}\n${sample}`;
-    const known = questions.get(name) ?? { task, answers, scores: new Map(), said: new Map() };
-    questions.set(name, known);
-    known.scores.set(condition, score);
-    known.said.set(condition, prediction);
-  }
+const questions = await readAnswers(places);
+const { conditions, full } = fullyAnswered(questions);
 
 /** `K2-R90-random-s3` → `K2-R90-random`. */
 const ruleOf = (condition) => condition.replace(/-random-s\d+/u, '-random');
-const conditions = [...new Set([...questions.values()].flatMap(({ scores }) => [...scores.keys()]))];
 const rules = new Map();
 for (const condition of conditions) rules.set(ruleOf(condition), [...(rules.get(ruleOf(condition)) ?? []), condition]);
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const variance = (values) => values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0) / Math.max(1, values.length - 1);
-const full = [...questions.values()].filter(({ scores }) => conditions.every((condition) => scores.has(condition)));
 const tasks = [...new Set(full.map(({ task }) => task))].sort();
 const of = (task) => full.filter((question) => question.task === task);
 const scoreOf = ({ scores }, rule) => mean(rules.get(rule).map((condition) => scores.get(condition)));
@@ -45,9 +33,8 @@ function judged(rule) {
   const byTask = tasks.map((task) => of(task).map((q) => scoreOf(q, rule) - scoreOf(q, 'unpruned')));
   const losses = byTask.map(mean);
   const worst = losses.indexOf(Math.min(...losses));
-  const absent = full.filter(({ answers }) => answers.length === 1 && answers[0].toLowerCase() === 'no');
-  const saidYes = ({ said }) =>
-    mean(rules.get(rule).map((condition) => (/^yes\.?$/iu.test(said.get(condition).trim()) ? 1 : 0)));
+  const absent = full.filter(({ answer }) => answer.toLowerCase() === 'no');
+  const saidYes = ({ yes }) => mean(rules.get(rule).map((condition) => (yes.has(condition) ? 1 : 0)));
   const error = Math.sqrt(byTask.reduce((sum, own) => sum + variance(own) / own.length, 0)) / tasks.length;
   return {
     score: tenth(mean(tasks.map((task) => mean(of(task).map((q) => scoreOf(q, rule)))))),
