@@ -26,7 +26,7 @@ export async function readAnswers(places) {
     for await (const line of createInterface({ input: createReadStream(join(place, 'results.jsonl')) })) {
       if (!line.endsWith('}')) continue; // cut off where the run was
       const { task, sample, condition, score, prediction, answers } = JSON.parse(line);
-      const { scores, yes } = questionOf(task, sample, answers[0]);
+      const { scores, yes } = questionOf(task, sample, answers.join(' | '));
       scores.set(condition, score);
       if (saysYes(prediction)) yes.add(condition);
     }
@@ -55,8 +55,7 @@ export function fullyAnswered(questions) {
 }
 
 /** Keeps what every condition has answered. */
-export function writeAnswers(file, questions) {
-  const { conditions, full } = fullyAnswered(questions);
+export function writeAnswers(file, { conditions, full }) {
   const lines = full
     .sort((a, b) => (`${a.task}\n${a.sample}` < `${b.task}\n${b.sample}` ? -1 : 1))
     .map(({ task, sample, answer, scores, yes }) => {

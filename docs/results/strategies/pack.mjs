@@ -7,7 +7,14 @@ if (file === undefined || runs.length === 0) {
   console.error('usage: node docs/results/strategies/pack.mjs ANSWERS.txt RUN…');
   process.exit(1);
 }
-const questions = await readAnswers([...(existsSync(file) ? [file] : []), ...runs]);
-writeAnswers(file, questions);
-const { conditions, full } = fullyAnswered(questions);
+const known = existsSync(file) ? [file] : [];
+const before = fullyAnswered(await readAnswers(known)).conditions.length;
+const questions = await readAnswers([...known, ...runs]);
+const answered = fullyAnswered(questions);
+const { conditions, full } = answered;
+if (before > 0 && conditions.length !== before) {
+  console.error(`nothing is written: ${file} has ${before} conditions, and with these runs there were ${conditions.length}`);
+  process.exit(1);
+}
+writeAnswers(file, answered);
 console.error(`${full.length} of ${questions.size} questions have all ${conditions.length} conditions: ${file}`);

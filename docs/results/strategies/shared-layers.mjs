@@ -12,7 +12,6 @@ import { createRequire } from 'node:module';
 import {
   concatChunks,
   decodeModel,
-  declaredType,
   elementType,
   encodeModel,
   GraphProtoSchema,
@@ -23,23 +22,25 @@ import {
   withFields,
   withGraph,
 } from '../../../dist/onnx/index.js';
+import { VisionCache } from '../../../dist/eval/vision-cache.js';
 
-/** Prefills whose trunks are kept: as many as a window of questions has batches. */
-const MOST_KEPT = 24;
+/** Bytes of trunks' results that are kept: a window of questions has some twenty batches, of up to 50 MB each. */
+const KEPT_BYTES = 2 ** 30;
 
 // the copy that Transformers.js loads
 const beside = createRequire(import.meta.url);
-const { InferenceSession, Tensor } = createRequire(beside.resolve('@huggingface/transformers'))('onnxruntime-node');
+const { InferenceSession } = createRequire(beside.resolve('@huggingface/transformers'))('onnxruntime-node');
 const create = InferenceSession.create.bind(InferenceSession);
 /** Nodes of the original decoder, by their bytes. */
 let original;
-/** Trunks by the tensors that they compute. */
+/** The original's trunks, by the tensors that they compute. */
 const trunks = new Map();
 
 InferenceSession.create = async (source, options) => {
   if (typeof source === 'string' && /decoder_model_merged[^/]*\.onnx$/u.test(source)) {
     const { graph } = decodeModel(new Uint8Array(readFileSync(source)));
     original = new Set(graph.node.map(textOf));
+    trunks.clear(); // another model has other weights under the same names
     return create(source, options);
   }
   if (!(source instanceof Uint8Array) || original === undefined) return create(source, options);
@@ -74,9 +75,7 @@ function joined(session, shared, wanted, face) {
     const own = await session.run(
       Object.fromEntries(session.inputNames.map((name) => [name, given[name] ?? feeds[name]])),
     );
-    // whoever gets a tensor may dispose of it
-    const taken = ({ type, data, dims }) => new Tensor(type, isStep(feeds) ? data : data.slice(), dims);
-    return Object.fromEntries(face.outputNames.map((name) => [name, own[name] ?? taken(given[name])]));
+    return Object.fromEntries(face.outputNames.map((name) => [name, own[name] ?? given[name]]));
   };
   return new Proxy(session, {
     get(target, name) {
@@ -86,11 +85,6 @@ function joined(session, shared, wanted, face) {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-}
-
-/** Whether a pass is one of decoding. */
-function isStep({ inputs_embeds: { dims } }) {
-  return dims[1] === 1;
 }
 
 /** The nodes that are the original's, those of the branch, and what goes from the ones to the others. */
@@ -128,44 +122,28 @@ async function trunkOf(model, view, options, nodes, wanted) {
 class Trunk {
   #session;
   #outputs = new Set();
-  #kept = [];
+  #prefill;
 
   async give(wanted, make) {
     if (wanted.every((tensor) => this.#outputs.has(tensor))) return;
     for (const tensor of wanted) this.#outputs.add(tensor);
     await this.#session?.release();
-    this.#kept = [];
-    this.#session = await make([...this.#outputs]);
+    const session = await make([...this.#outputs]);
+    this.#session = session;
+    this.#prefill = new VisionCache(KEPT_BYTES).before((feeds) => session.run(feeds));
   }
 
-  async run(feeds, wanted) {
-    const names = this.#session.inputNames;
-    const given = Object.fromEntries(names.map((input) => [input, feeds[input]]));
-    if (isStep(feeds)) return this.#session.run(given, wanted);
-    const at = this.#kept.findIndex(({ fed }) => names.every((input) => isSame(fed[input], given[input])));
-    const [hit] = at < 0 ? [] : this.#kept.splice(at, 1);
-    const entry = hit ?? { fed: copied(given), outputs: await this.#session.run(given) };
-    this.#kept.push(entry);
-    if (this.#kept.length > MOST_KEPT) this.#kept.shift();
-    return entry.outputs;
+  run(feeds, wanted) {
+    const given = Object.fromEntries(this.#session.inputNames.map((input) => [input, feeds[input]]));
+    // a step of decoding is fed caches that no other condition has
+    return feeds.inputs_embeds.dims[1] === 1 ? this.#session.run(given, wanted) : this.#prefill(given);
   }
-}
-
-function copied(feeds) {
-  const copy = ({ type, dims, data }) => ({ type, dims: [...dims], data: data.slice() });
-  return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, copy(tensor)]));
-}
-
-function isSame(a, b) {
-  const bytes = ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength);
-  return a.type === b.type && a.dims.join() === b.dims.join() && bytes(a.data).equals(bytes(b.data));
 }
 
 /** A model of some of the nodes. */
 function part(model, view, nodes, inputs, outputs) {
   const used = new Set(nodes.flatMap((node) => view.inputsOf(node)));
-  const declared = new Map([...model.graph.valueInfo, ...model.graph.output].map((info) => [info.name, info]));
-  const info = (name) => valueInfo(name, declaredType(declared.get(name)) ?? elementType(view, name));
+  const info = (name) => valueInfo(name, elementType(view, name));
   const graph = withFields(GraphProtoSchema, model.graph, {
     node: nodes,
     input: [...model.graph.input.filter(({ name }) => used.has(name)), ...inputs.map(info)],
