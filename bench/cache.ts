@@ -26,9 +26,13 @@ export interface Generated {
 
 const FOLDER = join(import.meta.dirname, '..', '..', 'models');
 
+function shapeOf(name: string, layers: number, weights: WeightType): DecoderShape {
+  return { ...knownModel(name).shape, layers, kvBytesPerElement: weights === 'int4-fp16' ? 2 : 4 };
+}
+
 /** Generates the decoder if it isn't there. */
 export function cached({ shape: name, layers, weights, shareWeights = false }: Wanted): Generated {
-  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const shape = shapeOf(name, layers, weights);
   const folder = join(FOLDER, `${name}-${layers}-${weights}${shareWeights ? '-shared' : ''}`);
   const file = join(folder, 'model.onnx');
   if (!existsSync(file)) {
@@ -45,7 +49,7 @@ export function cached({ shape: name, layers, weights, shareWeights = false }: W
 
 /** The same with a data file of holes: for whatever never reads the weights. */
 export function cachedWithoutWeights({ shape: name, layers, weights }: Wanted): Generated {
-  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const shape = shapeOf(name, layers, weights);
   const folder = join(FOLDER, `${name}-${layers}-${weights}-holes`);
   const file = join(folder, 'model.onnx');
   if (!existsSync(file)) {
@@ -63,7 +67,7 @@ export function cachedWithoutWeights({ shape: name, layers, weights }: Wanted): 
 
 /** The same with the weights inside the model file. */
 export function cachedInOneFile({ shape: name, layers, weights }: Wanted): Generated {
-  const shape = { ...knownModel(name).shape, layers, kvBytesPerElement: 4 };
+  const shape = shapeOf(name, layers, weights);
   const file = join(FOLDER, `${name}-${layers}-${weights}-single`, 'model.onnx');
   if (!existsSync(file)) {
     mkdirSync(dirname(file), { recursive: true });

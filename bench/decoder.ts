@@ -15,13 +15,14 @@ import {
 import type { DecoderShape } from '../src/cost/shape.js';
 import { Emitter, MICROSOFT } from '../src/onnx/emit.js';
 import { DataType } from '../src/onnx/tensor.js';
+import { toHalfBits } from '../src/quantize/matrix.js';
 
 /**
  * How weights are kept: see `src/quantize` for int8 and int4 (whose activations become int8: accuracy_level 4); uint8 is
  * what dynamic quantisers write by default; int4-fp32 is int4 without an accuracy_level, as Transformers.js's q4 exports
- * are: activations stay float32.
+ * are: activations stay float32; int4-fp16 has activations, caches and scales in float16, as its q4f16 exports for GPUs.
  */
-export const WEIGHT_TYPES = ['fp32', 'int4', 'int4-fp32', 'uint8', 'int8'] as const;
+export const WEIGHT_TYPES = ['fp32', 'int4', 'int4-fp32', 'int4-fp16', 'uint8', 'int8'] as const;
 export type WeightType = (typeof WEIGHT_TYPES)[number];
 
 /** Where weights go: into the model (tests) or into a data file (benchmarks). */
@@ -70,6 +71,8 @@ export function randomDecoder(
   shared = false,
 ): ModelProto {
   const e = new Emitter(21, []);
+  const half = weights === 'int4-fp16';
+  const activation = half ? DataType.FLOAT16 : DataType.FLOAT;
   const initializers: TensorProto[] = [];
   const random = new Bytes(0x9e3779b9);
   const { hidden, heads, kvHeads, headDim, mlp } = shape;
@@ -90,10 +93,20 @@ export function randomDecoder(
     initializers.push(Object.assign(create(TensorProtoSchema, fields), stored));
     return name;
   };
+  const numbers = (
+    name: string,
+    dims: number[],
+    values: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>,
+  ): string =>
+    tensor(name, activation, dims, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   const floats = (name: string, dims: number[], values: Float32Array<ArrayBuffer>): string =>
-    tensor(name, DataType.FLOAT, dims, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    numbers(name, dims, half ? Uint16Array.from(values, toHalfBits) : values);
   const constant = (name: string, length: number, value: number): string =>
-    floats(name, [length], new Float32Array(length).fill(value));
+    numbers(
+      name,
+      [length],
+      half ? new Uint16Array(length).fill(toHalfBits(value)) : new Float32Array(length).fill(value),
+    );
 
   /** One dynamic quantisation serves all layers that read the same activation. */
   const quantized = new Map<string, readonly string[]>();
@@ -101,7 +114,7 @@ export function randomDecoder(
     const range = Math.sqrt(3 / K);
     if (weights === 'fp32')
       return e.op('MatMul', [x, floats(`${name}.weight`, [K, N], random.floats(K * N, range))]);
-    if (weights === 'int4' || weights === 'int4-fp32') {
+    if (weights.startsWith('int4')) {
       const blocks = Math.ceil(K / BLOCK);
       return e.op(
         'MatMulNBits',
@@ -156,11 +169,11 @@ export function randomDecoder(
   const epsilon = { epsilon: 1e-5 };
 
   const inputs = [
-    value('inputs_embeds', DataType.FLOAT, ['batch_size', 'sequence_length', hidden]),
+    value('inputs_embeds', activation, ['batch_size', 'sequence_length', hidden]),
     value('attention_mask', DataType.INT64, ['batch_size', 'total_sequence_length']),
     value('num_logits_to_keep', DataType.INT64, []),
   ];
-  const outputs = [value('logits', DataType.FLOAT, ['batch_size', 'logits_to_keep', shape.vocab])];
+  const outputs = [value('logits', activation, ['batch_size', 'logits_to_keep', shape.vocab])];
   let residual = 'inputs_embeds';
   let x = e.op('SimplifiedLayerNormalization', [residual, ones], { attributes: { axis: -1n, ...epsilon } });
   const addAndNorm = (y: string): void => {
@@ -176,7 +189,7 @@ export function randomDecoder(
     const name = `layers.${layer}`;
     const [pastKey, pastValue] = [`past_key_values.${layer}.key`, `past_key_values.${layer}.value`];
     for (const past of [pastKey, pastValue]) {
-      inputs.push(value(past, DataType.FLOAT, ['batch_size', kvHeads, 'past_sequence_length', headDim]));
+      inputs.push(value(past, activation, ['batch_size', kvHeads, 'past_sequence_length', headDim]));
     }
     const [attended = '', presentKey = '', presentValue = ''] = e.ops(
       'GroupQueryAttention',
@@ -202,7 +215,7 @@ export function randomDecoder(
       [presentValue, `present.${layer}.value`],
     ] as const) {
       rename(e, from, to);
-      outputs.push(value(to, DataType.FLOAT, ['batch_size', kvHeads, 'total_sequence_length', headDim]));
+      outputs.push(value(to, activation, ['batch_size', kvHeads, 'total_sequence_length', headDim]));
     }
     addAndNorm(linear(`${name}.o_proj`, attended, heads * headDim, hidden));
     const gate = linear(`${name}.gate_proj`, x, hidden, mlp);

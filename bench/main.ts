@@ -1,6 +1,7 @@
 /** `npm run bench`: every table, or the ones asked for. Start with `npm run bench -- --help`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { availableParallelism, cpus } from 'node:os';
+import { DEVICES, type Device } from '../src/bench/devices.js';
 import { KNOWN_MODELS, knownModel } from '../src/cost/models.js';
 import { WEIGHT_TYPES, type WeightType } from './decoder.js';
 import { benchEmbedded, type EmbeddedOptions } from './embedded.js';
@@ -25,6 +26,7 @@ interface Flags extends ShapeFlags {
   readonly layer: readonly number[];
   readonly ratios: readonly number[];
   readonly imageTokens: readonly number[];
+  readonly device?: Device;
   readonly tail?: boolean;
   readonly shareWeights?: boolean;
   readonly decodeRounds: number;
@@ -68,6 +70,10 @@ function withDecoder(command: Command): Command {
     .option('--decode-rounds <n>', 'rounds of a decoding step', number, 0);
 }
 
+function withDevice(command: Command): Command {
+  return command.addOption(new Option('--device <device>', 'where to run').choices(DEVICES).default('cpu'));
+}
+
 function weightType(value: string): WeightType {
   const found = WEIGHT_TYPES.find((type) => type === value);
   if (found === undefined) throw new Error(`--weights: ${value} is none of ${WEIGHT_TYPES.join(', ')}`);
@@ -90,6 +96,7 @@ async function eachDecoder(
           weights,
           layer,
           layers: layersOf(flags),
+          device: flags.device ?? 'cpu',
           tokens: { text: flags.textTokens, image },
         });
       }
@@ -100,12 +107,12 @@ async function eachDecoder(
 const program = new Command('npm run bench --').description(
   'measures rewritten decoders against the originals',
 );
-withDecoder(program.command('prefill', { isDefault: true }).description('time, speed-up, KV bytes')).action(
-  (flags: Flags) => eachDecoder(flags, benchPrefill),
-);
-withDecoder(program.command('profile').description('where prefill time goes, by operator')).action(
-  (flags: Flags) => eachDecoder(flags, benchProfile),
-);
+withDevice(
+  withDecoder(program.command('prefill', { isDefault: true }).description('time, speed-up, KV bytes')),
+).action((flags: Flags) => eachDecoder(flags, benchPrefill));
+withDevice(
+  withDecoder(program.command('profile').description('where prefill time goes, by operator')),
+).action((flags: Flags) => eachDecoder(flags, benchProfile));
 withDecoder(program.command('memory').description('peak memory of prefill')).action((flags: Flags) =>
   eachDecoder(flags, benchMemory),
 );
@@ -123,7 +130,13 @@ withShape(
     }),
   );
 withShape(program.command('roofline').description('how near decoders come to what the machine can do'))
-  .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), [...WEIGHT_TYPES])
+  .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), [
+    'fp32',
+    'int4',
+    'int4-fp32',
+    'uint8',
+    'int8',
+  ])
   .option('--image-tokens <n>', 'number of image tokens', number, 576)
   .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
   .option('--size <n>', 'rows and columns of the square matrices', number, 4096)

@@ -1,4 +1,5 @@
 // A generated decoder and its rewritten self as sessions.
+import type { Device } from '../src/bench/devices.js';
 import {
   openDecoder,
   originalOf,
@@ -19,11 +20,11 @@ export interface Pair {
 }
 
 /** Loads both. */
-export async function openPair(generated: Generated, rewriting: Rewriting): Promise<Pair> {
+export async function openPair(generated: Generated, rewriting: Rewriting, device: Device): Promise<Pair> {
   const file = await readDecoder(generated.file);
   const after = rewrittenOf(file, rewriting);
-  const original = await openDecoder(originalOf(file));
-  const rewritten = await openDecoder(after);
+  const original = await openDecoder(originalOf(file), device);
+  const rewritten = await openDecoder(after, device);
   return {
     file,
     original,

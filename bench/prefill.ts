@@ -1,4 +1,5 @@
 // Prefill, original against rewritten: what FastV realises of what theory promises.
+import type { Device } from '../src/bench/devices.js';
 import { measurePrefill, prefillTables } from '../src/bench/prefill.js';
 import type { Tokens } from '../src/cost/paper.js';
 import { cached, type Wanted } from './cache.js';
@@ -8,6 +9,7 @@ import { printHeading } from './print.js';
 export interface PrefillOptions extends Wanted {
   readonly layer: number;
   readonly ratios: readonly number[];
+  readonly device: Device;
   readonly tokens: Tokens;
   readonly rounds: number;
   /** A strategy or a preset. */
@@ -20,14 +22,15 @@ export interface PrefillOptions extends Wanted {
 
 /** Prints the tables of one decoder. */
 export async function benchPrefill(options: PrefillOptions): Promise<void> {
-  const { layer, tokens } = options;
-  const { file, original, rewritten, tail, release } = await openPair(cached(options), options);
+  const { layer, tokens, device } = options;
+  const { file, original, rewritten, tail, release } = await openPair(cached(options), options, device);
   const notes = [
     ...(options.method === undefined ? [] : [options.method]),
     ...(tail === 'last' ? ['last-token tail'] : []),
+    ...(device === 'cpu' ? [] : [device]),
   ];
   printHeading(options, tokens, `K=${layer}`, ...notes);
-  const result = await measurePrefill(file, original, rewritten, { ...options, tail, device: 'cpu' });
+  const result = await measurePrefill(file, original, rewritten, { ...options, tail });
   console.log(`${prefillTables(result)}\n`);
   await release();
 }

@@ -9,11 +9,11 @@ import { printHeading } from './print.js';
 
 /** Prints two tables: every operator, and the nodes that the rewrite added. */
 export async function benchProfile(options: PrefillOptions): Promise<void> {
-  const { layer, ratios, tokens, rounds } = options;
+  const { layer, ratios, tokens, rounds, device } = options;
   const file = await readDecoder(cached(options).file);
   const ratio = ratios.at(-1) ?? 0.5;
   const nodesOf = (source: Source): Promise<ProfiledNode[]> =>
-    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds);
+    profile(source, (inputs) => prefillFeeds(inputs, tokens, ratio), rounds, device);
   const before = await nodesOf(originalOf(file));
   const after = await nodesOf(rewrittenOf(file, options));
   printHeading(options, tokens, `K=${layer}`, `R=${ratio}`);

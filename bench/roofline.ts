@@ -22,6 +22,7 @@ const WEIGHT_BYTES: Readonly<Record<WeightType, number>> = {
   fp32: 4,
   int4: 0.5 + 4 / BLOCK,
   'int4-fp32': 0.5 + 4 / BLOCK,
+  'int4-fp16': 0.5 + 2 / BLOCK,
   uint8: 1,
   int8: 1,
 };

@@ -50,14 +50,13 @@ export function decodeFeeds(
   });
 }
 
-/** Bytes of all KV caches in a run's outputs. */
+/** Bytes of all KV caches in a run's outputs, wherever they lie. */
 export function cacheBytes({ states }: DecoderInputs, outputs: InferenceSession.ReturnType): number {
   let sum = 0;
   for (const { present, cache } of states.values()) {
     const output = outputs[present];
     if (cache === undefined || !(output instanceof Tensor)) continue;
-    const { data } = output;
-    if (ArrayBuffer.isView(data)) sum += data.byteLength;
+    sum += output.size * (output.type === 'float16' ? 2 : 4);
   }
   return sum;
 }

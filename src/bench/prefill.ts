@@ -1,4 +1,5 @@
 // Prefill and decoding, original against rewritten: what FastV realises of what theory promises.
+import type { InferenceSession } from 'onnxruntime-node';
 import { compareCost } from '../cost/compare.js';
 import { shapeOfDecoder } from '../cost/decoder.js';
 import type { Tokens } from '../cost/paper.js';
@@ -7,7 +8,7 @@ import { FastvError } from '../errors.js';
 import { NUM_LOGITS_TO_KEEP } from '../rewrite/tail.js';
 import type { Device } from './devices.js';
 import { cacheBytes, decodeFeeds, prefillFeeds } from './feeds.js';
-import type { DecoderFile, OpenDecoder } from './sessions.js';
+import { dispose, type DecoderFile, type OpenDecoder } from './sessions.js';
 import { markdownTable, mebibytes, seconds } from './table.js';
 import { interleaved, speedup, type Timings } from './timing.js';
 
@@ -77,20 +78,31 @@ export async function measurePrefill(
   const variants = [undefined, ...ratios].map((ratio) => {
     const decoder = ratio === undefined ? original : rewritten;
     const feeds = prefillFeeds(decoder.inputs, tokens, ratio);
-    return { name: variantName(ratio), ratio, decoder, run: () => decoder.run(feeds) };
+    const run = async (): Promise<void> => {
+      dispose(await decoder.run(feeds));
+    };
+    return { name: variantName(ratio), ratio, decoder, feeds, run };
   });
   const prefills = await interleaved(variants, rounds, (done, all) => onProgress?.('prefill', done, all));
 
   const bytes = new Map<string, number>();
-  const steps: { name: string; run: () => Promise<unknown> }[] = [];
-  for (const { name, decoder, run } of variants) {
-    const outputs = await run();
+  const held: InferenceSession.ReturnType[] = [];
+  const steps: { name: string; run: () => Promise<void> }[] = [];
+  for (const { name, decoder, feeds: prefill } of variants) {
+    const outputs = await decoder.run(prefill);
     bytes.set(name, cacheBytes(decoder.inputs, outputs));
+    held.push(outputs);
     if (decodeRounds === 0) continue;
     const feeds = decodeFeeds(decoder.inputs, outputs, tokens.text + tokens.image);
-    steps.push({ name, run: () => decoder.run(feeds) });
+    steps.push({
+      name,
+      run: async () => {
+        dispose(await decoder.run(feeds));
+      },
+    });
   }
   const decodes = await interleaved(steps, decodeRounds, (done, all) => onProgress?.('decoding', done, all));
+  held.forEach(dispose);
 
   const shape = shapeOrReason(file);
   const between = (before: Timings | undefined, after: Timings | undefined): PrefillRow['speedup'] =>

@@ -5,7 +5,7 @@ import { FastvError } from '../errors.js';
 import type { Device } from './devices.js';
 import type { Feeds } from './feeds.js';
 import type { DecoderInputs } from './inputs.js';
-import { openDecoder, SESSION, type Source } from './sessions.js';
+import { dispose, openDecoder, SESSION, type Source } from './sessions.js';
 import { withTemporaryFolder } from './temporary-folder.js';
 
 /** One node as it ran; ONNX Runtime may have fused several of the graph's into it, or added it. */
@@ -67,7 +67,7 @@ export async function profile(
     const decoder = await openDecoder(source, device, profiling);
     try {
       const given = feeds(decoder.inputs);
-      for (let run = 0; run <= runs; run++) await decoder.run(given);
+      for (let run = 0; run <= runs; run++) dispose(await decoder.run(given));
       decoder.session.endProfiling();
     } finally {
       await decoder.session.release();

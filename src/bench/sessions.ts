@@ -108,7 +108,8 @@ export async function openDecoder(
   options: InferenceSession.SessionOptions = SESSION,
 ): Promise<OpenDecoder> {
   const start = performance.now();
-  const session = await createSession(file.path, graph, { ...options, executionProviders: [device] }, device);
+  const settings = { ...options, executionProviders: [device], ...statesStay(file.decoder, device) };
+  const session = await createSession(file.path, graph, settings, device);
   const loadMs = performance.now() - start;
   return {
     inputs: decoderInputs(session, file.decoder),
@@ -122,6 +123,18 @@ export async function openDecoder(
       }
     },
   };
+}
+
+/** On a GPU the caches stay there between calls, as apps keep them: a copy of them is no part of a prefill. */
+function statesStay({ layers }: Decoder, device: Device): InferenceSession.SessionOptions {
+  if (device === 'cpu') return {};
+  const states = layers.flatMap(({ presentStates }) => presentStates);
+  return { preferredOutputLocation: Object.fromEntries(states.map((name) => [name, 'gpu-buffer'] as const)) };
+}
+
+/** Lets go of what a run gave: memory of a GPU isn't the garbage collector's. */
+export function dispose(outputs: InferenceSession.ReturnType): void {
+  for (const output of Object.values(outputs)) if ('dispose' in output) output.dispose();
 }
 
 async function createSession(
