@@ -4,9 +4,10 @@ import { basename, resolve } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
-import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
+import { concatChunks, decodeModel, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
 import { besideWeights } from '../runtime/decoder-file.js';
+import { withProcessorNodes } from '../runtime/processor-nodes.js';
 import { nodeSessionClass } from '../runtime/node-session.js';
 import { referToWeights } from '../runtime/rewritten-graph.js';
 import { sleepingThreads } from '../runtime/sleeping-threads.js';
@@ -146,7 +147,9 @@ async function createSession(
   try {
     const source =
       graph === undefined ? { model: path, options } : besideWeights(resolve(path), graph, options);
-    return await exactSession(await nodeSessionClass(), source.model, source.options);
+    const told =
+      graph === undefined ? source.options : withProcessorNodes(source.options, decodeModel(graph));
+    return await exactSession(await nodeSessionClass(), source.model, told);
   } catch (cause) {
     if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {
       throw new FastvError('invalid-option', `there is no WebGPU device: ${reasonOf(cause)}`, {

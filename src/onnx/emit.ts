@@ -38,6 +38,14 @@ export interface Carried {
   readonly type: keyof typeof CARRIED;
 }
 
+/**
+ * What nodes are called that are to run on the processor wherever the rest runs. A Loop's turns cross from a GPU and back at
+ * every node that has no kernel there, and wait for it each time; whoever opens a session on WebGPU names these nodes to it
+ * (`forceCpuNodeNames`).
+ */
+export const ON_PROCESSOR = 'fastv/processor/';
+const PROCESSOR = ON_PROCESSOR.slice('fastv/'.length);
+
 const CARRIED = { float32: DataType.FLOAT, int64: DataType.INT64, bool: DataType.BOOL } as const;
 
 /**
@@ -60,6 +68,8 @@ export class Emitter {
   readonly #outer: Emitter | undefined;
   /** Tensors that are made here; in the body of a loop, those that differ from turn to turn. */
   readonly #own = new Set<string>();
+  /** Whether what is made now is to run on the processor. */
+  #onProcessor = false;
 
   /**
    * @param opset version of the default domain; at least 13
@@ -79,6 +89,30 @@ export class Emitter {
   /** Another one for the same graph: its nodes and constants are its own, its names those that this one has not. */
   beside(): Emitter {
     return new Emitter(this.#opset, [], undefined, this);
+  }
+
+  /**
+   * What `make` emits is to run on the processor, wherever the rest runs ({@link ON_PROCESSOR}): small things that are done
+   * one after another. The body of a loop is, and what it takes from outside should be made so too: from a GPU it would
+   * be copied at every turn.
+   */
+  onProcessor<T>(make: () => T): T {
+    return this.#placed(true, make);
+  }
+
+  /** Within {@link onProcessor}: what `make` emits runs wherever the rest does, large products say. */
+  onDevice<T>(make: () => T): T {
+    return this.#placed(false, make);
+  }
+
+  #placed<T>(onProcessor: boolean, make: () => T): T {
+    const before = this.#onProcessor;
+    this.#onProcessor = onProcessor;
+    try {
+      return make();
+    } finally {
+      this.#onProcessor = before;
+    }
   }
 
   /** A name that nothing in the graph has yet. */
@@ -111,6 +145,7 @@ export class Emitter {
     }
     // Every op used here is a function of its inputs, so the same node need not be made twice, but under a given name.
     const key = [
+      this.#onProcessor,
       opType,
       domain,
       outputs,
@@ -126,7 +161,7 @@ export class Emitter {
       create(NodeProtoSchema, {
         opType,
         domain,
-        name: this.fresh(`${opType}/node`),
+        name: this.fresh(`${this.#onProcessor ? PROCESSOR : ''}${opType}/node`),
         input: [...inputs],
         output,
         attribute: given.map(([name, value]) => attribute(name, value)),
@@ -151,6 +186,7 @@ export class Emitter {
     body: (emit: Emitter, turn: string, carried: readonly string[]) => readonly string[],
   ): readonly string[] {
     const inner = new Emitter(this.#opset, [], this);
+    inner.#onProcessor = true;
     const input = (base: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
       const name = this.fresh(base);
       inner.#own.add(name);
@@ -159,10 +195,12 @@ export class Emitter {
     const turn = input('turn', DataType.INT64, []);
     const goOn = input('go_on', DataType.BOOL, []);
     const taken = carried.map(({ type }) => input('carried', CARRIED[type]));
-    const given = body(
-      inner,
-      turn.name,
-      taken.map(({ name }) => name),
+    const given = this.onProcessor(() =>
+      body(
+        inner,
+        turn.name,
+        taken.map(({ name }) => name),
+      ),
     );
     // A body's outputs are made in it, each once, even where they are what came in.
     const made = new Set(inner.nodes.flatMap(({ output }) => output));
@@ -172,7 +210,7 @@ export class Emitter {
       inner.nodes.push(
         create(NodeProtoSchema, {
           opType: 'Identity',
-          name: this.fresh('Identity/node'),
+          name: this.fresh(`${PROCESSOR}Identity/node`),
           input: [tensor],
           output: [name],
         }),
@@ -188,10 +226,12 @@ export class Emitter {
       ],
       node: inner.nodes,
     });
-    return this.ops('Loop', [turns, '', ...carried.map(({ tensor }) => tensor)], {
-      outputs: carried.length,
-      attributes: { body: graph },
-    });
+    return this.onProcessor(() =>
+      this.ops('Loop', [turns, '', ...carried.map(({ tensor }) => tensor)], {
+        outputs: carried.length,
+        attributes: { body: graph },
+      }),
+    );
   }
 
   /** Adds a copy of a node with other inputs and fresh outputs; returns the new outputs by the old ones. */

@@ -13,7 +13,7 @@ export {
   type ExternalTensor,
 } from './external.js';
 export { allNames, GraphView, inSet, label, renameInputs, topologicalOrder } from './graph.js';
-export { Emitter, MICROSOFT, type AttributeValue, type OpOptions } from './emit.js';
+export { Emitter, MICROSOFT, ON_PROCESSOR, type AttributeValue, type OpOptions } from './emit.js';
 export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
 export { rankOf } from './rank.js';
 export { declaredType, elementType } from './element-type.js';

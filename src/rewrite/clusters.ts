@@ -48,7 +48,7 @@ export function clustersOf(
   const cosines = emit.op('MatMul', [features, emit.transpose(keptFeatures, 0, 2, 1)]); // [batch, sequence, kept]
 
   const at = (x: string): string => emit.op('GatherElements', [x, kept], { attributes: { axis: 1n } });
-  const keptImages = emit.castToBool(at(emit.castToInt64(images)));
+  const keptImages = emit.castToBool(at(emit.ones(images)));
   const ownImage = emit.op('And', [
     emit.op('And', [emit.unsqueeze(images, 2), emit.unsqueeze(keptImages, 1)]),
     emit.op('Equal', [emit.unsqueeze(segments, 2), emit.unsqueeze(at(segments), 1)]),
@@ -56,12 +56,14 @@ export function clustersOf(
   const nearest = emit.op('ArgMax', [emit.op('Where', [ownImage, cosines, emit.float(-2)])], {
     attributes: { axis: 2n, keepdims: 1n },
   });
-  const joins = emit.op('And', [ownImage, emit.op('Equal', [nearest, emit.range(emit.dim(kept, 1))])]);
+  // in float32, so that a GPU need not hand over what it has found
+  const numbers = emit.castToFloat(emit.range(emit.dim(kept, 1)));
+  const joins = emit.op('And', [ownImage, emit.op('Equal', [emit.castToFloat(nearest), numbers])]);
   const itself = emit.op('Equal', [
     emit.unsqueeze(emit.range(emit.dim(images, 1)), 0, 2),
     emit.unsqueeze(kept, 1),
   ]);
-  const isKept = emit.castToBool(emit.reduce('ReduceMax', emit.castToInt64(itself), [2], true));
+  const isKept = emit.castToBool(emit.reduce('ReduceMax', emit.ones(itself), [2], true));
   const member = emit.op('Or', [itself, emit.op('And', [joins, emit.op('Not', [isKept])])]);
   const weights = emit.op('Mul', [emit.castToFloat(member), emit.unsqueeze(sizes, 2)]);
   const sums = emit.reduce('ReduceSum', weights, [1], true); // [batch, 1, kept]
@@ -74,11 +76,11 @@ export function clustersOf(
 
 /** Which run of image tokens each token belongs to, counted from 1 (text: that of the last one): int64 [batch, sequence]. */
 export function runsOfImages(emit: Emitter, images: string): string {
-  const ones = emit.castToInt64(images);
+  const ones = emit.ones(images);
   const before = emit.slice(ones, emit.ints(0), emit.ints(-1), 1);
   const first = emit.op('Mul', [emit.slice(ones, emit.ints(0), emit.ints(1), 1), emit.int(0)]);
   const starts = emit.op('And', [images, emit.op('Not', [emit.castToBool(emit.concat([first, before], 1))])]);
-  return emit.op('CumSum', [emit.castToInt64(starts), emit.int(1)]);
+  return emit.op('CumSum', [emit.ones(starts), emit.int(1)]);
 }
 
 /**

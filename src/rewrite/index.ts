@@ -5,6 +5,7 @@ export type { RewriteOptions, RewriteReport, Stage } from './options.js';
 export { inspectDecoder, type CutInspection, type Inspection, type LayerInspection } from './inspect.js';
 export { recogniseDecoder, type Decoder, type Layer } from '../decoder/decoder.js';
 export type { AttentionCore, AttentionKind } from '../decoder/attention/core.js';
+export { processorNodes } from './processor-nodes.js';
 export type { QuotaArithmetic } from './quota.js';
 export {
   ATTENTION_MASS,

@@ -167,27 +167,32 @@ export function stageContext(
     // where attention is no number, images weigh the same
     return { image, weight: emit.op('Where', [emit.op('Equal', [weight, weight]), weight, one]) };
   };
+  /** What is made of a layer's own tensors is made where they are, whatever is picked of it on the processor. */
+  const there =
+    <T>(make: () => T) =>
+    (): T =>
+      emit.onDevice(make);
   const context: StageContext = {
     emit,
     stage,
     imageTokenMask: tokens.imageTokenMask,
-    lastRowAttention: () => ofSomething(thisCall(lastRowAttention(row()), 1)),
-    lastRowHeads: () => attentionRows('last'),
-    attentionRows,
+    lastRowAttention: there(() => ofSomething(thisCall(lastRowAttention(row()), 1))),
+    lastRowHeads: there(() => attentionRows('last')),
+    attentionRows: (which, heads) => emit.onDevice(() => attentionRows(which, heads)),
     attended,
-    keys,
-    values: () => thisCall(core().presentValue, 2),
-    unrotatedQuery: () => {
+    keys: there(keys),
+    values: there(() => thisCall(core().presentValue, 2)),
+    unrotatedQuery: there(() => {
       allQueries();
       return emit.last(unrotated('queries'), 2);
-    },
-    unrotatedKeys: () => unrotated('keys'),
-    rotation,
+    }),
+    unrotatedKeys: there(() => unrotated('keys')),
+    rotation: there(rotation),
     segments,
     perImage: shares,
-    features: () => unitRows(emit, emit.reduce('ReduceMean', emit.castToFloat(keys()), [1], false)),
-    residualBefore: () => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1)),
-    residual: () => tokens.activation(residualBefore(decoder, k)),
+    features: there(() => unitRows(emit, emit.reduce('ReduceMean', emit.castToFloat(keys()), [1], false))),
+    residualBefore: there(() => tokens.activation(k === 0 ? EMBEDS : residualBefore(decoder, k - 1))),
+    residual: there(() => tokens.activation(residualBefore(decoder, k))),
     keepCount: () => keepCounts(emit, tokens.imageTokenMask, budgetOf(context)),
     callerScores: () => tokens.scores,
   };

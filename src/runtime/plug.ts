@@ -15,6 +15,7 @@ import { configuredPositions, rotaryPositions, takesLeftPadding } from './limits
 import { loadPretrained, type DefaultDevice, type Loader } from './load-pretrained.js';
 import { measuredDevice } from './measured-device.js';
 import { nearestName, optionsObject, unknownOption } from './option-names.js';
+import { withProcessorNodes } from './processor-nodes.js';
 import {
   PLUG_OPTIONS,
   settingsAmong,
@@ -181,7 +182,7 @@ export async function plug<C extends ModelClass>(
       leftPadding = takesLeftPadding(decoder);
       const slow = await slowFormats(bytes, replacement.options, Session);
       if (slow !== undefined) warn(slow, 'slow-weights');
-      return replacement;
+      return { ...replacement, options: withProcessorNodes(replacement.options, decoder) };
     } catch (error) {
       if (!isUnsupported(error) || options.onUnsupported !== 'warn') throw error;
       refused = error;

@@ -5,7 +5,8 @@
 // 1. Only image tokens take part: they are gathered from each row first, so that text costs nothing. Where images have
 //    shares of their own, each is picked from by itself, which costs as much less as there are images.
 // 2. As many are picked as the row of the batch, or the image, that keeps the most; ties go to the lower index.
-// 3. A token whose relevance or features are NaN cannot be compared with others: it is not picked, and its score is NaN.
+// 3. All of it runs on the processor, turn after turn; from a GPU come the relevance and, once, what tokens are compared by.
+// 4. A token whose relevance or features are NaN cannot be compared with others: it is not picked, and its score is NaN.
 //
 // Limit: a strategy that asks for all cosines holds tokens² numbers of a group.
 import type { Emitter } from '../onnx/index.js';
@@ -62,6 +63,10 @@ const LOWEST = -3.4028234663852886e38;
 
 /** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
 export function greedy(context: StageContext, strategy: Greedy): string {
+  return context.emit.onProcessor(() => picked(context, strategy));
+}
+
+function picked(context: StageContext, strategy: Greedy): string {
   const { emit, imageTokenMask } = context;
   const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
   const keep = keptOfGroups(context, groups);
@@ -77,7 +82,7 @@ export function greedy(context: StageContext, strategy: Greedy): string {
     const gains = body.op('Where', [open, strategy.gain(step), body.float(LOWEST)]);
     const best = body.op('ArgMax', [gains], { attributes: { axis: 1n, keepdims: 1n } }); // [batch, 1]
     // Where a row has no token left, the best is none.
-    const picked = body.op('And', [body.op('Equal', [best, body.range(body.dim(open, 1))]), open]);
+    const taken = body.op('And', [body.op('Equal', [best, body.range(body.dim(open, 1))]), open]);
     const rank = body.castToFloat(body.op('Sub', [turns, turn]));
     const row = (tensor: string): string => rowsAt(body, tensor, best);
     const cosines = (): string => {
@@ -85,11 +90,7 @@ export function greedy(context: StageContext, strategy: Greedy): string {
       return body.reshape(all, body.ints(0, -1));
     };
     const next = strategy.next({ ...step, row, cosines });
-    return [
-      body.op('Where', [picked, rank, ranks]),
-      body.op('And', [open, body.op('Not', [picked])]),
-      ...next,
-    ];
+    return [body.op('Where', [taken, rank, ranks]), body.op('And', [open, body.op('Not', [taken])]), ...next];
   });
   return outOfGroups(emit, groups, picks, imageTokenMask);
 }
@@ -100,19 +101,26 @@ function poolOf({ emit }: StageContext, groups: Groups, keep: string, strategy: 
     strategy.relevance === undefined
       ? emit.castToFloat(filled)
       : intoGroups(emit, groups, strategy.relevance);
-  const given = intoGroups(emit, groups, strategy.features);
+  const given = emit.onDevice(() => intoGroups(emit, groups, strategy.features));
   // NaN differs from itself, and makes every sum NaN.
-  const sums = emit.op('Add', [worth, emit.reduce('ReduceSum', given, [2], false)]);
-  const known = emit.op('Equal', [sums, sums]);
-  const open = emit.op('And', [filled, known]);
-  const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
+  const ofEach = emit.onDevice(() => emit.reduce('ReduceSum', given, [2], false));
+  const sums = emit.op('Add', [worth, ofEach]);
+  const open = emit.op('And', [filled, emit.op('Equal', [sums, sums])]);
   return {
     emit,
     open,
     keep,
     relevance: emit.op('Where', [open, worth, emit.float(0)]),
-    features,
-    cosines: () => emit.op('MatMul', [features, emit.transpose(features, 0, 2, 1)]),
+    get features() {
+      return emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
+    },
+    // The product of all is a device's work; those of what cannot be picked mean nothing.
+    cosines: () =>
+      emit.op('Where', [
+        emit.op('And', [emit.unsqueeze(open, 2), emit.unsqueeze(open, 1)]),
+        emit.onDevice(() => emit.op('MatMul', [given, emit.transpose(given, 0, 2, 1)])),
+        emit.float(0),
+      ]),
   };
 }
 

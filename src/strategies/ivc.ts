@@ -20,18 +20,19 @@ export const ivc = {
   needsLayer: true,
   score: (context) => {
     const { emit, imageTokenMask } = context;
-    const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
+    const groups = emit.onProcessor(() => groupsOf(emit, imageTokenMask, context.perImage()?.image));
     const features = valueFeatures(context);
     const { cos, sin } = context.rotation();
     const sums = (x: string): string => {
       const own = emit.reduce('ReduceSum', x, [2], false); // [batch or 1, sequence]
       const all = emit.op('Expand', [own, emit.op('Shape', [imageTokenMask])]);
-      return intoGroups(emit, groups, all);
+      return emit.onProcessor(() => intoGroups(emit, groups, all));
     };
     const [still, quarter] = [sums(cos), sums(sin)];
     const about = textSum(context, features);
     const onText = emit.op('MatMul', [features, emit.transpose(about, 0, 2, 1)]); // [batch, sequence, 1]
-    const likeText = intoGroups(emit, groups, emit.reshape(onText, emit.op('Shape', [imageTokenMask])));
+    const likeness = emit.reshape(onText, emit.op('Shape', [imageTokenMask]));
+    const likeText = emit.onProcessor(() => intoGroups(emit, groups, likeness));
     return greedy(context, {
       features,
       // The sum of the seeds' features.

@@ -17,7 +17,8 @@ export const sieveLite = {
   needsLayer: true,
   score: (context) => {
     const { emit } = context;
-    const rest = unexplained(context, valueFeatures(context));
+    const values = valueFeatures(context);
+    const rest = emit.onProcessor(() => unexplained(context, values));
     return greedy(context, {
       relevance: emit.op('Mul', [context.lastRowAttention(), lengths(emit, rest, 2)]),
       features: unitRows(emit, rest),

@@ -5,7 +5,7 @@
 // before the decoder; here it is the last token's.
 import type { Emitter } from '../onnx/index.js';
 import { groupsOf, intoGroups, keptOfGroups, outOfGroups } from './pool.js';
-import type { GraphStrategy } from './strategy.js';
+import type { GraphStrategy, StageContext } from './strategy.js';
 
 /** Duplicates that go at a time. */
 const AT_ONCE = 8;
@@ -16,51 +16,53 @@ export const vispruner = {
   name: 'vispruner',
   description: 'half by attention, the rest without duplicates (VisPruner, arXiv 2412.01818)',
   needsLayer: true,
-  score: (context) => {
-    const { emit, imageTokenMask } = context;
-    const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
-    const keep = keptOfGroups(context, groups);
-    const attention = intoGroups(emit, groups, context.lastRowAttention());
-    const given = intoGroups(emit, groups, context.features());
-    const sums = emit.op('Add', [attention, emit.reduce('ReduceSum', given, [2], false)]);
-    const open = emit.op('And', [groups.filled, emit.op('Equal', [sums, sums])]); // NaN differs from itself
-    const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
-    const count = emit.reduce('ReduceSum', emit.ones(open), [1], false);
-    const width = emit.dim(open, 1);
-    const ranked = emit.op('Where', [open, attention, emit.float(LOWEST)]);
-    const [, order = ''] = emit.ops('TopK', [ranked, emit.reshape(width, emit.ints(1))], {
-      outputs: 2,
-      attributes: { axis: 1n },
-    });
-    const one = emit.int(1);
-    const byAttention = emit.op('Min', [emit.op('Max', [emit.op('Div', [keep, emit.int(2)]), one]), keep]);
-    const wanted = emit.op('Sub', [keep, byAttention]);
-    const left = emit.op('Max', [emit.op('Sub', [count, byAttention]), emit.int(0)]);
-    const last = emit.op('Sub', [width, one]);
-    // One place more than there are tokens, so that neither hand is ever empty.
-    const dealt = emit.range(emit.op('Add', [width, one]));
-    const behind = emit.op('Min', [emit.op('Add', [dealt, emit.unsqueeze(byAttention, 1)]), last]);
-    const list = emit.op('GatherElements', [order, behind], { attributes: { axis: 1n } });
-    // Below sixteen only half of what is left can go at a time: some turns more are enough.
-    const most = emit.reduce('ReduceMax', emit.op('Sub', [left, wanted]), [0], false);
-    const turns = emit.op('Add', [
-      emit.op('Div', [emit.op('Max', [most, emit.int(0)]), emit.int(AT_ONCE)]),
-      emit.int(5),
-    ]);
-    const [stay = '', staying = ''] = emit.loop(
-      turns,
-      [
-        { tensor: list, type: 'int64' },
-        { tensor: left, type: 'int64' },
-      ],
-      (body, _, [names = '', length = '']) => withoutDuplicates(body, features, names, length, wanted),
-    );
-    const attended = scores(emit, order, byAttention, width, keep);
-    const others = scores(emit, stay, emit.op('Min', [staying, wanted]), width, wanted);
-    const picks = emit.op('Where', [open, emit.op('Max', [attended, others]), emit.float(NaN)]);
-    return outOfGroups(emit, groups, picks, imageTokenMask);
-  },
+  score: (context) => context.emit.onProcessor(() => scored(context)),
 } as const satisfies GraphStrategy;
+
+function scored(context: StageContext): string {
+  const { emit, imageTokenMask } = context;
+  const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
+  const keep = keptOfGroups(context, groups);
+  const attention = intoGroups(emit, groups, context.lastRowAttention());
+  const given = emit.onDevice(() => intoGroups(emit, groups, context.features()));
+  const sums = emit.op('Add', [attention, emit.reduce('ReduceSum', given, [2], false)]);
+  const open = emit.op('And', [groups.filled, emit.op('Equal', [sums, sums])]); // NaN differs from itself
+  const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
+  const count = emit.reduce('ReduceSum', emit.ones(open), [1], false);
+  const width = emit.dim(open, 1);
+  const ranked = emit.op('Where', [open, attention, emit.float(LOWEST)]);
+  const [, order = ''] = emit.ops('TopK', [ranked, emit.reshape(width, emit.ints(1))], {
+    outputs: 2,
+    attributes: { axis: 1n },
+  });
+  const one = emit.int(1);
+  const byAttention = emit.op('Min', [emit.op('Max', [emit.op('Div', [keep, emit.int(2)]), one]), keep]);
+  const wanted = emit.op('Sub', [keep, byAttention]);
+  const left = emit.op('Max', [emit.op('Sub', [count, byAttention]), emit.int(0)]);
+  const last = emit.op('Sub', [width, one]);
+  // One place more than there are tokens, so that neither hand is ever empty.
+  const dealt = emit.range(emit.op('Add', [width, one]));
+  const behind = emit.op('Min', [emit.op('Add', [dealt, emit.unsqueeze(byAttention, 1)]), last]);
+  const list = emit.op('GatherElements', [order, behind], { attributes: { axis: 1n } });
+  // Below sixteen only half of what is left can go at a time: some turns more are enough.
+  const most = emit.reduce('ReduceMax', emit.op('Sub', [left, wanted]), [0], false);
+  const turns = emit.op('Add', [
+    emit.op('Div', [emit.op('Max', [most, emit.int(0)]), emit.int(AT_ONCE)]),
+    emit.int(5),
+  ]);
+  const [stay = '', staying = ''] = emit.loop(
+    turns,
+    [
+      { tensor: list, type: 'int64' },
+      { tensor: left, type: 'int64' },
+    ],
+    (body, _, [names = '', length = '']) => withoutDuplicates(body, features, names, length, wanted),
+  );
+  const attended = scores(emit, order, byAttention, width, keep);
+  const others = scores(emit, stay, emit.op('Min', [staying, wanted]), width, wanted);
+  const picks = emit.op('Where', [open, emit.op('Max', [attended, others]), emit.float(NaN)]);
+  return outOfGroups(emit, groups, picks, imageTokenMask);
+}
 
 /**
  * One turn.

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { toyDecoder } from '../../test/toy/decoder.js';
+import { toyFamily } from '../../test/toy/families.js';
+import { decodeModel, GraphView, ON_PROCESSOR, type GraphProto, type NodeProto } from '../onnx/index.js';
+import { strategies } from '../strategies/index.js';
+import { processorNodes } from './processor-nodes.js';
+import { rewriteDecoder } from './rewrite-decoder.js';
+
+const decoder = decodeModel(toyDecoder(toyFamily('gqa').config).bytes);
+const rewritten = (strategy: string): ReturnType<typeof decodeModel> =>
+  rewriteDecoder(decoder, { stages: [{ layer: 2 }], strategy, weights: 'sizes', merge: 'mean' }).model;
+
+/** Every node of a graph and of its bodies. */
+function nodesOf({ node: nodes }: GraphProto): NodeProto[] {
+  return nodes.flatMap((node) => [
+    node,
+    ...node.attribute.flatMap(({ g }) => (g === undefined ? [] : nodesOf(g))),
+  ]);
+}
+
+describe('processorNodes', () => {
+  it('has none where nothing is picked one after another', () => {
+    expect(processorNodes(decoder)).toEqual([]);
+    expect(processorNodes(rewritten('attention'))).toEqual([]);
+  });
+
+  it('has every node of the bodies of loops', () => {
+    const all = nodesOf(rewritten('scope').graph);
+    const [loop] = all.filter(({ opType }) => opType === 'Loop');
+    const names = processorNodes(rewritten('scope'));
+    const body = loop?.attribute.flatMap(({ g }) => (g === undefined ? [] : nodesOf(g))) ?? [];
+    expect(body.length).toBeGreaterThan(10);
+    expect(names).toEqual(expect.arrayContaining(body.map(({ name }) => name)));
+  });
+
+  // ONNX Runtime copies what a body takes from a GPU at every turn.
+  it.each(strategies.filter(({ where }) => where === 'graph').map(({ name }) => name))(
+    '%s: what the bodies of loops take from outside is made on the processor',
+    (name) => {
+      const all = nodesOf(rewritten(name).graph);
+      const makers = new Map(all.flatMap((node) => node.output.map((output) => [output, node] as const)));
+      const elsewhere = all
+        .filter(({ opType }) => opType === 'Loop')
+        .flatMap((loop) => GraphView.captures(loop))
+        .flatMap((tensor) => makers.get(tensor) ?? [])
+        .filter((maker) => !maker.name.startsWith(ON_PROCESSOR));
+      expect(elsewhere.map((maker) => maker.name)).toEqual([]);
+    },
+  );
+});

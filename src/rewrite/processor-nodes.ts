@@ -1,0 +1,23 @@
+// Which nodes of a rewritten decoder are to run on the processor, wherever the rest runs.
+import { ON_PROCESSOR, type GraphProto, type OnnxModel } from '../onnx/index.js';
+
+/**
+ * Names of the nodes, in branches and bodies too, that pick tokens one after another. On WebGPU each turn of a loop would
+ * otherwise wait for the GPU several times: give them to the session, as the plug does.
+ * @returns none where a strategy has no loop, and for a model that is not rewritten
+ * @example
+ * const forceCpuNodeNames = processorNodes(model);
+ * const executionProviders = [{ name: 'webgpu', ...(forceCpuNodeNames.length > 0 && { forceCpuNodeNames }) }];
+ * await InferenceSession.create('decoder.onnx', { executionProviders });
+ */
+export function processorNodes({ graph }: OnnxModel): string[] {
+  const names: string[] = [];
+  const visit = ({ node: nodes }: GraphProto): void => {
+    for (const node of nodes) {
+      if (node.name.startsWith(ON_PROCESSOR)) names.push(node.name);
+      for (const { g: body } of node.attribute) if (body !== undefined) visit(body);
+    }
+  };
+  visit(graph);
+  return names;
+}
