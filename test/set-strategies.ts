@@ -32,7 +32,7 @@ export interface SetOptions {
 }
 
 /** One row: all its tokens, and which of them are image tokens. */
-interface Row {
+export interface Row {
   readonly tokens: readonly Token[];
   readonly images: readonly boolean[];
   /** Tokens at the beginning that are padding; default: none. */
@@ -186,7 +186,7 @@ export function describeSetStrategy(
 }
 
 /** Rows of text and images by turns, text first; vectors in some clusters, or anywhere. */
-function randomRow(random: Random, spans: readonly number[], type: FloatType, clusters = 0): Row {
+export function randomRow(random: Random, spans: readonly number[], type: FloatType, clusters = 0): Row {
   const centres = Array.from({ length: clusters }, () => normals(random, SIZE));
   const images = spans.flatMap((span, i) => Array.from({ length: span }, () => i % 2 === 1));
   const tokens = images.map(() => {
@@ -199,7 +199,7 @@ function randomRow(random: Random, spans: readonly number[], type: FloatType, cl
 }
 
 /** Whether the strategy is given the tokens' vectors as keys, as hidden states or as what heads pay, it gets the same. */
-function strategyGraph(strategy: GraphStrategy, opset: number, type: FloatType): GraphParts {
+export function strategyGraph(strategy: GraphStrategy, opset: number, type: FloatType): GraphParts {
   const emit = new Emitter(opset, ['attention', 'vectors', 'images', 'there', 'keep', 'scores']);
   // one KV head
   const heads = (): string => emit.unsqueeze('vectors', 1);
@@ -251,7 +251,7 @@ function turns(emit: Emitter): { cos: string; sin: string } {
 }
 
 /** The scores of each row. */
-async function run(
+export async function run(
   session: InferenceSession,
   rows: readonly Row[],
   keep: readonly number[],

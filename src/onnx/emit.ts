@@ -178,12 +178,14 @@ export class Emitter {
    * @param carried what each turn takes and gives anew
    * @param body emits one turn, from its number (int64 scalar) and what is carried to it; gives what it carries on, in
    *   the same order. It may use any tensor from outside.
+   * @param goesOn emits, from what a turn carries on, whether another one follows (bool scalar); without it all do
    * @returns what is carried out of the last turn, or what was given if there is none
    */
   loop(
     turns: string,
     carried: readonly Carried[],
     body: (emit: Emitter, turn: string, carried: readonly string[]) => readonly string[],
+    goesOn?: (emit: Emitter, carried: readonly string[]) => string,
   ): readonly string[] {
     const inner = new Emitter(this.#opset, [], this);
     inner.#onProcessor = true;
@@ -202,6 +204,7 @@ export class Emitter {
         taken.map(({ name }) => name),
       ),
     );
+    const more = goesOn === undefined ? goOn.name : goesOn(inner, given);
     // A body's outputs are made in it, each once, even where they are what came in.
     const made = new Set(inner.nodes.flatMap(({ output }) => output));
     const output = (tensor: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
@@ -221,16 +224,20 @@ export class Emitter {
       name: this.fresh('body'),
       input: [turn, goOn, ...taken],
       output: [
-        output(goOn.name, DataType.BOOL, []),
+        output(more, DataType.BOOL, []),
         ...carried.map(({ type }, i) => output(given[i] ?? '', CARRIED[type])),
       ],
       node: inner.nodes,
     });
     return this.onProcessor(() =>
-      this.ops('Loop', [turns, '', ...carried.map(({ tensor }) => tensor)], {
-        outputs: carried.length,
-        attributes: { body: graph },
-      }),
+      this.ops(
+        'Loop',
+        [turns, goesOn === undefined ? '' : this.yes(), ...carried.map(({ tensor }) => tensor)],
+        {
+          outputs: carried.length,
+          attributes: { body: graph },
+        },
+      ),
     );
   }
 
@@ -295,6 +302,11 @@ export class Emitter {
   /** 1 where a bool tensor is true and 0 elsewhere: int64. Unlike a Cast, it runs where int64 does, so that no GPU is left for it. */
   ones(x: string): string {
     return this.op('Where', [x, this.int(1), this.int(0)]);
+  }
+
+  /** True: bool scalar. */
+  yes(): string {
+    return this.op('Equal', [this.int(0), this.int(0)]);
   }
 
   castToBool(x: string): string {

@@ -59,7 +59,7 @@ export interface PickedStep extends Step {
 }
 
 /** Lower than any gain. */
-const LOWEST = -3.4028234663852886e38;
+export const LOWEST = -3.4028234663852886e38;
 
 /** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
 export function greedy(context: StageContext, strategy: Greedy): string {
@@ -95,7 +95,13 @@ function picked(context: StageContext, strategy: Greedy): string {
   return outOfGroups(emit, groups, picks, imageTokenMask);
 }
 
-function poolOf({ emit }: StageContext, groups: Groups, keep: string, strategy: Greedy): Pool {
+/** What tokens are picked from, and how. */
+export function poolOf(
+  { emit }: StageContext,
+  groups: Groups,
+  keep: string,
+  strategy: Pick<Greedy, 'relevance' | 'features'>,
+): Pool {
   const { filled } = groups;
   const worth =
     strategy.relevance === undefined
@@ -125,7 +131,7 @@ function poolOf({ emit }: StageContext, groups: Groups, keep: string, strategy: 
 }
 
 /** The rows of a tensor [batch, n, …rest] at given places, int64 [batch, p]: [batch, p, …rest]. */
-function rowsAt(emit: Emitter, tensor: string, places: string): string {
+export function rowsAt(emit: Emitter, tensor: string, places: string): string {
   const shape = emit.op('Shape', [tensor]);
   const rest = emit.slice(shape, emit.ints(2), emit.ints(Number.MAX_SAFE_INTEGER), 0);
   const flat = emit.reshape(tensor, emit.concat([emit.ints(-1), rest], 0));
