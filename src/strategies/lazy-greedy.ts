@@ -21,7 +21,7 @@ export interface LazyGreedy extends Pick<Greedy, 'relevance' | 'features'> {
   /** What some tokens, n of each group, would add: float32 [groups, n]. */
   readonly gain: (look: Look) => string;
   /** The same as {@link start} after a pick. */
-  readonly next: (pick: Pick<Look, 'emit' | 'pool' | 'state' | 'at'>) => string;
+  readonly next: (picked: Look) => string;
 }
 
 /** A look at some tokens. */
@@ -52,16 +52,16 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
   ]);
   const start = strategy.start(pool);
   const all = (tensor: string): string => tensor;
+  const looks = emit.concat([emit.dim1(pool.open, 0), atOnce], 0);
+  const yes = emit.op('Expand', [emit.yes(), looks]);
   const carried = [
     { tensor: emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]), type: 'float32' },
     { tensor: pool.open, type: 'bool' },
     { tensor: strategy.gain({ emit, pool, state: start, at: all }), type: 'float32' },
     { tensor: pool.open, type: 'bool' },
-    { tensor: emit.op('Mul', [keep, emit.int(0)]), type: 'int64' },
+    { tensor: emit.unsqueeze(emit.op('Mul', [keep, emit.int(0)]), 1), type: 'int64' },
     { tensor: start, type: 'float32' },
   ] as const;
-  const unfinished = (e: Emitter, open: string, count: string): string =>
-    e.op('And', [open, e.unsqueeze(e.op('Less', [count, picks]), 1)]);
   const [ranks = ''] = emit.loop(
     enough,
     carried,
@@ -76,38 +76,33 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
         },
       );
       const among = (tensor: string): string => rowsAt(body, tensor, places);
-      // Where fewer are old, the others keep what they have.
-      const looked = strategy.gain({ emit: body, pool, state, at: among });
-      const values = body.op('Where', [among(old), looked, among(before)]);
-      const put = (into: string, at: string): string =>
-        body.op('ScatterElements', [into, places, at], { attributes: { axis: 1n } });
-      const gains = put(before, values);
-      const known = body.op('Or', [fresh, put(fresh, among(open))]);
+      const put = (into: string, values: string): string =>
+        body.op('ScatterElements', [into, places, values], { attributes: { axis: 1n } });
+      // Where fewer are old, others are looked at too: they have again what they have.
+      const gains = put(before, strategy.gain({ emit: body, pool, state, at: among }));
+      const known = put(fresh, yes);
 
       const best = body.op('ArgMax', [body.op('Where', [open, gains, body.float(LOWEST)])], {
         attributes: { axis: 1n, keepdims: 1n },
       }); // [groups, 1]
-      const isBest = body.op('Equal', [best, body.range(body.dim(open, 1))]);
-      const taken = body.op('And', [isBest, body.op('And', [known, unfinished(body, open, count)])]);
+      const isBest = body.op('Equal', [best, body.range(body.dim(pool.open, 1))]);
+      const taken = body.op('And', [isBest, body.op('And', [known, open])]);
       const any = body.reduce('ReduceMax', body.ones(taken), [1], true); // [groups, 1]
-      const isAny = body.op('Greater', [any, body.int(0)]);
-      const at = (tensor: string): string => rowsAt(body, tensor, best);
-      const next = strategy.next({ emit: body, pool, state, at });
-      const left = body.castToFloat(body.op('Sub', [picks, count]));
+      const none = body.op('Equal', [any, body.int(0)]);
+      const next = strategy.next({ emit: body, pool, state, at: (tensor) => rowsAt(body, tensor, best) });
+      const counted = body.op('Add', [count, any]);
+      const wanted = body.op('Less', [counted, picks]);
       return [
-        body.op('Where', [taken, body.unsqueeze(left, 1), rank]),
-        body.op('And', [open, body.op('Not', [taken])]),
+        body.op('Where', [taken, body.castToFloat(body.op('Sub', [picks, count])), rank]),
+        body.op('And', [body.op('And', [open, wanted]), body.op('Not', [taken])]),
         gains,
-        body.op('And', [known, body.op('Not', [isAny])]),
-        body.op('Add', [count, body.reshape(any, body.ints(-1))]),
-        body.op('Where', [isAny, next, state]),
+        body.op('And', [known, none]),
+        counted,
+        body.op('Where', [none, state, next]),
       ];
     },
-    (body, [, open = '', , , count = '']) =>
-      body.op('Greater', [
-        body.reduce('ReduceMax', body.ones(unfinished(body, open, count)), [0, 1], false),
-        body.int(0),
-      ]),
+    (body, [, open = '']) =>
+      body.op('Greater', [body.reduce('ReduceMax', body.ones(open), [0, 1], false), body.int(0)]),
   );
   return outOfGroups(emit, groups, ranks, imageTokenMask);
 }
