@@ -56,30 +56,38 @@ async function copiesOf(bytes: Uint8Array, feeds: Feeds, name: string): Promise<
 
 describe.runIf(provider === 'webgpu')('copies to the processor', () => {
   it.each([
-    ['gqa', 'attention', 1],
-    ['gqa gemma', 'attention', 1],
-    ['mha', 'attention', 1],
-    ['eager', 'attention', 1],
-    ['gqa', 'mmr', 3],
-    ['gqa', 'scope', 3],
-    ['gqa', 'sizes', 3],
-    ['gqa', 'dpp', 3],
-    ['gqa', 'divprune', 3],
-    ['gqa', 'attention-diversity', 3],
-    ['gqa', 'heads-in-turn', 3],
-    ['gqa', 'dart', 3],
-    ['gqa', 'ivc', 3],
-    ['gqa', 'sieve-lite', 3],
-    ['gqa', 'vispruner', 3],
+    ['gqa', 'attention', 1, 'float64'],
+    ['gqa gemma', 'attention', 1, 'float64'],
+    ['mha', 'attention', 1, 'float64'],
+    ['eager', 'attention', 1, 'float64'],
+    ['gqa', 'mmr', 3, 'float64'],
+    ['gqa', 'scope', 3, 'float64'],
+    ['gqa', 'sizes', 3, 'float64'],
+    ['gqa', 'dpp', 3, 'float64'],
+    ['gqa', 'divprune', 3, 'float64'],
+    ['gqa', 'attention-diversity', 3, 'float64'],
+    ['gqa', 'heads-in-turn', 3, 'float64'],
+    ['gqa', 'dart', 3, 'float64'],
+    ['gqa', 'ivc', 3, 'float64'],
+    ['gqa', 'sieve-lite', 3, 'float64'],
+    ['gqa', 'vispruner', 3, 'float64'],
+    // as browsers have it
+    ['gqa', 'attention', 1, 'integer'],
+    ['gqa', 'sizes', 3, 'integer'],
   ] as const)(
-    '%s, %s: none more in a step, %i more in a prefill',
+    '%s, %s: none more in a step, %i more in a prefill, quotas in %s',
     { timeout: 300_000 },
-    async (family, method, more) => {
+    async (family, method, more, quota) => {
       const { config } = toyFamily(family);
       const decoder = toyDecoder(config);
       const { strategy, weights, merge } = parseMethod(method, 'the test');
       const standing = { ...(weights && { weights }), ...(merge && { merge }) };
-      const rewritten = rewriteToy(decoder, { stages: [{ layer: 2 }], strategy, ...standing });
+      const rewritten = rewriteToy(decoder, {
+        stages: [{ layer: 2 }],
+        strategy,
+        ...(quota && { quota }),
+        ...standing,
+      });
       // At R = 0, so that the original takes the same caches; all tokens are picked then, one after another.
       const calls: Feeds[] = [];
       const toy = await ToySession.create(config, rewritten, 'cpu');

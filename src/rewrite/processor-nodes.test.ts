@@ -19,9 +19,17 @@ function nodesOf({ node: nodes }: GraphProto): NodeProto[] {
 }
 
 describe('processorNodes', () => {
-  it('has none where nothing is picked one after another', () => {
+  it('has none of a decoder that is not rewritten', () => {
     expect(processorNodes(decoder)).toEqual([]);
-    expect(processorNodes(rewritten('attention'))).toEqual([]);
+  });
+
+  it('has the selection, and no product of activations', () => {
+    const names = new Set(processorNodes(rewritten('attention')));
+    const operators = nodesOf(rewritten('attention').graph).flatMap(({ name, opType }) =>
+      names.has(name) ? [opType] : [],
+    );
+    expect(operators).toContain('TopK');
+    expect(operators).not.toContain('MatMul');
   });
 
   it('has every node of the bodies of loops', () => {

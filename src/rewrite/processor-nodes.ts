@@ -2,9 +2,9 @@
 import { ON_PROCESSOR, type GraphProto, type OnnxModel } from '../onnx/index.js';
 
 /**
- * Names of the nodes, in branches and bodies too, that pick tokens one after another. On WebGPU each turn of a loop would
- * otherwise wait for the GPU several times: give them to the session, as the plug does.
- * @returns none where a strategy has no loop, and for a model that is not rewritten
+ * Names of the nodes, in branches and bodies too, that rank tokens and pick them one after another. On WebGPU each turn of a
+ * loop would otherwise wait for the GPU several times: give them to the session, as the plug does.
+ * @returns none for a model that is not rewritten
  * @example
  * const forceCpuNodeNames = processorNodes(model);
  * const executionProviders = [{ name: 'webgpu', ...(forceCpuNodeNames.length > 0 && { forceCpuNodeNames }) }];

@@ -91,10 +91,12 @@ export function rewriteBy(
     };
     const context = stageContext(plan, stage, tokens, emit, budgetOf, perImage);
     const own = strategy.score(context);
-    const scores = sharing?.sharedOut(context, own) ?? own;
     // select: the image tokens with the highest scores, and all other tokens
     const { imageTokenMask, lost } = tokens;
-    const kept = select(emit, scores, imageTokenMask, budgetOf(context), lost);
+    const kept = emit.onProcessor(() => {
+      const scores = sharing?.sharedOut(context, own) ?? own;
+      return select(emit, scores, imageTokenMask, budgetOf(context), lost);
+    });
     choices.push(kept.indices);
     // gather: layers K… see those only
     tokens = tokens.keep(kept.indices, () => context.residualBefore());
