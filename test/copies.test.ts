@@ -85,7 +85,7 @@ describe.runIf(provider === 'webgpu')('copies to the processor', () => {
       const rewritten = rewriteToy(decoder, {
         stages: [{ layer: 2 }],
         strategy,
-        ...(quota && { quota }),
+        quota,
         ...standing,
       });
       // At R = 0, so that the original takes the same caches; all tokens are picked then, one after another.
