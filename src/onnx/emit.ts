@@ -2,18 +2,15 @@
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
-  GraphProtoSchema,
   NodeProtoSchema,
   type AttributeProto,
   type GraphProto,
   type NodeProto,
   type TensorProto,
-  type ValueInfoProto,
 } from './schema.js';
 import { allNames, renameInputs } from './graph.js';
 import { create, withFields } from './message.js';
 import { DataType, doubleTensor, floatTensor, int64Tensor } from './tensor.js';
-import { valueInfo } from './value-info.js';
 
 /** The contrib domain of ONNX Runtime. */
 export const MICROSOFT = 'com.microsoft';
@@ -31,22 +28,12 @@ export interface OpOptions {
   readonly output?: string;
 }
 
-/** A tensor that each turn of a {@link Emitter.loop} takes and gives anew. */
-export interface Carried {
-  /** What the first turn takes. */
-  readonly tensor: string;
-  readonly type: keyof typeof CARRIED;
-}
-
 /**
  * What nodes are called that are to run on the processor wherever the rest runs. A Loop's turns cross from a GPU and back at
  * every node that has no kernel there, and wait for it each time; whoever opens a session on WebGPU names these nodes to it
  * (`forceCpuNodeNames`).
  */
 export const ON_PROCESSOR = 'fastv/processor/';
-const PROCESSOR = ON_PROCESSOR.slice('fastv/'.length);
-
-const CARRIED = { float32: DataType.FLOAT, int64: DataType.INT64, bool: DataType.BOOL } as const;
 
 /**
  * Collects new nodes and constants for a graph.
@@ -161,7 +148,7 @@ export class Emitter {
       create(NodeProtoSchema, {
         opType,
         domain,
-        name: this.fresh(`${this.#onProcessor ? PROCESSOR : ''}${opType}/node`),
+        name: this.fresh(this.#onProcessor ? `processor/${opType}/node` : `${opType}/node`),
         input: [...inputs],
         output,
         attribute: given.map(([name, value]) => attribute(name, value)),
@@ -172,73 +159,18 @@ export class Emitter {
     return output;
   }
 
-  /**
-   * Adds a Loop of a given number of turns.
-   * @param turns int64 scalar
-   * @param carried what each turn takes and gives anew
-   * @param body emits one turn, from its number (int64 scalar) and what is carried to it; gives what it carries on, in
-   *   the same order. It may use any tensor from outside.
-   * @param goesOn emits, from what a turn carries on, whether another one follows (bool scalar); without it all do
-   * @returns what is carried out of the last turn, or what was given if there is none
-   */
-  loop(
-    turns: string,
-    carried: readonly Carried[],
-    body: (emit: Emitter, turn: string, carried: readonly string[]) => readonly string[],
-    goesOn?: (emit: Emitter, carried: readonly string[]) => string,
-  ): readonly string[] {
+  /** What makes the nodes of a body: a subgraph of a node of this one, done on the processor. */
+  body(): Emitter {
     const inner = new Emitter(this.#opset, [], this);
     inner.#onProcessor = true;
-    const input = (base: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
-      const name = this.fresh(base);
-      inner.#own.add(name);
-      return valueInfo(name, type, axes);
-    };
-    const turn = input('turn', DataType.INT64, []);
-    const goOn = input('go_on', DataType.BOOL, []);
-    const taken = carried.map(({ type }) => input('carried', CARRIED[type]));
-    const given = this.onProcessor(() =>
-      body(
-        inner,
-        turn.name,
-        taken.map(({ name }) => name),
-      ),
-    );
-    const more = goesOn === undefined ? goOn.name : goesOn(inner, given);
-    // A body's outputs are made in it, each once, even where they are what came in.
-    const made = new Set(inner.nodes.flatMap(({ output }) => output));
-    const output = (tensor: string, type: DataType, axes?: readonly string[]): ValueInfoProto => {
-      if (made.delete(tensor)) return valueInfo(tensor, type, axes);
-      const name = this.fresh('same');
-      inner.nodes.push(
-        create(NodeProtoSchema, {
-          opType: 'Identity',
-          name: this.fresh(`${PROCESSOR}Identity/node`),
-          input: [tensor],
-          output: [name],
-        }),
-      );
-      return valueInfo(name, type, axes);
-    };
-    const graph = create(GraphProtoSchema, {
-      name: this.fresh('body'),
-      input: [turn, goOn, ...taken],
-      output: [
-        output(more, DataType.BOOL, []),
-        ...carried.map(({ type }, i) => output(given[i] ?? '', CARRIED[type])),
-      ],
-      node: inner.nodes,
-    });
-    return this.onProcessor(() =>
-      this.ops(
-        'Loop',
-        [turns, goesOn === undefined ? '' : this.yes(), ...carried.map(({ tensor }) => tensor)],
-        {
-          outputs: carried.length,
-          attributes: { body: graph },
-        },
-      ),
-    );
+    return inner;
+  }
+
+  /** A fresh name of a tensor that a body is given. */
+  taken(base: string): string {
+    const name = this.fresh(base);
+    this.#own.add(name);
+    return name;
   }
 
   /** Adds a copy of a node with other inputs and fresh outputs; returns the new outputs by the old ones. */
@@ -302,11 +234,6 @@ export class Emitter {
   /** 1 where a bool tensor is true and 0 elsewhere: int64. Unlike a Cast, it runs where int64 does, so that no GPU is left for it. */
   ones(x: string): string {
     return this.op('Where', [x, this.int(1), this.int(0)]);
-  }
-
-  /** True: bool scalar. */
-  yes(): string {
-    return this.op('Equal', [this.int(0), this.int(0)]);
   }
 
   castToBool(x: string): string {

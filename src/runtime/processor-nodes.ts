@@ -1,6 +1,7 @@
 // Session options by which WebGPU leaves a rewritten decoder's loops to the processor.
 import type { OnnxModel } from '../onnx/index.js';
 import { processorNodes } from '../rewrite/processor-nodes.js';
+import { measuredDevice } from './measured-device.js';
 import type { SessionOptions } from './session-swap.js';
 
 /** The option of ONNX Runtime's WebGPU provider, in Node and in browsers. */
@@ -11,16 +12,11 @@ interface WebGpuOptions {
 
 /** The same options, in which the provider `webgpu` is told which nodes are for the processor; unchanged without it. */
 export function withProcessorNodes(options: SessionOptions, model: OnnxModel): SessionOptions {
-  const { executionProviders = [] } = options;
-  const nameOf = (provider: (typeof executionProviders)[number]): string =>
-    typeof provider === 'string' ? provider : provider.name;
-  if (!executionProviders.some((provider) => nameOf(provider) === 'webgpu')) return options;
+  const [provider, ...others] = options.executionProviders ?? [];
   const nodes = processorNodes(model);
-  if (nodes.length === 0) return options; // ONNX Runtime takes no empty list
-  const told = executionProviders.map((provider) => {
-    if (nameOf(provider) !== 'webgpu') return provider;
-    const given: WebGpuOptions = typeof provider === 'string' ? { name: provider } : provider;
-    return { ...given, forceCpuNodeNames: [...(given.forceCpuNodeNames ?? []), ...nodes] };
-  });
-  return { ...options, executionProviders: told };
+  // ONNX Runtime takes no empty list
+  if (provider === undefined || measuredDevice(options) !== 'webgpu' || nodes.length === 0) return options;
+  const given: WebGpuOptions = typeof provider === 'string' ? { name: provider } : provider;
+  const webgpu = { ...given, forceCpuNodeNames: [...(given.forceCpuNodeNames ?? []), ...nodes] };
+  return { ...options, executionProviders: [webgpu, ...others] };
 }

@@ -10,6 +10,7 @@
 //
 // Limit: a strategy that asks for all cosines holds tokens² numbers of a group.
 import type { Emitter } from '../onnx/index.js';
+import { loop } from './loop.js';
 import { groupsOf, intoGroups, keptOfGroups, outOfGroups, type Groups } from './pool.js';
 import type { StageContext } from './strategy.js';
 
@@ -77,7 +78,7 @@ function picked(context: StageContext, strategy: Greedy): string {
     tensor,
     type: i === 1 ? ('bool' as const) : ('float32' as const),
   }));
-  const [picks = ''] = emit.loop(turns, carried, (body, turn, [ranks = '', open = '', ...state]) => {
+  const [picks = ''] = loop(emit, turns, carried, (body, turn, [ranks = '', open = '', ...state]) => {
     const step = { emit: body, pool, turn, state };
     const gains = body.op('Where', [open, strategy.gain(step), body.float(LOWEST)]);
     const best = body.op('ArgMax', [gains], { attributes: { axis: 1n, keepdims: 1n } }); // [batch, 1]

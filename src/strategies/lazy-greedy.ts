@@ -7,6 +7,7 @@
 //    the turn picks none, and the next one looks at it; a row or image that has picked enough waits for the others.
 // 2. Rules of greedy.ts hold: groups, ties, NaN.
 import type { Emitter } from '../onnx/index.js';
+import { loop } from './loop.js';
 import { LOWEST, poolOf, rowsAt, type Greedy, type Pool } from './greedy.js';
 import { groupsOf, keptOfGroups, outOfGroups } from './pool.js';
 import type { StageContext } from './strategy.js';
@@ -53,7 +54,7 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
   const start = strategy.start(pool);
   const all = (tensor: string): string => tensor;
   const looks = emit.concat([emit.dim1(pool.open, 0), atOnce], 0);
-  const yes = emit.op('Expand', [emit.yes(), looks]);
+  const yes = emit.op('Expand', [emit.op('Equal', [emit.int(0), emit.int(0)]), looks]);
   const carried = [
     { tensor: emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]), type: 'float32' },
     { tensor: pool.open, type: 'bool' },
@@ -62,7 +63,8 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
     { tensor: emit.unsqueeze(emit.op('Mul', [keep, emit.int(0)]), 1), type: 'int64' },
     { tensor: start, type: 'float32' },
   ] as const;
-  const [ranks = ''] = emit.loop(
+  const [ranks = ''] = loop(
+    emit,
     enough,
     carried,
     (body, _, [rank = '', open = '', before = '', fresh = '', count = '', state = '']) => {

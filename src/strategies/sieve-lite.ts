@@ -2,6 +2,7 @@
 // less with each pick that leaves the same unexplained. The authors take the residual of a ridge regression on the text's
 // hidden states; here it is what Gram–Schmidt leaves over after the last text tokens, which needs no inverse.
 import type { Emitter } from '../onnx/index.js';
+import { loop } from './loop.js';
 import { lengths, unitRows } from './features.js';
 import { greedy } from './greedy.js';
 import type { GraphStrategy, StageContext } from './strategy.js';
@@ -45,7 +46,7 @@ function unexplained(context: StageContext, values: string): string {
   const { places, filled } = lastText(context);
   const shape = emit.concat([emit.dim1(values, 0), emit.ints(1), emit.dim1(values, 2)], 0);
   const count = emit.dim(places, 1);
-  const [rest = ''] = emit.loop(count, [{ tensor: values, type: 'float32' }], (body, turn, [left = '']) => {
+  const [rest = ''] = loop(emit, count, [{ tensor: values, type: 'float32' }], (body, turn, [left = '']) => {
     const one = body.reshape(turn, body.ints(1));
     const place = body.op('Expand', [body.unsqueeze(body.gather(places, one, 1), 2), shape]);
     const row = body.op('GatherElements', [left, place], { attributes: { axis: 1n } }); // [batch, 1, size]

@@ -4,6 +4,7 @@
 // lies by falling likeness in front of the second. The authors' attention is the vision encoder's, and they prune
 // before the decoder; here it is the last token's.
 import type { Emitter } from '../onnx/index.js';
+import { loop } from './loop.js';
 import { groupsOf, intoGroups, keptOfGroups, outOfGroups } from './pool.js';
 import type { GraphStrategy, StageContext } from './strategy.js';
 
@@ -50,7 +51,8 @@ function scored(context: StageContext): string {
     emit.op('Div', [emit.op('Max', [most, emit.int(0)]), emit.int(AT_ONCE)]),
     emit.int(5),
   ]);
-  const [stay = '', staying = ''] = emit.loop(
+  const [stay = '', staying = ''] = loop(
+    emit,
     turns,
     [
       { tensor: list, type: 'int64' },
