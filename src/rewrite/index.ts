@@ -15,7 +15,7 @@ export {
   KEPT_INDICES,
   PRUNE_RATIO,
 } from '../decoder/contract.js';
-export { findStrategy, strategies } from '../strategies/index.js';
+export { findStrategy, loop, strategies } from '../strategies/index.js';
 export type * from '../strategies/index.js';
 export { lastTokenTail, type Tail } from './tail.js';
 export { flipSigns, recentre, type Recentred } from '../quantize/recentre.js';

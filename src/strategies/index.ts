@@ -5,6 +5,7 @@ import { strategies } from './list.js';
 import type { GraphStrategy, Strategy } from './strategy.js';
 
 export { strategies } from './list.js';
+export { loop, type Carried } from './loop.js';
 export { parseMethod } from './parse-method.js';
 export { sharedOut } from './pool.js';
 export * from './unlisted.js';

@@ -28,6 +28,11 @@ const CARRIED = { float32: DataType.FLOAT, int64: DataType.INT64, bool: DataType
  *   {@link Emitter.onProcessor}.
  * @param goesOn emits, from what a turn carries on, whether another one follows (bool scalar); without it all do
  * @returns what is carried out of the last turn, or what was given if there is none
+ * @example
+ * // halves what is above 1, three times
+ * const [halved = ''] = loop(emit, emit.int(3), [{ tensor: scores, type: 'float32' }], (body, _turn, [x = '']) => [
+ *   body.op('Where', [body.op('Greater', [x, body.float(1)]), body.op('Mul', [x, body.float(0.5)]), x]),
+ * ]);
  */
 export function loop(
   emit: Emitter,
