@@ -19,14 +19,17 @@ import { renderScene } from '../../src/scenes/render.js';
 import { IMAGE_SIZE } from '../../src/scenes/scene.js';
 import { CHROMIUM, SOFTWARE_WEBGPU, staticHost } from '../chromium.js';
 import type {} from './page.js';
-import { askAll, askOpened, type PageAnswer, type PageQuestion } from './questions.js';
+import { askAll, askOpened, type PageAnswer, type PageQuestion, type Pruning } from './questions.js';
 
 const RATIO = 0.5;
+const HALF: Pruning = { ratio: RATIO };
+const SIZES: Pruning = { ratio: 0.9, preset: 'sizes' };
 describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
   let server: Server;
   let address: string;
   let questions: PageQuestion[];
   let expected: PageAnswer[];
+  let expectedOfSizes: PageAnswer[];
 
   beforeAll(async () => {
     const atlas = loadAtlas();
@@ -36,7 +39,9 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
       if (scene === undefined) throw new Error('no scene');
       return { text: question, size: IMAGE_SIZE, pixels: Array.from(renderScene(scene, atlas)) };
     });
-    expected = await inNode(questions);
+    expected = await inNode(questions, HALF);
+    expectedOfSizes = await inNode(questions, SIZES);
+    expect(kept(expected) - kept(expectedOfSizes)).toBe(72 - 14);
     const bundle = await build({
       entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
       bundle: true,
@@ -53,19 +58,21 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
   });
 
   it.each([
-    ['wasm', []],
-    ['webgpu', SOFTWARE_WEBGPU],
-  ])(
-    '%s keeps the same tokens and gives the same answers as Node',
+    ['wasm', 'half', []],
+    ['webgpu', 'half', SOFTWARE_WEBGPU],
+    // picks tokens one after another: on the processor, wherever the rest runs
+    ['wasm', 'sizes', []],
+    ['webgpu', 'sizes', SOFTWARE_WEBGPU],
+  ] as const)(
+    '%s, %s: keeps the same tokens and gives the same answers as Node',
     { timeout: 300_000 },
-    async (device, flags) => {
+    async (device, name, flags) => {
       await inPage(flags, async (page) => {
-        const answers = await page.evaluate(([chosen, asked, ratio]) => window.answer(chosen, asked, ratio), [
-          device,
-          questions,
-          RATIO,
-        ] as const);
-        expect(answers).toEqual(expected);
+        const answers = await page.evaluate(
+          ([chosen, asked, pruning]) => window.answer(chosen, asked, pruning),
+          [device, questions, name === 'half' ? HALF : SIZES] as const,
+        );
+        expect(answers).toEqual(name === 'half' ? expected : expectedOfSizes);
       });
     },
   );
@@ -117,9 +124,11 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium', () => {
   }
 });
 
-async function inNode(questions: readonly PageQuestion[]): Promise<PageAnswer[]> {
+const kept = ([first]: readonly PageAnswer[]): number => first?.kept.length ?? NaN;
+
+async function inNode(questions: readonly PageQuestion[], pruning: Pruning): Promise<PageAnswer[]> {
   const conversation = await Conversation.load(EMBEDDED_MODEL);
-  const options = { dtype: 'fp32', layer: 2, ratio: RATIO, cache: false };
+  const options = { dtype: 'fp32', layer: 2, cache: false, ...pruning };
   const model = await fastv(AutoModelForImageTextToText as never, EMBEDDED_MODEL, options);
   return askAll(model, conversation, questions);
 }

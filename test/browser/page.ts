@@ -12,11 +12,12 @@ import {
   type PageAnswer,
   type PageQuestion,
   type ProviderAnswer,
+  type Pruning,
 } from './questions.js';
 
 declare global {
   interface Window {
-    answer: (device: string, questions: readonly PageQuestion[], ratio: number) => Promise<PageAnswer[]>;
+    answer: (device: string, questions: readonly PageQuestion[], pruning: Pruning) => Promise<PageAnswer[]>;
     answerByProvider: (picture: string, question: string, ratio: number) => Promise<ProviderAnswer>;
     answerOpened: (question: PageQuestion) => Promise<OpenedAnswer>;
   }
@@ -44,13 +45,13 @@ Object.defineProperty(GPUAdapter.prototype, 'features', {
   },
 });
 
-window.answer = async (device, questions, ratio) => {
+window.answer = async (device, questions, pruning) => {
   const conversation = await Conversation.load('scenes-llava');
   const model = await fastv(AutoModelForImageTextToText as never, 'scenes-llava', {
     device,
     dtype: 'fp32',
     layer: 2,
-    ratio,
+    ...pruning,
   });
   return askAll(model, conversation, questions);
 };

@@ -14,6 +14,12 @@ export interface PageQuestion {
   readonly pixels: readonly number[];
 }
 
+/** How the model prunes, K aside. */
+export interface Pruning {
+  readonly ratio: number;
+  readonly preset?: 'sizes';
+}
+
 /** What was answered, and from which image tokens. */
 export interface PageAnswer {
   readonly answer: string;
