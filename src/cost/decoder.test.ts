@@ -24,7 +24,8 @@ function decoder(...args: Partial<[DecoderShape, (typeof WEIGHT_TYPES)[number]]>
 
 describe('shapeOfDecoder', () => {
   it.each(WEIGHT_TYPES)('reads the shape of a decoder with %s weights', (weights) => {
-    expect(shapeOfDecoder(decoder(shape, weights))).toEqual(shape);
+    const kvBytesPerElement = weights === 'int4-fp16' ? 2 : 4;
+    expect(shapeOfDecoder(decoder(shape, weights))).toEqual({ ...shape, kvBytesPerElement });
   });
 
   it('tells widths apart that happen to be the same', () => {
