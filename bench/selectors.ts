@@ -3,7 +3,7 @@
 //
 // Prefill is that of the unpruned decoder: what two generated layers take more of than none, for all layers. For more image
 // tokens it follows from there by the FLOPs, so that nobody waits for it.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prefillFeeds } from '../src/bench/feeds.js';
 import { openDecoder, originalOf, readDecoder } from '../src/bench/sessions.js';
@@ -114,6 +114,7 @@ export async function benchSelectors(
   },
 ): Promise<void> {
   const { shape: name, rounds, textTokens, output } = options;
+  if (output !== undefined) mkdirSync(output, { recursive: true });
   const { shape } = knownModel(name);
   const base = { text: textTokens, image: 576 };
   const [one, three] = [await layersOf(name, 1, base), await layersOf(name, 3, base)];
