@@ -104,6 +104,9 @@ async function eachDecoder(
   }
 }
 
+/** Formats that processors compute in. */
+const ON_PROCESSORS = WEIGHT_TYPES.filter((type) => type !== 'int4-fp16');
+
 const program = new Command('npm run bench --').description(
   'measures rewritten decoders against the originals',
 );
@@ -130,13 +133,7 @@ withShape(
     }),
   );
 withShape(program.command('roofline').description('how near decoders come to what the machine can do'))
-  .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), [
-    'fp32',
-    'int4',
-    'int4-fp32',
-    'uint8',
-    'int8',
-  ])
+  .option('--weights <types>', WEIGHT_TYPES.join(','), list(weightType), ON_PROCESSORS)
   .option('--image-tokens <n>', 'number of image tokens', number, 576)
   .option('--share-weights', 'all layers read the same weights: for decoders larger than memory')
   .option('--size <n>', 'rows and columns of the square matrices', number, 4096)

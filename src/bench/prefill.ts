@@ -7,7 +7,7 @@ import type { DecoderShape } from '../cost/shape.js';
 import { FastvError } from '../errors.js';
 import { NUM_LOGITS_TO_KEEP } from '../rewrite/tail.js';
 import type { Device } from './devices.js';
-import { cacheBytes, decodeFeeds, prefillFeeds } from './feeds.js';
+import { cacheBytes, decodeFeeds, prefillFeeds, type Feeds } from './feeds.js';
 import { dispose, type DecoderFile, type OpenDecoder } from './sessions.js';
 import { markdownTable, mebibytes, seconds } from './table.js';
 import { interleaved, speedup, type Timings } from './timing.js';
@@ -78,10 +78,7 @@ export async function measurePrefill(
   const variants = [undefined, ...ratios].map((ratio) => {
     const decoder = ratio === undefined ? original : rewritten;
     const feeds = prefillFeeds(decoder.inputs, tokens, ratio);
-    const run = async (): Promise<void> => {
-      dispose(await decoder.run(feeds));
-    };
-    return { name: variantName(ratio), ratio, decoder, feeds, run };
+    return { name: variantName(ratio), ratio, decoder, feeds, run: timedRun(decoder, feeds) };
   });
   const prefills = await interleaved(variants, rounds, (done, all) => onProgress?.('prefill', done, all));
 
@@ -94,12 +91,7 @@ export async function measurePrefill(
     held.push(outputs);
     if (decodeRounds === 0) continue;
     const feeds = decodeFeeds(decoder.inputs, outputs, tokens.text + tokens.image);
-    steps.push({
-      name,
-      run: async () => {
-        dispose(await decoder.run(feeds));
-      },
-    });
+    steps.push({ name, run: timedRun(decoder, feeds) });
   }
   const decodes = await interleaved(steps, decodeRounds, (done, all) => onProgress?.('decoding', done, all));
   held.forEach(dispose);
@@ -131,6 +123,13 @@ export async function measurePrefill(
     clock: options.device === 'cpu' ? 'cpu' : 'wall',
     loadMs: { original: original.loadMs, rewritten: rewritten.loadMs },
     withoutTheory: typeof shape === 'string' ? shape : undefined,
+  };
+}
+
+/** A run of which nothing is kept. */
+function timedRun(decoder: OpenDecoder, feeds: Feeds): () => Promise<void> {
+  return async () => {
+    dispose(await decoder.run(feeds));
   };
 }
 

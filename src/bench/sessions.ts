@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import { FastvError } from '../errors.js';
 import { readModelFile, type ModelFile } from '../files/model-file.js';
-import { concatChunks, decodeModel, encodeModel, GraphView } from '../onnx/index.js';
+import { concatChunks, encodeModel, GraphView } from '../onnx/index.js';
 import { lastTokenTail, recogniseDecoder, rewriteDecoder, type Decoder } from '../rewrite/index.js';
 import { besideWeights } from '../runtime/decoder-file.js';
 import { withProcessorNodes } from '../runtime/processor-nodes.js';
@@ -104,13 +104,13 @@ export function rewrittenOf(
  * @throws {FastvError} `unsupported-decoder` if ONNX Runtime can't load it; `invalid-option` without such a device
  */
 export async function openDecoder(
-  { file, graph }: Source,
+  { file, graph, view }: Source,
   device: Device = 'cpu',
   options: InferenceSession.SessionOptions = SESSION,
 ): Promise<OpenDecoder> {
   const start = performance.now();
   const settings = { ...options, executionProviders: [device], ...statesStay(file.decoder, device) };
-  const session = await createSession(file.path, graph, settings, device);
+  const session = await createSession(file.path, graph, withProcessorNodes(settings, view), device);
   const loadMs = performance.now() - start;
   return {
     inputs: decoderInputs(session, file.decoder),
@@ -147,9 +147,7 @@ async function createSession(
   try {
     const source =
       graph === undefined ? { model: path, options } : besideWeights(resolve(path), graph, options);
-    const told =
-      graph === undefined ? source.options : withProcessorNodes(source.options, decodeModel(graph));
-    return await exactSession(await nodeSessionClass(), source.model, told);
+    return await exactSession(await nodeSessionClass(), source.model, source.options);
   } catch (cause) {
     if (device === 'webgpu' && /adapter|webgpu|dawn|vulkan/iu.test(reasonOf(cause))) {
       throw new FastvError('invalid-option', `there is no WebGPU device: ${reasonOf(cause)}`, {

@@ -280,7 +280,12 @@ export function* allNames(graph: GraphProto): Generator<string> {
   }
 }
 
-function subgraphs(node: NodeProto): readonly GraphProto[] {
+/**
+ * The graphs in a node's attributes: branches of an If, bodies of a Loop or a Scan.
+ * @example
+ * const inside = subgraphs(node).flatMap((body) => body.node);
+ */
+export function subgraphs(node: NodeProto): readonly GraphProto[] {
   if (!node.attribute.some(hasGraphs)) return [];
   return node.attribute.flatMap((a) => (a.g === undefined ? a.graphs : [a.g, ...a.graphs]));
 }

@@ -12,7 +12,7 @@ export {
   tensorBytes,
   type ExternalTensor,
 } from './external.js';
-export { allNames, GraphView, inSet, label, renameInputs, topologicalOrder } from './graph.js';
+export { allNames, GraphView, inSet, label, renameInputs, subgraphs, topologicalOrder } from './graph.js';
 export { Emitter, MICROSOFT, ON_PROCESSOR, type AttributeValue, type OpOptions } from './emit.js';
 export { floatAttribute, intAttribute, intsAttribute } from './attributes.js';
 export { rankOf } from './rank.js';

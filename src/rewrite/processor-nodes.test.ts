@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { toyDecoder } from '../../test/toy/decoder.js';
 import { toyFamily } from '../../test/toy/families.js';
-import { decodeModel, GraphView, ON_PROCESSOR, type GraphProto, type NodeProto } from '../onnx/index.js';
+import {
+  decodeModel,
+  GraphView,
+  ON_PROCESSOR,
+  subgraphs,
+  type GraphProto,
+  type NodeProto,
+} from '../onnx/index.js';
 import { strategies } from '../strategies/index.js';
 import { processorNodes } from './processor-nodes.js';
 import { rewriteDecoder } from './rewrite-decoder.js';
@@ -12,10 +19,7 @@ const rewritten = (strategy: string): ReturnType<typeof decodeModel> =>
 
 /** Every node of a graph and of its bodies. */
 function nodesOf({ node: nodes }: GraphProto): NodeProto[] {
-  return nodes.flatMap((node) => [
-    node,
-    ...node.attribute.flatMap(({ g }) => (g === undefined ? [] : nodesOf(g))),
-  ]);
+  return nodes.flatMap((node) => [node, ...subgraphs(node).flatMap(nodesOf)]);
 }
 
 describe('processorNodes', () => {
@@ -36,7 +40,7 @@ describe('processorNodes', () => {
     const all = nodesOf(rewritten('scope').graph);
     const [loop] = all.filter(({ opType }) => opType === 'Loop');
     const names = processorNodes(rewritten('scope'));
-    const body = loop?.attribute.flatMap(({ g }) => (g === undefined ? [] : nodesOf(g))) ?? [];
+    const body = loop === undefined ? [] : subgraphs(loop).flatMap(nodesOf);
     expect(body.length).toBeGreaterThan(10);
     expect(names).toEqual(expect.arrayContaining(body.map(({ name }) => name)));
   });

@@ -1,5 +1,5 @@
 // Which nodes of a rewritten decoder are to run on the processor, wherever the rest runs.
-import { ON_PROCESSOR, type GraphProto, type OnnxModel } from '../onnx/index.js';
+import { ON_PROCESSOR, subgraphs, type GraphProto } from '../onnx/index.js';
 
 /**
  * Names of the nodes, in branches and bodies too, that rank tokens and pick them one after another. On WebGPU each turn of a
@@ -10,12 +10,12 @@ import { ON_PROCESSOR, type GraphProto, type OnnxModel } from '../onnx/index.js'
  * const executionProviders = [{ name: 'webgpu', ...(forceCpuNodeNames.length > 0 && { forceCpuNodeNames }) }];
  * await InferenceSession.create('decoder.onnx', { executionProviders });
  */
-export function processorNodes({ graph }: OnnxModel): string[] {
+export function processorNodes({ graph }: { readonly graph: GraphProto }): string[] {
   const names: string[] = [];
   const visit = ({ node: nodes }: GraphProto): void => {
     for (const node of nodes) {
       if (node.name.startsWith(ON_PROCESSOR)) names.push(node.name);
-      for (const { g: body } of node.attribute) if (body !== undefined) visit(body);
+      subgraphs(node).forEach(visit);
     }
   };
   visit(graph);

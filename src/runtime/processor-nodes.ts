@@ -1,5 +1,5 @@
 // Session options by which WebGPU leaves a rewritten decoder's loops to the processor.
-import type { OnnxModel } from '../onnx/index.js';
+import type { GraphProto } from '../onnx/index.js';
 import { processorNodes } from '../rewrite/processor-nodes.js';
 import { measuredDevice } from './measured-device.js';
 import type { SessionOptions } from './session-swap.js';
@@ -11,11 +11,14 @@ interface WebGpuOptions {
 }
 
 /** The same options, in which the provider `webgpu` is told which nodes are for the processor; unchanged without it. */
-export function withProcessorNodes(options: SessionOptions, model: OnnxModel): SessionOptions {
+export function withProcessorNodes(
+  options: SessionOptions,
+  model: { readonly graph: GraphProto },
+): SessionOptions {
   const [provider, ...others] = options.executionProviders ?? [];
+  if (provider === undefined || measuredDevice(options) !== 'webgpu') return options;
   const nodes = processorNodes(model);
-  // ONNX Runtime takes no empty list
-  if (provider === undefined || measuredDevice(options) !== 'webgpu' || nodes.length === 0) return options;
+  if (nodes.length === 0) return options; // ONNX Runtime takes no empty list
   const given: WebGpuOptions = typeof provider === 'string' ? { name: provider } : provider;
   const webgpu = { ...given, forceCpuNodeNames: [...(given.forceCpuNodeNames ?? []), ...nodes] };
   return { ...options, executionProviders: [webgpu, ...others] };

@@ -14,12 +14,16 @@ import { loop } from './loop.js';
 import { groupsOf, intoGroups, keptOfGroups, outOfGroups, type Groups } from './pool.js';
 import type { StageContext } from './strategy.js';
 
-/** A strategy of this kind. m is the number of image tokens of the group (row, or image of one) that has the most. */
-export interface Greedy {
+/** What is known of every token. */
+export interface Known {
   /** What a token is worth by itself: float32 [batch, sequence]. */
   readonly relevance?: string;
   /** What tokens are compared by, rows of length 1: float32 [batch, sequence, size]. */
   readonly features: string;
+}
+
+/** A strategy of this kind. m is the number of image tokens of the group (row, or image of one) that has the most. */
+export interface Greedy extends Known {
   /** What is known before the first pick: float32 tensors. */
   readonly start: (pool: Pool) => readonly string[];
   /** What each token would add: float32 [groups, m]. */
@@ -64,17 +68,37 @@ export const LOWEST = -3.4028234663852886e38;
 
 /** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
 export function greedy(context: StageContext, strategy: Greedy): string {
-  return context.emit.onProcessor(() => picked(context, strategy));
+  return pickAmong(context, strategy, (pool) => ranksOf(pool, strategy));
 }
 
-function picked(context: StageContext, strategy: Greedy): string {
+/**
+ * Emits the scores of what is picked among the image tokens, on the processor: float32 [batch, sequence].
+ * @param pick emits the scores of each group's tokens: float32 [groups, m], NaN where one cannot be picked
+ */
+export function pickAmong(context: StageContext, known: Known, pick: (pool: Pool) => string): string {
   const { emit, imageTokenMask } = context;
-  const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
-  const keep = keptOfGroups(context, groups);
-  const pool = poolOf(context, groups, keep, strategy);
-  const turns = emit.reduce('ReduceMax', keep, [0], false);
-  const order = emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]);
-  const carried = [order, pool.open, ...strategy.start(pool)].map((tensor, i) => ({
+  return emit.onProcessor(() => {
+    const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
+    const pool = poolOf(emit, groups, keptOfGroups(context, groups), known);
+    return outOfGroups(emit, groups, pick(pool), imageTokenMask);
+  });
+}
+
+/** How many are picked of each group, as many as of the one that keeps the most (int64 scalar), and the scores before (float32 [groups, m]). */
+export function beforePicks({ emit, open, keep }: Pool): {
+  readonly picks: string;
+  readonly unpicked: string;
+} {
+  return {
+    picks: emit.reduce('ReduceMax', keep, [0], false),
+    unpicked: emit.op('Where', [open, emit.float(0), emit.float(NaN)]),
+  };
+}
+
+function ranksOf(pool: Pool, strategy: Greedy): string {
+  const { emit } = pool;
+  const { picks: turns, unpicked } = beforePicks(pool);
+  const carried = [unpicked, pool.open, ...strategy.start(pool)].map((tensor, i) => ({
     tensor,
     type: i === 1 ? ('bool' as const) : ('float32' as const),
   }));
@@ -93,22 +117,13 @@ function picked(context: StageContext, strategy: Greedy): string {
     const next = strategy.next({ ...step, row, cosines });
     return [body.op('Where', [taken, rank, ranks]), body.op('And', [open, body.op('Not', [taken])]), ...next];
   });
-  return outOfGroups(emit, groups, picks, imageTokenMask);
+  return picks;
 }
 
-/** What tokens are picked from, and how. */
-export function poolOf(
-  { emit }: StageContext,
-  groups: Groups,
-  keep: string,
-  strategy: Pick<Greedy, 'relevance' | 'features'>,
-): Pool {
+function poolOf(emit: Emitter, groups: Groups, keep: string, { relevance, features }: Known): Pool {
   const { filled } = groups;
-  const worth =
-    strategy.relevance === undefined
-      ? emit.castToFloat(filled)
-      : intoGroups(emit, groups, strategy.relevance);
-  const given = emit.onDevice(() => intoGroups(emit, groups, strategy.features));
+  const worth = relevance === undefined ? emit.castToFloat(filled) : intoGroups(emit, groups, relevance);
+  const given = emit.onDevice(() => intoGroups(emit, groups, features));
   // NaN differs from itself, and makes every sum NaN.
   const ofEach = emit.onDevice(() => emit.reduce('ReduceSum', given, [2], false));
   const sums = emit.op('Add', [worth, ofEach]);

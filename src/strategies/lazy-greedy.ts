@@ -8,15 +8,14 @@
 // 2. Rules of greedy.ts hold: groups, ties, NaN.
 import type { Emitter } from '../onnx/index.js';
 import { loop } from './loop.js';
-import { LOWEST, poolOf, rowsAt, type Greedy, type Pool } from './greedy.js';
-import { groupsOf, keptOfGroups, outOfGroups } from './pool.js';
+import { beforePicks, LOWEST, pickAmong, rowsAt, type Known, type Pool } from './greedy.js';
 import type { StageContext } from './strategy.js';
 
 /** Tokens that a turn looks at again. */
 const AT_ONCE = 32;
 
 /** A strategy whose gains never grow. m is the number of image tokens of the group that has the most. */
-export interface LazyGreedy extends Pick<Greedy, 'relevance' | 'features'> {
+export interface LazyGreedy extends Known {
   /** What is known before the first pick: float32 [groups, m]. */
   readonly start: (pool: Pool) => string;
   /** What some tokens, n of each group, would add: float32 [groups, n]. */
@@ -36,15 +35,12 @@ export interface Look {
 
 /** Emits the picks as scores: float32 [batch, sequence], the first pick has the highest, a token not picked 0. */
 export function lazyGreedy(context: StageContext, strategy: LazyGreedy): string {
-  return context.emit.onProcessor(() => picked(context, strategy));
+  return pickAmong(context, strategy, (pool) => ranksOf(pool, strategy));
 }
 
-function picked(context: StageContext, strategy: LazyGreedy): string {
-  const { emit, imageTokenMask } = context;
-  const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
-  const keep = keptOfGroups(context, groups);
-  const pool = poolOf(context, groups, keep, strategy);
-  const picks = emit.reduce('ReduceMax', keep, [0], false);
+function ranksOf(pool: Pool, strategy: LazyGreedy): string {
+  const { emit, keep } = pool;
+  const { picks, unpicked } = beforePicks(pool);
   const width = emit.dim1(pool.open, 1);
   const atOnce = emit.op('Min', [width, emit.ints(AT_ONCE)]);
   const enough = emit.op('Mul', [
@@ -56,7 +52,7 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
   const looks = emit.concat([emit.dim1(pool.open, 0), atOnce], 0);
   const yes = emit.op('Expand', [emit.op('Equal', [emit.int(0), emit.int(0)]), looks]);
   const carried = [
-    { tensor: emit.op('Where', [pool.open, emit.float(0), emit.float(NaN)]), type: 'float32' },
+    { tensor: unpicked, type: 'float32' },
     { tensor: pool.open, type: 'bool' },
     { tensor: strategy.gain({ emit, pool, state: start, at: all }), type: 'float32' },
     { tensor: pool.open, type: 'bool' },
@@ -106,5 +102,5 @@ function picked(context: StageContext, strategy: LazyGreedy): string {
     (body, [, open = '']) =>
       body.op('Greater', [body.reduce('ReduceMax', body.ones(open), [0, 1], false), body.int(0)]),
   );
-  return outOfGroups(emit, groups, ranks, imageTokenMask);
+  return ranks;
 }

@@ -4,34 +4,26 @@
 // lies by falling likeness in front of the second. The authors' attention is the vision encoder's, and they prune
 // before the decoder; here it is the last token's.
 import type { Emitter } from '../onnx/index.js';
+import { LOWEST, pickAmong, type Pool } from './greedy.js';
 import { loop } from './loop.js';
-import { groupsOf, intoGroups, keptOfGroups, outOfGroups } from './pool.js';
-import type { GraphStrategy, StageContext } from './strategy.js';
+import type { GraphStrategy } from './strategy.js';
 
 /** Duplicates that go at a time. */
 const AT_ONCE = 8;
-const LOWEST = -3.4028234663852886e38;
 
 export const vispruner = {
   where: 'graph',
   name: 'vispruner',
   description: 'half by attention, the rest without duplicates (VisPruner, arXiv 2412.01818)',
   needsLayer: true,
-  score: (context) => context.emit.onProcessor(() => scored(context)),
+  score: (context) =>
+    pickAmong(context, { relevance: context.lastRowAttention(), features: context.features() }, picked),
 } as const satisfies GraphStrategy;
 
-function scored(context: StageContext): string {
-  const { emit, imageTokenMask } = context;
-  const groups = groupsOf(emit, imageTokenMask, context.perImage()?.image);
-  const keep = keptOfGroups(context, groups);
-  const attention = intoGroups(emit, groups, context.lastRowAttention());
-  const given = emit.onDevice(() => intoGroups(emit, groups, context.features()));
-  const sums = emit.op('Add', [attention, emit.reduce('ReduceSum', given, [2], false)]);
-  const open = emit.op('And', [groups.filled, emit.op('Equal', [sums, sums])]); // NaN differs from itself
-  const features = emit.op('Where', [emit.unsqueeze(open, 2), given, emit.float(0)]);
+function picked({ emit, open, keep, relevance, features }: Pool): string {
   const count = emit.reduce('ReduceSum', emit.ones(open), [1], false);
   const width = emit.dim(open, 1);
-  const ranked = emit.op('Where', [open, attention, emit.float(LOWEST)]);
+  const ranked = emit.op('Where', [open, relevance, emit.float(LOWEST)]);
   const [, order = ''] = emit.ops('TopK', [ranked, emit.reshape(width, emit.ints(1))], {
     outputs: 2,
     attributes: { axis: 1n },
@@ -62,8 +54,7 @@ function scored(context: StageContext): string {
   );
   const attended = scores(emit, order, byAttention, width, keep);
   const others = scores(emit, stay, emit.op('Min', [staying, wanted]), width, wanted);
-  const picks = emit.op('Where', [open, emit.op('Max', [attended, others]), emit.float(NaN)]);
-  return outOfGroups(emit, groups, picks, imageTokenMask);
+  return emit.op('Where', [open, emit.op('Max', [attended, others]), emit.float(NaN)]);
 }
 
 /**
